@@ -1,0 +1,39 @@
+"""aezoo: Keras 3 autoencoders whose encoder and decoder leave training as proven files.
+
+    model = aezoo.build("conv", latent_dim=16)   # a compiled keras.Model
+    model.fit(images)                            # no targets needed
+
+Importing this package loads neither NumPy nor Keras: each name below is fetched on first use.
+"""
+
+import importlib
+import pathlib
+
+__version__ = "0.1.0"
+
+# name -> module that holds it
+_PUBLIC = {
+    "build": "aezoo.registry",
+    "describe": "aezoo.registry",
+    "list_models": "aezoo.registry",
+    "register": "aezoo.registry",
+    "load": "aezoo.loading",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+# In a checkout export/ and recipes/ lie beside this package, not in it: `aezoo.export` and
+# `aezoo.recipes` must be found there too when the checkout's own aezoo/ comes first on the path.
+_checkout = pathlib.Path(__file__).parent.parent
+if (_checkout / "export" / "parity.py").is_file() and str(_checkout) not in __path__:
+    __path__.append(str(_checkout))
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'aezoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,203 @@
+"""The bundle: the contract on disk of an export. Standard library only.
+
+    bundle/
+      manifest.json     what lies here: artifacts, hashes, names, shapes, parity figures
+      README.md         the model card, made from the manifest
+      encoder.onnx  decoder.onnx  reconstructor.onnx
+      saved_model/encoder/ ...
+      golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
+
+A bundle is written under another name, proven, and only then takes its own.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+from aezoo.errors import BundleError, message
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+CARD = "README.md"
+GOLDEN = "golden.npz"
+
+PARTS = ("encoder", "decoder", "reconstructor")
+FORMATS = ("saved_model", "onnx")
+
+
+def part_names(part, kind):
+    """Returns (input name, output name) of a part, for "images" or "rows".
+
+    >>> part_names("encoder", "images")
+    ('images', 'latents')
+    >>> part_names("reconstructor", "rows")
+    ('examples', 'reconstructions')
+    """
+    examples = "images" if kind == "images" else "examples"
+    return {
+        "encoder": (examples, "latents"),
+        "decoder": ("latents", "reconstructions"),
+        "reconstructor": (examples, "reconstructions"),
+    }[part]
+
+
+def artifact_file(part, form):
+    """Returns the path of an artifact inside its bundle; a folder for a SavedModel."""
+    return {"onnx": f"{part}.onnx", "saved_model": f"saved_model/{part}"}[form]
+
+
+def is_bundle(folder):
+    """Whether the folder holds a manifest."""
+    return (pathlib.Path(folder) / MANIFEST).is_file()
+
+
+def read_manifest(folder):
+    """Returns the manifest, a dict.
+
+    Raises:
+        BundleError: no bundle there, its manifest is damaged, or a later aezoo wrote it.
+    """
+    path = pathlib.Path(folder) / MANIFEST
+    problem, cause = None, None
+    try:
+        manifest = json.loads(path.read_text())
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("artifacts"), list):
+            problem = "it holds no list of artifacts"
+        elif manifest.get("schema_version") != SCHEMA_VERSION:
+            problem = f"its schema version is {manifest.get('schema_version')!r}, not {SCHEMA_VERSION}"
+    except (OSError, ValueError) as error:
+        problem, cause = str(error), error
+    if problem:
+        raise BundleError(
+            message(
+                "there is no bundle that this aezoo can read",
+                got=f"{path}: {problem}",
+                expected=f"a folder with a {MANIFEST} of schema version {SCHEMA_VERSION}",
+                fix="make one with `aezoo export RUN -o BUNDLE`, or update aezoo",
+            )
+        ) from cause
+    return manifest
+
+
+def find(manifest, part, form="onnx", precision="float32"):
+    """Returns the manifest's row of an artifact.
+
+    Raises:
+        BundleError: the bundle was exported without it.
+    """
+    for artifact in manifest["artifacts"]:
+        if (artifact["part"], artifact["format"], artifact["precision"]) == (part, form, precision):
+            return artifact
+    held = ", ".join(f"{a['part']} {a['format']} {a['precision']}" for a in manifest["artifacts"])
+    raise BundleError(
+        message(
+            f"this bundle holds no {part} in this format",
+            got=f"{part} {form} {precision}",
+            expected=held or "an artifact; the bundle is empty",
+            fix=f"export again with --formats {form}",
+        )
+    )
+
+
+def sha256_of(path):
+    """Returns the sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_files(folder, relative):
+    """Returns {path inside the folder: sha256} of a file, or of every file below a folder."""
+    folder = pathlib.Path(folder)
+    root = folder / relative
+    files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def check_files(folder, files):
+    """Raises BundleError unless every file is there and has the sha256 of the manifest.
+
+    Args:
+        folder: of the bundle.
+        files: {path inside the folder: sha256}.
+    """
+    for name, expected in files.items():
+        path = pathlib.Path(folder) / name
+        got = f"sha256 {sha256_of(path)}" if path.is_file() else "no such file"
+        if got != f"sha256 {expected}":
+            raise BundleError(
+                message(
+                    f"{name} is not the file that was proven",
+                    got=f"{path}: {got[:23]}",
+                    expected=f"sha256 {expected[:16]}...",
+                    fix="copy the bundle again, or export it again",
+                )
+            )
+
+
+# -- publication ---------------------------------------------------------------------------------
+
+
+def check_target(folder):
+    """Raises BundleError where publishing would destroy something that is no bundle."""
+    folder = pathlib.Path(folder)
+    if folder.is_file() or (folder.is_dir() and not is_bundle(folder) and any(folder.iterdir())):
+        raise BundleError(
+            message(
+                "a bundle would replace something that is no bundle",
+                got=f"{folder}",
+                expected="a new folder, an empty one, or an older bundle",
+                fix="name another folder",
+            )
+        )
+
+
+def make_draft(folder):
+    """Returns a new, hidden folder beside a bundle's place; sweeps away those of killed exports."""
+    folder = pathlib.Path(folder).absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for stale in folder.parent.glob(f".{folder.name}.draft-*"):
+        if not _is_alive(stale.name.rpartition("-")[2]):
+            shutil.rmtree(stale, ignore_errors=True)
+    draft = folder.parent / f".{folder.name}.draft-{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    return draft
+
+
+def publish(draft, folder):
+    """Gives a proven draft its name. An older bundle there stays whole until the new one is in place."""
+    folder = pathlib.Path(folder).absolute()
+    if folder.exists() and _exchange(draft, folder):
+        shutil.rmtree(draft)  # it is the old bundle now
+        return
+    if folder.exists():  # no exchange on this system: a moment without a bundle is the least evil
+        old = draft.with_name(draft.name + ".old")
+        os.rename(folder, old)
+        os.rename(draft, folder)
+        shutil.rmtree(old)
+        return
+    os.rename(draft, folder)
+
+
+def _exchange(first, second):
+    """Swaps two paths in one step where the system can (Linux, renameat2); returns whether it did."""
+    import ctypes  # here, since the runtime imports this module and its start counts
+
+    at_cwd, exchange = -100, 2
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):
+        return False
+    return renameat2(at_cwd, os.fsencode(first), at_cwd, os.fsencode(second), exchange) == 0
+
+
+def _is_alive(pid):
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

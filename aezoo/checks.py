@@ -1,0 +1,126 @@
+"""The contract of examples: shape, dtype, range. NumPy only, so that the runtime can keep it too.
+
+Images are float32 in [0, 1] or uint8 in 0..255, and nothing in between: a float image in
+0..255 trains to nonsense without a word, so it is refused wherever examples come in.
+"""
+
+import numpy as np
+
+from aezoo.errors import DataError, message
+
+
+def position(array, bad):
+    """Names the first True of `bad`, an array of the shape of `array`: "example 3, index (0, 5, 0)"."""
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
+    if len(index) == 2:
+        return f"{array[index]} in row {index[0]}, column {index[1]}"
+    return f"{array[index]} in example {index[0]}, at {index[1:]}"
+
+
+def check_finite(examples, *, source):
+    """Raises DataError where a float array holds NaN or infinity."""
+    # The sum is not finite if any value is not; it is cheaper than a mask, which only errors need.
+    if np.issubdtype(examples.dtype, np.floating) and not np.isfinite(examples.sum(dtype=np.float64)):
+        bad = ~np.isfinite(examples)
+        if bad.any():
+            raise DataError(
+                message(
+                    f"{source}: a value is not finite",
+                    got=position(examples, bad),
+                    expected="finite numbers only",
+                    fix="drop or fill such examples first, for example with numpy.nan_to_num",
+                )
+            )
+
+
+def check_unit_range(images, *, source):
+    """Raises DataError where float images leave [0, 1]; NaN fails too."""
+    if images.size and not (images.min() >= 0.0 and images.max() <= 1.0):
+        check_finite(images, source=source)
+        worst = (images < 0) | (images > 1)
+        raise DataError(
+            message(
+                f"{source}: float images must lie in [0, 1]",
+                got=f"{position(images, worst)}; smallest {images.min():g}, largest {images.max():g}",
+                expected="float values from 0 to 1, or uint8 values from 0 to 255",
+                fix="divide by 255, or keep the images as uint8",
+            )
+        )
+
+
+def check_shape(examples, expected, *, source):
+    """Raises DataError unless the array is (B, *expected) with B of at least 1."""
+    if examples.ndim != len(expected) + 1 or tuple(examples.shape[1:]) != tuple(expected):
+        hint = "reshape or resize the examples"
+        if tuple(examples.shape) == tuple(expected):
+            hint = "add the batch axis: examples[None]"
+        elif tuple(examples.shape[1:]) + (1,) == tuple(expected):
+            hint = "add the channel axis: images[..., None]"
+        raise DataError(
+            message(
+                f"{source}: wrong shape",
+                got=f"{tuple(examples.shape)}",
+                expected=f"(batch, {', '.join(str(size) for size in expected)})",
+                fix=hint,
+            )
+        )
+    if examples.shape[0] == 0:
+        raise DataError(
+            message(
+                f"{source}: no examples",
+                got=f"{tuple(examples.shape)}",
+                expected="at least one example",
+                fix="pass a batch that is not empty",
+            )
+        )
+
+
+def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="examples"):
+    """Returns the examples as a model takes them, or raises.
+
+    Floats of any width become float32. uint8 is never turned into float silently, nor the other
+    way round: the scale between the two is a decision of the caller's.
+
+    Args:
+        examples: array-like, (B, *shape).
+        shape: without the batch axis.
+        dtype: "float32" or "uint8", what the model was built or exported for.
+        unit_range: whether floats must lie in [0, 1] (images) or only be finite (rows).
+        source: how an error names the array.
+
+    Raises:
+        DataError: wrong shape, dtype, range, or a value that is not finite.
+    """
+    examples = np.asarray(examples)
+    check_shape(examples, shape, source=source)
+    if dtype == "uint8":
+        if examples.dtype != np.uint8:
+            raise DataError(
+                message(
+                    f"{source}: wrong dtype",
+                    got=f"{examples.dtype}",
+                    expected="uint8, 0 to 255",
+                    fix="pass the camera's bytes as they are, or numpy.rint(images * 255).astype('uint8')",
+                )
+            )
+        return examples
+    if examples.dtype.kind == "f":
+        examples = examples.astype(np.float32, copy=False)
+    elif unit_range or examples.dtype.kind not in "iub":
+        raise DataError(
+            message(
+                f"{source}: wrong dtype",
+                got=f"{examples.dtype}",
+                expected="float32" + (" in [0, 1]" if unit_range else ""),
+                fix="images.astype('float32') / 255"
+                if examples.dtype == np.uint8
+                else "examples.astype('float32'), with images scaled to [0, 1]",
+            )
+        )
+    else:  # whole-number columns of a table
+        examples = examples.astype(np.float32)
+    if unit_range:
+        check_unit_range(examples, source=source)
+    else:
+        check_finite(examples, source=source)
+    return examples

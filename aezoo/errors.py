@@ -1,0 +1,103 @@
+"""The errors of aezoo, and the one form that their texts have.
+
+Every text that a user can cause has four lines: what is wrong, what was given, what was
+expected, and what to type instead. `message` builds it; tests read it.
+"""
+
+import importlib
+
+
+class AezooError(Exception):
+    """Whatever aezoo refuses to do, and says so."""
+
+
+class OptionError(AezooError, ValueError):
+    """An option, a name or an argument that cannot be used."""
+
+
+class DataError(AezooError, ValueError):
+    """Examples, or a file of them, that break the contract of shape and range."""
+
+
+class RunError(AezooError):
+    """A run folder that is not there, not finished, or in the way."""
+
+
+class BundleError(AezooError):
+    """A bundle that is incomplete, altered, or no bundle at all."""
+
+
+class ExportError(AezooError):
+    """A model that cannot be written in the format asked for."""
+
+
+class ParityError(ExportError):
+    """An exported file that does not compute what the Keras model computes."""
+
+
+class MissingExtraError(AezooError, ImportError):
+    """A package that an extra of aezoo would bring is not installed."""
+
+
+def message(problem, *, got, expected, fix):
+    """Returns the four lines of an error.
+
+    >>> print(message("the image is too small", got="4x4", expected="8x8 or more", fix="pad it"))
+    the image is too small
+      got:      4x4
+      expected: 8x8 or more
+      fix:      pad it
+    """
+    return f"{problem}\n  got:      {got}\n  expected: {expected}\n  fix:      {fix}"
+
+
+def need(module, *, extra):
+    """Imports a module that an extra brings, or says which extra to install.
+
+    Args:
+        module: dotted name, for example "sklearn.decomposition".
+        extra: the name of the extra in pyproject.toml, for example "train".
+
+    Raises:
+        MissingExtraError: the module's package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # A module missing inside an installed package is a broken install, not a missing extra.
+        package = module.partition(".")[0]
+        if error.name != package:
+            raise
+        raise MissingExtraError(
+            message(
+                f"this needs the package {package}, which is not installed",
+                got=f"no module named {package!r}",
+                expected=f"the extra {extra!r} of aezoo",
+                fix=f'pip install "aezoo[{extra}]"',
+            )
+        ) from error
+
+
+def nearest(word, choices):
+    """Returns " (did you mean ...?)" for the closest of the choices, or an empty text.
+
+    >>> nearest("cnov", ["conv", "dense"])
+    " (did you mean 'conv'?)"
+    """
+    import difflib
+
+    close = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def check_choice(option, value, choices):
+    """Raises OptionError unless `value` is one of `choices`; names the nearest one."""
+    if value not in choices:
+        raise OptionError(
+            message(
+                f"{option} has no such choice{nearest(value, choices)}",
+                got=f"{option}={value!r}",
+                expected=f"one of {', '.join(repr(choice) for choice in choices)}",
+                fix=f"pass {option}={choices[0]!r}",
+            )
+        )

@@ -1,0 +1,62 @@
+"""How close reconstructions are to the images: mse, psnr_db, ssim."""
+
+import numpy as np
+
+from aezoo.errors import need
+
+
+def mse(examples, reconstructions, scale=1.0):
+    """Mean squared error over all values of all examples.
+
+    Args:
+        examples, reconstructions: (N, ...), the same shape.
+        scale: what differences are divided by first, (F,) for rows in raw units.
+
+    Returns:
+        float; 0 is perfect.
+
+    >>> mse([[0.0, 1.0]], [[0.0, 0.5]])
+    0.125
+    """
+    return float(np.mean(_squared_error(examples, reconstructions, scale)))
+
+
+def psnr_db(images, reconstructions):
+    """Peak signal-to-noise ratio, in dB, of each image at peak 1, averaged over the images.
+
+    A perfect image counts as 120 dB, so that the average stays a number.
+
+    Args:
+        images, reconstructions: (N, H, W, C) in [0, 1].
+
+    >>> round(psnr_db([[[[0.0]]]], [[[[0.1]]]]), 6)
+    20.0
+    """
+    squared = _squared_error(images, reconstructions)
+    each = np.maximum(squared.reshape(len(squared), -1).mean(axis=1), 1e-12)
+    return float(np.mean(-10 * np.log10(each)))
+
+
+def ssim(images, reconstructions, batch_size=1000):
+    """Structural similarity, averaged over the images; 1 is perfect.
+
+    Source: Wang et al. 2004, doi:10.1109/TIP.2003.819861, by `tf.image.ssim`: Gaussian window of 11
+    pixels (of the shorter side where that is less), standard deviation 1.5, peak 1.
+
+    Args:
+        images, reconstructions: (N, H, W, C) in [0, 1].
+        batch_size: images at a time.
+    """
+    tf = need("tensorflow", extra="train")
+    images, reconstructions = np.asarray(images, "float32"), np.asarray(reconstructions, "float32")
+    window = min(11, *images.shape[1:3])
+    total = 0.0
+    for start in range(0, len(images), batch_size):
+        pair = (array[start : start + batch_size] for array in (images, reconstructions))
+        total += float(tf.reduce_sum(tf.image.ssim(*pair, max_val=1.0, filter_size=window)))
+    return total / len(images)
+
+
+def _squared_error(examples, reconstructions, scale=1.0):
+    examples, reconstructions = np.asarray(examples, "float64"), np.asarray(reconstructions, "float64")
+    return np.square((examples - reconstructions) / scale)

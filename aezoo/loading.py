@@ -1,0 +1,56 @@
+"""`aezoo.load`: from disk, whatever aezoo wrote there."""
+
+import pathlib
+
+from aezoo.errors import RunError, message
+
+
+def load(path):
+    """Loads a bundle, a run or a .keras file.
+
+    Args:
+        path: a bundle's folder gives an `aezoo.runtime.Bundle` (onnxruntime, no Keras); a run's
+            folder or a .keras file gives the `Autoencoder`.
+
+    Raises:
+        RunError: nothing that aezoo wrote lies there.
+        BundleError: the bundle is damaged.
+    """
+    path = pathlib.Path(path)
+    if (path / "manifest.json").is_file():
+        from aezoo.runtime import load as load_bundle
+
+        return load_bundle(path)
+    if path.suffix == ".keras":
+        return load_model(path)
+    from aezoo.run import Run
+
+    return Run.load(path).model
+
+
+def load_model(path):
+    """Loads a .keras file as an `Autoencoder`, compiled as it was saved.
+
+    Raises:
+        RunError: the file is missing, damaged, or holds another kind of model.
+    """
+    # The classes register themselves when their module is imported.
+    from aezoo.autoencoder import Autoencoder, keras
+
+    problem, cause = None, None
+    try:
+        model = keras.saving.load_model(path)
+        if not isinstance(model, Autoencoder):
+            problem = f"holds a {type(model).__name__}"
+    except Exception as error:  # zipfile, h5py, Keras and the file system each raise their own
+        problem, cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", error
+    if problem:
+        raise RunError(
+            message(
+                "this file cannot be loaded as an autoencoder",
+                got=f"{path}: {problem}",
+                expected="a .keras file saved from a model of aezoo",
+                fix="check the path, or train again",
+            )
+        ) from cause
+    return model

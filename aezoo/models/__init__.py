@@ -1,0 +1,1 @@
+"""One paper, one file, one `build()`; the names are in `aezoo/registry.py`."""

@@ -1,0 +1,100 @@
+"""Dense autoencoder: a multilayer perceptron for images and for the rows of a table.
+
+Source: Hinton & Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks",
+doi:10.1126/science.1127647.
+Differs: trained end to end, without the layer-wise pre-training by Boltzmann machines. For rows
+the statistics of the columns are part of the model: the encoder takes, and the decoder gives, raw
+units, so that no scaler has to travel with an exported file.
+
+    encoder: images (B, H, W, C) or rows (B, F) -> latents (B, D)
+    decoder: latents (B, D) -> reconstructions, shaped as the input
+"""
+
+import math
+
+from aezoo.autoencoder import Autoencoder
+from aezoo.errors import OptionError, message
+from aezoo.layers import (
+    Standardize,
+    Unstandardize,
+    activation_layer,
+    check_activation,
+    keras,
+    layers,
+    normalization_layer,
+)
+from aezoo.options import check_image_shape, check_positive
+
+
+def build(
+    latent_dim=16,
+    image_shape=(28, 28, 1),
+    *,
+    features=None,
+    units=(512, 256),
+    activation="gelu",
+    latent_activation=None,
+    normalization=None,
+    output_activation="sigmoid",
+):
+    """Builds the compiled dense autoencoder.
+
+    Args:
+        latent_dim: D, size of the bottleneck.
+        image_shape: (H, W, C) of the images; not looked at where `features` is given.
+        features: F, the number of columns, for a model of rows (B, F).
+        units: sizes of the layers between input and bottleneck; the decoder mirrors them.
+        activation: Keras name, after every layer but the bottleneck and the last.
+        latent_activation: Keras name, on the latents; None leaves them unbounded.
+        normalization: None, "batch" or "layer", before each activation.
+        output_activation: Keras name, on reconstructed images; rows have none.
+
+    Returns:
+        A compiled `Autoencoder`.
+
+    Raises:
+        OptionError: an option that cannot be used.
+    """
+    check_positive("latent_dim", latent_dim)
+    for size in units:
+        check_positive("units", size)
+    check_activation("latent_activation", latent_activation)
+    check_activation("output_activation", output_activation)
+    if normalization == "group":
+        raise OptionError(
+            message(
+                "group normalisation divides the channels of a map, and a dense layer has none",
+                got="normalization='group'",
+                expected="None, 'batch' or 'layer'",
+                fix="pass normalization='layer'",
+            )
+        )
+    shape = check_image_shape(image_shape) if features is None else (check_positive("features", features),)
+
+    def hidden(x, size, name):
+        x = layers.Dense(size, name=name)(x)
+        layer = normalization_layer(normalization, size, name=f"{name}_norm")
+        x = x if layer is None else layer(x)
+        return activation_layer(activation, name=f"{name}_activation")(x)
+
+    x = examples = keras.Input(shape, name="images" if features is None else "examples")
+    x = layers.Flatten(name="flatten")(x) if features is None else Standardize(name="standardize")(x)
+    for number, size in enumerate(units, 1):
+        x = hidden(x, size, f"down_{number}")
+    latents = layers.Dense(latent_dim, activation=latent_activation, name="bottleneck")(x)
+    encoder = keras.Model(examples, latents, name="encoder")
+
+    x = latents = keras.Input((latent_dim,), name="latents")
+    for number, size in zip(range(len(units), 0, -1), reversed(units), strict=True):
+        x = hidden(x, size, f"up_{number}")
+    x = layers.Dense(math.prod(shape), name="flat_reconstructions")(x)
+    if features is None:
+        x = activation_layer(output_activation, name="output_activation")(x)
+        reconstructions = layers.Reshape(shape, name="reconstructions")(x)
+    else:
+        reconstructions = Unstandardize(name="reconstructions")(x)
+    decoder = keras.Model(latents, reconstructions, name="decoder")
+
+    model = Autoencoder(encoder, decoder)
+    model.compile()
+    return model

@@ -1,0 +1,202 @@
+"""A recipe: model, data, settings and the number they reach. `aezoo train` is one without a number."""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+
+from aezoo.errors import AezooError, OptionError
+from aezoo.settings import PRECISIONS, SCHEDULES, Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What to train, on what, how, and what comes out.
+
+    Attributes:
+        model: name in the registry.
+        data: what `aezoo.data.load` takes.
+        options: of the model.
+        settings: how it is trained.
+        elsewhere: {data: Settings} where other data want other settings.
+        expected: {data: {metric: (value, tolerance)}} on the test part; the metric is a key of
+            metrics.json, with dots for nested ones.
+    """
+
+    model: str
+    data: str = "mnist_mini"
+    options: dict = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    elsewhere: dict = dataclasses.field(default_factory=dict)
+    expected: dict = dataclasses.field(default_factory=dict)
+
+    def settings_for(self, data):
+        """Returns the settings for a source of data."""
+        return self.elsewhere.get(data, self.settings)
+
+
+def add_training_arguments(parser, *, output):
+    """Adds the arguments that every training takes, recipes and `aezoo train` alike."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--data", metavar="SOURCE", help="mnist_mini, a TensorFlow Datasets name, a folder "
+                       "of images, or a .npy, .npz, .csv or .parquet file")  # fmt: skip
+    group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    group.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
+    group.add_argument("--image-shape", metavar="HxWxC", type=image_shape, help="resize images of a folder")
+    group = parser.add_argument_group("settings (what is not given is as the recipe or the default says)")
+    group.add_argument("--epochs", type=int, metavar="N", help=f"default {Settings.epochs}")
+    group.add_argument("--batch-size", type=int, metavar="N", help=f"default {Settings.batch_size}")
+    group.add_argument("--learning-rate", type=float, metavar="X", help=f"default {Settings.learning_rate}")
+    group.add_argument("--schedule", choices=SCHEDULES, help=f"default {Settings.schedule}")
+    group.add_argument("--loss", metavar="NAME", help=f"a Keras loss, default {Settings.loss}")
+    group.add_argument("--patience", type=int, metavar="N", help="stop after N epochs that are no better")
+    group.add_argument("--precision", choices=PRECISIONS, help=f"default {Settings.precision}")
+    group.add_argument("--seed", type=int, metavar="N", help=f"default {Settings.seed}")
+    group = parser.add_argument_group("run")
+    group.add_argument("-o", "--output", metavar="RUN", default=output, help=f"folder, default {output}")
+    group.add_argument("--resume", action="store_true", help="continue the run in that folder")
+    group.add_argument("--overwrite", action="store_true", help="replace a run that lies there")
+    group.add_argument("--quick", action="store_true", help="one epoch on mnist_mini, to see that it works")
+    group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the frameworks' log lines")
+
+
+def image_shape(text):
+    """Parses "28x28x1"."""
+    try:
+        height, width, channels = (int(size) for size in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HxWxC, such as 28x28x1") from None
+    return height, width, channels
+
+
+def main(recipe, description, arguments=None):
+    """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
+    name = os.path.basename(sys.argv[0])
+    parser = argparse.ArgumentParser(
+        name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_training_arguments(parser, output=f"runs/{os.path.splitext(name)[0]}")
+    parsed = parser.parse_args(arguments)
+    return guarded(lambda: follow(recipe, parsed), parsed)
+
+
+def guarded(command, parsed):
+    """Runs a command; errors become text on standard error and an exit status.
+
+    Returns:
+        0, 1 for an error, 2 for an option that cannot be used, 130 after Ctrl-C.
+    """
+    if parsed.verbose:
+        os.environ["AEZOO_VERBOSE"] = "1"
+    try:
+        command()
+        return 0
+    except AezooError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, OptionError) else 1
+    except KeyboardInterrupt:
+        print("\nstopped" + _how_to_resume(parsed), file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _how_to_resume(parsed):
+    from aezoo.run import Run
+
+    folder = getattr(parsed, "output", None)
+    if not hasattr(parsed, "resume") or not folder or not Run(folder).checkpoint_file.is_file():
+        return ""
+    return f"; every epoch that ended is kept: aezoo train --resume -o {folder}"
+
+
+def follow(recipe, parsed):
+    """Trains as a recipe says, arguments of the command line over it; prints and returns the run."""
+    from aezoo.run import Run
+
+    run = Run(parsed.output)
+    say = (lambda *_: None) if parsed.json else print
+    if parsed.resume and run.exists():
+        from aezoo import training
+
+        run = training.resume(run.folder, progress=not parsed.json)
+    else:
+        run = _begin(recipe, parsed, run, say)
+    metrics = run.metrics
+    if parsed.json:
+        print(json.dumps({"run": str(run.folder), **metrics}))
+        return run
+    show_metrics(metrics)
+    if not parsed.quick:
+        for line in _against(recipe.expected.get(run.info["data"]["source"], {}), metrics):
+            print(line)
+    print(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
+    return run
+
+
+def _begin(recipe, parsed, run, say):
+    from aezoo import data
+
+    source = "mnist_mini" if parsed.quick else parsed.data or recipe.data
+    changed = {
+        field.name: getattr(parsed, field.name)
+        for field in dataclasses.fields(Settings)
+        if getattr(parsed, field.name) is not None
+    }
+    if parsed.quick:
+        changed["epochs"] = 1
+    settings = dataclasses.replace(recipe.settings_for(source), **changed)
+    dataset = data.load(
+        source, data_dir=parsed.data_dir, image_shape=parsed.image_shape, download=parsed.download
+    )
+    from aezoo import training  # imports Keras: after the data, whose errors come fast
+
+    if run.exists() and not parsed.overwrite:
+        training.check_free(run)
+    training.seed_everything(settings)
+    model = build_for(recipe.model, recipe.options, dataset)
+    say(
+        f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: {len(dataset.train):,} training, "
+        f"{len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
+    )
+    return training.train(
+        model, dataset, settings, run.folder, overwrite=parsed.overwrite, progress=not parsed.json
+    )
+
+
+def build_for(name, options, dataset):
+    """Builds a model by name in the shape of a dataset: image_shape, or features for rows."""
+    from aezoo.registry import build
+
+    size = {"features": dataset.shape[0]} if dataset.kind == "rows" else {"image_shape": dataset.shape}
+    return build(name, **{**size, **options})
+
+
+def show_metrics(metrics):
+    """Prints the figures of metrics.json as a table."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    names = [name for name in ("mse", "psnr_db", "ssim") if name in metrics]
+    table = Table("", *names, box=box.SIMPLE, title=f"{metrics['test_examples']:,} test examples")
+    rows = {"model": metrics, f"PCA, {metrics['pca']['components']} components": metrics["pca"]}
+    noisy = metrics.get("denoising", {})
+    for name in ("corrupted", "median_filter", "pca", "model"):
+        if name in noisy:
+            rows[f"{noisy['kind']} {noisy['level']:g}, {name.replace('_', ' ')}"] = noisy[name]
+    for label, figures in rows.items():
+        table.add_row(label, *(f"{figures[name]:.4g}" for name in names))
+    Console(highlight=False).print(table)
+
+
+def _against(expected, metrics):
+    for metric, (value, tolerance) in expected.items():
+        got = metrics
+        for key in metric.split("."):
+            got = got[key]
+        verdict = "as expected" if abs(got - value) <= tolerance else "NOT as expected"
+        yield f"{metric}: {got:.4g}, {verdict} ({value:g} ± {tolerance:g})"

@@ -1,0 +1,169 @@
+"""THE table: the one place where a name becomes a model.
+
+A row names a function as a string, so listing the models imports none of them. Tests, the
+README's table and the conformance suite are made from it. To add a model: one file in
+`models/`, one row here, one recipe.
+"""
+
+import dataclasses
+import fnmatch
+import importlib
+import inspect
+
+from aezoo.errors import OptionError, message, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One row of the table.
+
+    Attributes:
+        name: what `build` is called with.
+        builder: "module:function", or the function itself for a third party's model.
+        paper: authors and year, with the arXiv or DOI number where there is one.
+        task: "images" or "images, rows", what the model takes.
+        summary: one line.
+    """
+
+    name: str
+    builder: object
+    paper: str
+    task: str
+    summary: str
+
+    def function(self):
+        """Returns the build function, importing its module on first use."""
+        if callable(self.builder):
+            return self.builder
+        module, _, function = self.builder.partition(":")
+        return getattr(importlib.import_module(module), function)
+
+    def options(self):
+        """Returns {option: default} of the build function, in its order."""
+        return {name: p.default for name, p in inspect.signature(self.function()).parameters.items()}
+
+
+_TABLE = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            "dense",
+            "aezoo.models.dense:build",
+            "Hinton & Salakhutdinov 2006, doi:10.1126/science.1127647",
+            "images, rows",
+            "multilayer perceptron; standardises table rows inside the encoder",
+        ),
+        Entry(
+            "conv",
+            "aezoo.models.conv:build",
+            "Masci et al. 2011, doi:10.1007/978-3-642-21735-7_7",
+            "images",
+            "convolutions down to a fully-connected bottleneck, up-convolutions back",
+        ),
+        Entry(
+            "denoising",
+            "aezoo.models.denoising:build",
+            "Vincent et al. 2008, doi:10.1145/1390156.1390294",
+            "images, rows",
+            "conv or dense behind a corruption that acts in training only",
+        ),
+    )
+}
+
+
+def list_models(pattern="*"):
+    """Returns the names of the models that match a shell pattern, sorted.
+
+    >>> list_models("*oi*")
+    ['denoising']
+    """
+    return sorted(fnmatch.filter(_TABLE, pattern))
+
+
+def describe(name):
+    """Returns the table's row for a name, an `Entry`.
+
+    Raises:
+        OptionError: no model has this name; the nearest name is given.
+
+    >>> describe("conv").task
+    'images'
+    """
+    if name not in _TABLE:
+        raise OptionError(
+            message(
+                f"there is no model of this name{nearest(name, _TABLE)}",
+                got=f"{name!r}",
+                expected=f"one of {', '.join(list_models())}",
+                fix="pick a name of the list, or add a model with aezoo.register",
+            )
+        )
+    return _TABLE[name]
+
+
+def register(name, builder, *, paper="", task="images", summary=""):
+    """Adds a model of your own to the table.
+
+    Args:
+        name: lower-case word, not taken yet.
+        builder: function with keyword options and their defaults, which returns a compiled
+            `aezoo.autoencoder.Autoencoder`; or "module:function".
+        paper, task, summary: as in `Entry`.
+
+    Returns:
+        `builder`, unchanged.
+
+    Raises:
+        OptionError: the name is taken or no lower-case word, or the builder cannot be called.
+    """
+    problem = None
+    if name in _TABLE:
+        problem = "a model of this name is registered already"
+    elif not (isinstance(name, str) and name.isidentifier() and name == name.lower()):
+        problem = "a model's name is one lower-case word"
+    elif not callable(builder) and ":" not in str(builder):
+        problem = "a builder is a function, or a string 'module:function'"
+    if problem:
+        raise OptionError(
+            message(
+                problem,
+                got=f"name={name!r}, builder={builder!r}",
+                expected=f"a new lower-case word (taken: {', '.join(list_models())}) and a function",
+                fix=f"aezoo.register({str(name).lower() + '_2'!r}, build)",
+            )
+        )
+    _TABLE[name] = Entry(name, builder, paper, task, summary)
+    return builder
+
+
+def build(name, **options):
+    """Builds a model by name: a compiled `Autoencoder`, ready for `fit(images)`.
+
+    Args:
+        name: one of `list_models()`.
+        **options: the options of that model's build function, `describe(name).options()`.
+
+    Raises:
+        OptionError: the name or an option is unknown (the nearest is given), or a value cannot be used.
+    """
+    entry = describe(name)
+    known = entry.options()
+    unknown = [option for option in options if option not in known]
+    if unknown:
+        raise OptionError(
+            message(
+                f"the model {name!r} has no option {unknown[0]!r}{nearest(unknown[0], known)}",
+                got=", ".join(f"{option}={options[option]!r}" for option in unknown),
+                expected=f"options among {', '.join(known)}",
+                fix=f"see `aezoo info {name}`",
+            )
+        )
+    model = entry.function()(**options)
+    # What was built is written into every run and bundle, defaults included, so that a changed
+    # default of a later version does not change what an old file means.
+    model.model_name = name
+    built = {**known, **options}
+    model.model_options = {
+        option: list(value) if isinstance(value, tuple) else value for option, value in built.items()
+    }
+    return model

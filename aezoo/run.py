@@ -1,0 +1,176 @@
+"""The run: the folder that a training leaves, and the only place that knows its file names.
+
+    run/
+      run.json             model, options, settings, seed, versions, data and its hash, parameters, seconds
+      model.keras          the model at the epoch with the lowest validation loss
+      history.csv          one row an epoch
+      metrics.json         the test figures, PCA of the same latent size beside them
+      held_out.npz         a few test examples, from which an export is proven
+      reconstructions.png  latents.png  loss.png
+      checkpoint.keras     only while training is unfinished: everything that `resume` needs
+"""
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+from aezoo.errors import RunError, message
+
+
+class Run:
+    """A training's folder.
+
+    Args:
+        folder: path of the folder.
+
+    Attributes:
+        folder: `pathlib.Path`.
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+
+    @classmethod
+    def load(cls, folder):
+        """Opens the folder of a training that has ended.
+
+        Raises:
+            RunError: no such folder, no run in it, or its training has not ended.
+        """
+        run = cls(folder)
+        if not run.exists():
+            raise RunError(
+                message(
+                    "there is no run in this folder",
+                    got=f"{folder}" + ("" if run.folder.exists() else " (does not exist)"),
+                    expected="a folder with run.json, written by `aezoo train` or a recipe",
+                    fix=f"aezoo train conv --data mnist_mini -o {folder}",
+                )
+            )
+        if run.info["status"] != "finished":
+            raise RunError(
+                message(
+                    "the training of this run has not ended",
+                    got=f"{folder}: {len(run.history)} of {run.info['settings']['epochs']} epochs",
+                    expected="a finished run",
+                    fix=f"aezoo train --resume {folder}",
+                )
+            )
+        return run
+
+    def exists(self):
+        """Whether the folder holds a run, finished or not."""
+        return (self.folder / "run.json").is_file()
+
+    def __repr__(self):
+        return f"Run({str(self.folder)!r})"
+
+    def __getattr__(self, name):
+        # model_file, history_file, ...: one row a file, so that no other module spells a file name.
+        if name in _FILES:
+            return self.folder / _FILES[name]
+        raise AttributeError(f"'Run' object has no attribute {name!r}")
+
+    @property
+    def info(self):
+        """The content of run.json, a dict."""
+        return read_json(self.info_file)
+
+    @property
+    def metrics(self):
+        """The content of metrics.json, a dict."""
+        return read_json(self.metrics_file)
+
+    @property
+    def history(self):
+        """One dict an epoch: epoch, loss, val_loss, learning_rate, seconds."""
+        if not self.history_file.is_file():
+            return []
+        with open(self.history_file, newline="") as file:
+            return [
+                {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
+
+    def write_history(self, rows):
+        """Writes history.csv anew, whole or not at all."""
+        with replacing(self.history_file) as path, open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["epoch"])
+            writer.writeheader()
+            writer.writerows(rows)
+
+    @property
+    def model(self):
+        """The best model, an `Autoencoder` loaded anew."""
+        from aezoo.loading import load_model
+
+        return load_model(self.model_file)
+
+    @property
+    def held_out(self):
+        """A few test examples, float32 (N, ...)."""
+        import numpy as np
+
+        with np.load(self.held_out_file) as file:
+            return file["examples"]
+
+
+_FILES = {
+    "info_file": "run.json",
+    "model_file": "model.keras",
+    "history_file": "history.csv",
+    "metrics_file": "metrics.json",
+    "held_out_file": "held_out.npz",
+    "reconstructions_file": "reconstructions.png",
+    "latents_file": "latents.png",
+    "loss_file": "loss.png",
+    "checkpoint_file": "checkpoint.keras",
+}
+
+
+class replacing:  # noqa: N801 - reads as a word: with replacing(path) as new
+    """Context manager: write to the path it gives; it takes the real name only if all went well.
+
+    A killed process leaves the old file, whole. The suffix is kept, since Keras looks at it.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix=".writing-", dir=self.path.parent)
+        self.new = pathlib.Path(self.folder) / self.path.name
+        return self.new
+
+    def __exit__(self, error_class, error, traceback):
+        if error_class is None:
+            os.replace(self.new, self.path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def read_json(path):
+    """Returns the content of a JSON file.
+
+    Raises:
+        RunError: the file is missing or no JSON.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            message(
+                "a file of the run cannot be read",
+                got=f"{path}: {error}",
+                expected="a JSON file that aezoo wrote",
+                fix="train again into another folder",
+            )
+        ) from error
+
+
+def write_json(path, content):
+    """Writes a JSON file, whole or not at all."""
+    with replacing(path) as new:
+        new.write_text(json.dumps(content, indent=2) + "\n")

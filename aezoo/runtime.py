@@ -1,0 +1,166 @@
+"""Runs a bundle with NumPy and onnxruntime, and nothing else.
+
+    bundle = aezoo.runtime.load("bundle/")
+    latents = bundle.encode(images)             # images (B, H, W, C) float32 in [0, 1]
+    error = bundle.reconstruction_error(images)  # (B,)
+"""
+
+import pathlib
+import threading
+
+import numpy as np
+import onnxruntime
+
+from aezoo import bundle as contract
+from aezoo.checks import as_inputs
+from aezoo.errors import BundleError, OptionError, message
+
+_BATCH = 256  # examples in one call of onnxruntime; larger batches only cost memory
+
+
+def load(folder, *, providers=None, intra_op_threads=None, inter_op_threads=None):
+    """Opens a bundle; every ONNX file's sha256 is checked first.
+
+    Args:
+        folder: of the bundle.
+        providers: onnxruntime's execution providers, in order; None is the CPU.
+        intra_op_threads: threads inside an operator; None is one a core.
+        inter_op_threads: threads across operators; None is onnxruntime's choice.
+
+    Returns:
+        A `Bundle`.
+
+    Raises:
+        BundleError: no bundle there, or a file of it is missing or altered.
+        OptionError: a provider is not available here.
+    """
+    return Bundle(folder, providers, intra_op_threads, inter_op_threads)
+
+
+class Bundle:
+    """An exported model, as `load` opens it. Safe to use from several threads.
+
+    Attributes:
+        manifest: the content of manifest.json.
+        kind: "images" or "rows".
+        example_shape: of one example, (H, W, C) or (F,).
+        latent_shape: of one example's latents, (D,).
+        input_dtype: "float32" or "uint8", what the encoder takes.
+        error_scale: what differences are divided by in `reconstruction_error`.
+    """
+
+    def __init__(self, folder, providers=None, intra_op_threads=None, inter_op_threads=None):
+        self.folder = pathlib.Path(folder)
+        self.manifest = contract.read_manifest(self.folder)
+        self.kind = self.manifest["kind"]
+        self.example_shape = tuple(self.manifest["example_shape"])
+        self.latent_shape = tuple(self.manifest["latent_shape"])
+        self.input_dtype = self.manifest["input_dtype"]
+        scale = self.manifest["error_scale"]
+        self.error_scale = np.float32(1.0) if scale is None else np.asarray(scale, "float32")
+        self._providers = _check_providers(providers)
+        self._options = onnxruntime.SessionOptions()
+        self._options.log_severity_level = 3  # errors only; they are raised as well
+        if intra_op_threads is not None:
+            self._options.intra_op_num_threads = intra_op_threads
+        if inter_op_threads is not None:
+            self._options.inter_op_num_threads = inter_op_threads
+        self._sessions = {}
+        self._lock = threading.Lock()
+        for artifact in self.manifest["artifacts"]:
+            if artifact["format"] == "onnx":
+                contract.check_files(self.folder, artifact["files"])
+
+    def __repr__(self):
+        return f"Bundle({str(self.folder)!r}, model={self.manifest['model']!r})"
+
+    def encode(self, examples):
+        """Returns the latents (B, D), float32, of examples (B, ...); a batch of any size.
+
+        Raises:
+            DataError: wrong shape, dtype, range, or NaN.
+        """
+        return self._run("encoder", self._as_inputs(examples))
+
+    def decode(self, latents):
+        """Returns the reconstructions (B, ...), float32, of latents (B, D)."""
+        return self._run("decoder", as_inputs(latents, self.latent_shape, unit_range=False, source="latents"))
+
+    def reconstruct(self, examples):
+        """Returns the reconstructions (B, ...), float32, of examples (B, ...)."""
+        return self._run("reconstructor", self._as_inputs(examples))
+
+    def reconstruction_error(self, examples):
+        """Returns each example's anomaly score (B,), float32: its mean squared error.
+
+        In [0, 1] units for images, also for uint8 ones; in standard deviations of the columns for rows.
+        """
+        examples = self._as_inputs(examples)
+        difference = self._run("reconstructor", examples)
+        difference -= examples / np.float32(255) if self.input_dtype == "uint8" else examples
+        difference /= self.error_scale
+        return np.square(difference, out=difference).reshape(len(examples), -1).mean(axis=1)
+
+    def encode_batches(self, batches):
+        """Yields the latents of each batch of an iterable; memory stays flat, however many come."""
+        for batch in batches:
+            yield self.encode(batch)
+
+    def _as_inputs(self, examples):
+        return as_inputs(
+            examples,
+            self.example_shape,
+            dtype=self.input_dtype,
+            unit_range=self.kind == "images",
+            source="images" if self.kind == "images" else "examples",
+        )
+
+    def _run(self, part, inputs):
+        entry = self._sessions.get(part)
+        run, input_name, outputs = entry if entry is not None else self._open(part)
+        if len(inputs) <= _BATCH:
+            return run(outputs, {input_name: inputs})[0]
+        starts = range(0, len(inputs), _BATCH)
+        return np.concatenate([run(outputs, {input_name: inputs[i : i + _BATCH]})[0] for i in starts])
+
+    def _open(self, part):
+        with self._lock:  # two threads must not both load the file
+            if part not in self._sessions:
+                artifact = contract.find(self.manifest, part)
+                try:
+                    session = onnxruntime.InferenceSession(
+                        str(self.folder / artifact["file"]), self._options, providers=self._providers
+                    )
+                except Exception as error:  # onnxruntime's classes have no common base
+                    raise BundleError(
+                        message(
+                            f"onnxruntime cannot load the {part}",
+                            got=f"{artifact['file']}: {str(error).splitlines()[0]}",
+                            expected=f"opset {artifact['opset']}, onnxruntime {onnxruntime.__version__} reads it",
+                            fix="update onnxruntime, or export with a lower --opset",
+                        )
+                    ) from error
+                self._sessions[part] = (
+                    session.run,
+                    artifact["inputs"][0]["name"],
+                    [artifact["outputs"][0]["name"]],
+                )
+            return self._sessions[part]
+
+
+def _check_providers(providers):
+    available = onnxruntime.get_available_providers()
+    if providers is None:
+        return ["CPUExecutionProvider"]
+    for provider in providers:
+        name = provider[0] if isinstance(provider, tuple) else provider
+        if name not in available:
+            raise OptionError(
+                message(
+                    "this onnxruntime has no such execution provider",
+                    got=f"providers={list(providers)!r}",
+                    expected=f"among {', '.join(available)}",
+                    fix="install the onnxruntime build of your device, for example onnxruntime-gpu",
+                )
+            )
+    return list(providers)

@@ -1,0 +1,325 @@
+"""Training: a model, a dataset and settings become a run.
+
+`resume` continues a run that was killed, and ends at the same weights, bit for bit, as one that
+was not: the order of the data is a function of the seed, operations are deterministic, and the
+checkpoint of an epoch holds weights, optimiser and the state of every random generator. What
+early stopping and the choice of the best epoch must remember is read from history.csv.
+"""
+
+import dataclasses
+import math
+import platform
+import shutil
+import sys
+import time
+
+import numpy as np
+
+from aezoo import __version__
+from aezoo.errors import AezooError, DataError, RunError, message
+from aezoo.loading import load_model
+from aezoo.quiet import import_keras
+from aezoo.run import Run, replacing, write_json
+from aezoo.settings import Settings
+
+keras = import_keras()
+
+_HELD_OUT = 64  # examples kept beside the model; an export is proven on them
+_VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
+
+
+class TrainingError(AezooError):
+    """A training that went wrong: its loss is no longer a number."""
+
+
+def seed_everything(settings):
+    """Seeds Python, NumPy and the backend; call it before the model is built."""
+    keras.utils.set_random_seed(settings.seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def train(model, dataset, settings=None, folder="runs/latest", *, overwrite=False, progress=True):
+    """Trains a model and writes everything about it into a folder.
+
+    Args:
+        model: an `Autoencoder`, built by name. Its weights are trained in place.
+        dataset: an `aezoo.data.Dataset` of the model's shape.
+        settings: `Settings`; None is the defaults.
+        folder: of the run; made if it is not there.
+        overwrite: whether a run that lies there may be deleted.
+        progress: whether a line an epoch is printed, with a bar on a terminal.
+
+    Returns:
+        The finished `Run`.
+
+    Raises:
+        RunError: a run lies in the folder already.
+        DataError: the dataset's shape is not the model's.
+        TrainingError: the loss is not a number.
+    """
+    settings = settings or Settings()
+    run = Run(folder)
+    if run.exists() and overwrite:
+        shutil.rmtree(run.folder)
+    check_free(run)
+    _check_fits(model, dataset)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if model.kind == "rows":
+        model.adapt(dataset.train.array())
+    steps = -(-len(dataset.train) // settings.batch_size)
+    model.compile(keras.optimizers.Adam(_schedule(settings, steps)), settings.loss)
+    model.optimizer.build(model.trainable_variables)
+    write_json(run.info_file, _describe(model, dataset, settings))
+    with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
+        model.save(path)
+    return _continue(run, model, dataset, settings, progress)
+
+
+def resume(folder, dataset=None, *, progress=True):
+    """Continues a run that was stopped or killed.
+
+    Args:
+        folder: of the run.
+        dataset: None loads it again from the source that the run names.
+        progress: as in `train`.
+
+    Returns:
+        The finished `Run`; one that was finished already is returned as it is.
+
+    Raises:
+        RunError: no run there, or the data are no longer those that it was begun with.
+    """
+    run = Run(folder)
+    if not run.exists():
+        return Run.load(folder)  # raises, in the words for a missing run
+    info = run.info
+    if info["status"] == "finished":
+        return run
+    settings = Settings(**info["settings"])
+    seed_everything(settings)
+    if dataset is None:
+        from aezoo import data
+
+        dataset = data.load(info["data"]["source"], **info["data"]["load_options"])
+    if dataset.content_hash != info["data"]["content_hash"]:
+        raise RunError(
+            message(
+                "the data have changed since this run was begun",
+                got=f"content hash {dataset.content_hash[:12]}... of {info['data']['source']}",
+                expected=f"{info['data']['content_hash'][:12]}...",
+                fix="train again into another folder",
+            )
+        )
+    return _continue(run, load_model(run.checkpoint_file), dataset, settings, progress)
+
+
+def check_free(run):
+    """Raises RunError where a run lies in the folder; call it before long work."""
+    if run.exists():
+        unfinished = run.info["status"] != "finished"
+        raise RunError(
+            message(
+                "a run lies in this folder already",
+                got=f"{run.folder}, {run.info['status']}",
+                expected="a new folder",
+                fix=f"aezoo train --resume {run.folder}"
+                if unfinished
+                else "name another folder with -o, or pass --overwrite",
+            )
+        )
+
+
+def _check_fits(model, dataset):
+    if tuple(dataset.shape) != model.example_shape:
+        option = f"image_shape={tuple(dataset.shape)}"
+        if len(dataset.shape) == 1:
+            option = f"features={dataset.shape[0]}"
+        raise DataError(
+            message(
+                "the data do not have the shape that the model takes",
+                got=f"{dataset.name}: examples of {tuple(dataset.shape)}",
+                expected=f"{model.example_shape}",
+                fix=f"build the model with {option}",
+            )
+        )
+
+
+def _schedule(settings, steps_an_epoch):
+    steps = settings.epochs * steps_an_epoch
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    warmup = max(1, steps // 50)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=settings.learning_rate / 10,
+        decay_steps=max(1, steps - warmup),
+        alpha=0.01,
+        warmup_target=settings.learning_rate,
+        warmup_steps=warmup,
+    )
+
+
+def _continue(run, model, dataset, settings, progress):
+    begun = time.monotonic()
+    steps = -(-len(dataset.train) // settings.batch_size)
+    done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
+    # The last row may belong to an epoch whose checkpoint was not written any more.
+    rows = [row for row in run.history if row["epoch"] <= done]
+    keeper = _Keeper(run, rows, settings)
+    callbacks = [keeper]
+    if progress:
+        from aezoo.progress import EpochLines
+
+        callbacks.append(EpochLines(steps, settings.epochs))
+    if not keeper.exhausted():
+        _set_precision(model, settings.precision)
+        batches = dataset.train.batches(
+            settings.batch_size,
+            shuffle_seed=settings.seed,
+            epochs=settings.epochs,
+            skip=done * steps,
+        )
+        model.fit(
+            batches,
+            epochs=settings.epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            validation_data=_validation(model, dataset, settings),
+            callbacks=callbacks,
+            verbose=0,
+            shuffle=False,
+        )
+    return _finish(run, dataset, time.monotonic() - begun)
+
+
+def _validation(model, dataset, settings):
+    """Returns what the best epoch is chosen by: for a denoiser, how well it denoises."""
+    if model.corruption is None:
+        return dataset.validation.batches(settings.batch_size)
+    clean = dataset.validation.array(_VALIDATION_PAIRS)
+    return model.corrupt(clean, seed=settings.seed), clean
+
+
+class _Keeper(keras.callbacks.Callback):
+    """After each epoch: history, best model, checkpoint, in this order; then early stopping."""
+
+    def __init__(self, run, rows, settings):
+        super().__init__()
+        self.run, self.rows, self.settings = run, rows, settings
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {
+            "epoch": epoch + 1,
+            "loss": float(logs["loss"]),
+            "val_loss": float(logs["val_loss"]),
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "seconds": round(time.monotonic() - self.begun, 2),
+        }
+        if not math.isfinite(row["loss"] + row["val_loss"]):
+            raise TrainingError(
+                message(
+                    "the loss is no longer a number",
+                    got=f"loss={row['loss']}, val_loss={row['val_loss']} in epoch {row['epoch']}",
+                    expected="finite losses",
+                    fix=f"pass a lower learning rate than {self.settings.learning_rate:g}",
+                )
+            )
+        self.rows.append(row)
+        self.run.write_history(self.rows)
+        if best_epoch(self.rows) == row["epoch"]:
+            with replacing(self.run.model_file) as path:
+                # Only the arithmetic of training is of lower precision, never the file.
+                _set_precision(self.model, "float32")
+                self.model.save(path, include_optimizer=False)
+                _set_precision(self.model, self.settings.precision)
+        with replacing(self.run.checkpoint_file) as path:
+            self.model.save(path)
+        if self.exhausted():
+            self.model.stop_training = True
+
+    def exhausted(self):
+        """Whether the last epoch is done or patience has run out."""
+        done = len(self.rows)
+        patience = self.settings.patience
+        return done >= self.settings.epochs or (
+            patience is not None and done > 0 and done - best_epoch(self.rows) >= patience
+        )
+
+
+def best_epoch(rows):
+    """Returns the number of the epoch with the lowest validation loss, the first of equals."""
+    return min(rows, key=lambda row: row["val_loss"])["epoch"]
+
+
+def _set_precision(model, precision):
+    for part in (model.encoder, model.decoder):
+        for layer in part.layers:
+            layer.dtype_policy = precision
+
+
+def _finish(run, dataset, seconds):
+    from aezoo.evaluation import evaluate, pictures
+
+    model = run.model
+    held_out = dataset.test.array(_HELD_OUT)
+    with replacing(run.held_out_file) as path:
+        np.savez_compressed(path, examples=held_out)
+    write_json(run.metrics_file, evaluate(model, dataset))
+    pictures.save_all(run, model, dataset)
+    rows = run.history
+    info = run.info
+    info.update(
+        status="finished",
+        epochs=len(rows),
+        best_epoch=best_epoch(rows),
+        seconds=round(sum(row["seconds"] for row in rows), 1),
+        seconds_of_last_session=round(seconds, 1),
+    )
+    write_json(run.info_file, info)
+    run.checkpoint_file.unlink(missing_ok=True)
+    return run
+
+
+def _describe(model, dataset, settings):
+    return {
+        "status": "training",
+        "model": model.model_name,
+        "options": model.model_options,
+        "latent_shape": list(model.latent_shape),
+        "parameters": model.count_params(),
+        "settings": dataclasses.asdict(settings),
+        "seed": settings.seed,
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "load_options": dataset.load_options,
+            "kind": dataset.kind,
+            "shape": list(dataset.shape),
+            "content_hash": dataset.content_hash,
+            "train": len(dataset.train),
+            "validation": len(dataset.validation),
+            "test": len(dataset.test),
+        },
+        "versions": versions(),
+        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def versions():
+    """Returns the versions that a figure depends on: {"python": ..., "keras": ..., ...}."""
+    found = {
+        "aezoo": __version__,
+        "python": platform.python_version(),
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+    backend = sys.modules.get(keras.backend.backend())
+    if backend is not None:
+        found[keras.backend.backend()] = backend.__version__
+    return found

@@ -1,0 +1,91 @@
+"""The model card of a bundle, made from its manifest alone, so that its numbers cannot drift."""
+
+_USE = '''import numpy as np, onnxruntime
+
+session = onnxruntime.InferenceSession("encoder.onnx")
+{name} = np.zeros((1, {shape}), "{dtype}")  # {range}
+(latents,) = session.run(["latents"], {{"{name}": {name}}})
+print(latents.shape)
+'''
+
+
+def render(manifest):
+    """Returns the card as Markdown.
+
+    Args:
+        manifest: the finished manifest, parity figures included.
+    """
+    encoder = next(a for a in manifest["artifacts"] if a["part"] == "encoder")["inputs"][0]
+    lines = [
+        f"# {manifest['model'] or 'autoencoder'}: an aezoo bundle",
+        "",
+        f"Encodes {manifest['kind']} of shape {_shape(manifest['example_shape'])} into latents of shape "
+        f"{_shape(manifest['latent_shape'])}; {manifest['parameters']:,} parameters. "
+        f"Made by aezoo {manifest['aezoo_version']}. Licence: {manifest['licence']}.",
+        "",
+        "Options: " + ", ".join(f"`{name}={value!r}`" for name, value in manifest["options"].items()),
+        "",
+        "## Use",
+        "",
+        "```python",
+        _USE.format(
+            name=encoder["name"],
+            shape=", ".join(str(size) for size in encoder["shape"][1:]),
+            dtype=encoder["dtype"],
+            range="raw units" if encoder["range"] is None else "{} to {}".format(*encoder["range"]),
+        ).rstrip(),
+        "```",
+        "",
+        '`aezoo.runtime.load(".")` does the same and checks files and inputs first; '
+        "`aezoo verify .` proves every file again.",
+        "",
+        "## Files",
+        "",
+        "| file | input | output | bytes | largest difference from Keras (share of the range) | tolerance |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for artifact in manifest["artifacts"]:
+        (taken,), (given,), parity = artifact["inputs"], artifact["outputs"], artifact["parity"]
+        lines.append(
+            f"| `{artifact['file']}` | {_tensor(taken)} | {_tensor(given)} | {artifact['size_bytes']:,} "
+            f"| {parity['relative']:.1e} | {parity['tolerance']:g} |"
+        )
+    golden = manifest["golden"]
+    lines += ["", f"Proven on {golden['examples']} examples ({golden['source']}), kept in `golden.npz`."]
+    if manifest["metrics"]:
+        lines += ["", "## Test figures", "", *_figures(manifest["metrics"])]
+    if manifest["run"]:
+        run = manifest["run"]
+        lines += [
+            "",
+            "## Training",
+            "",
+            f"{run['data']['train']:,} examples of `{run['data']['name']}` "
+            f"(sha256 `{run['data']['content_hash'][:16]}...`), {run['epochs']} epochs, "
+            f"{run['seconds']:g} seconds. Settings: "
+            + ", ".join(f"`{name}={value!r}`" for name, value in run["settings"].items()),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(metrics):
+    names = [name for name in ("mse", "psnr_db", "ssim") if name in metrics]
+    rows = {"model": metrics, f"PCA, {metrics['pca']['components']} components": metrics["pca"]}
+    denoising = metrics.get("denoising", {})
+    for name in ("corrupted", "median_filter", "pca", "model"):
+        if name in denoising:
+            rows[f"{denoising['kind']} {denoising['level']:g}: {name.replace('_', ' ')}"] = denoising[name]
+    yield f"{metrics['test_examples']:,} test examples of `{metrics['data']}`."
+    yield ""
+    yield "| | " + " | ".join(names) + " |"
+    yield "|---|" + "---:|" * len(names)
+    for label, figures in rows.items():
+        yield f"| {label} | " + " | ".join(f"{figures[name]:.4g}" for name in names) + " |"
+
+
+def _shape(shape):
+    return "(" + ", ".join(str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _tensor(tensor):
+    return f"`{tensor['name']}` {tensor['dtype']} {_shape(tensor['shape'])}"

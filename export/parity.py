@@ -1,0 +1,271 @@
+"""The proof: an exported file computes what the Keras model computes. NumPy and a runtime, no Keras.
+
+Each file is loaded in a fresh process and compared with the golden arrays, in this order: hash,
+names and dtypes, shapes at batch 1 and at an odd larger batch, values. NaN is a failure. The same
+code proves a new bundle before it is published and an old one in `aezoo verify`.
+"""
+
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+from aezoo import bundle as contract
+from aezoo.errors import BundleError, ParityError, message, need
+
+BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
+
+# (format, precision) -> (share of the output's range that a value may differ by, the reason)
+TOLERANCES = {
+    ("onnx", "float32"): (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
+    ("saved_model", "float32"): (1e-5, "the same kernels, but batches are divided otherwise"),
+}
+
+_RUNTIMES = {"onnx": "onnxruntime", "saved_model": "tensorflow"}
+
+
+# -- one artifact, in this process -----------------------------------------------------------------
+
+
+def prove(folder, artifact, golden):
+    """Proves one artifact against the golden arrays.
+
+    Args:
+        folder: of the bundle.
+        artifact: its row of the manifest.
+        golden: {"examples": (N, ...), "latents": (N, D), "reconstructions": (N, ...)}.
+
+    Returns:
+        The parity figures: max_difference, output_range, relative (their quotient), tolerance,
+        reason, batches, examples.
+
+    Raises:
+        ParityError: a name, dtype, shape or value is not as it was in Keras.
+        BundleError: a file is missing or altered.
+    """
+    contract.check_files(folder, artifact["files"])
+    part = artifact["part"]
+    inputs = golden["latents" if part == "decoder" else "examples"]
+    expected = golden["latents" if part == "encoder" else "reconstructions"]
+    form = artifact["format"]
+    try:
+        run, found = _OPENERS[form](pathlib.Path(folder) / artifact["file"], part)
+    except Exception as error:  # each runtime raises its own
+        raise _failed(artifact, "cannot be loaded", str(error).splitlines()[0], _RUNTIMES[form]) from error
+    wanted = {end: [(t["name"], t["dtype"]) for t in artifact[end]] for end in ("inputs", "outputs")}
+    if found != wanted:
+        raise _failed(artifact, "has other inputs or outputs than the manifest says", found, wanted)
+
+    tolerance, reason = TOLERANCES[form, artifact["precision"]]
+    output_range = float(expected.max() - expected.min()) or float(np.abs(expected).max()) or 1.0
+    worst = 0.0
+    for size in sorted({*(min(size, len(inputs)) for size in BATCHES), len(inputs)}):
+        got = np.asarray(run(inputs[:size]))
+        if got.shape != expected[:size].shape:
+            raise _failed(artifact, f"gives another shape at batch {size}", got.shape, expected[:size].shape)
+        if not np.isfinite(got).all():
+            raise _failed(artifact, f"gives NaN or infinity at batch {size}", "not finite", "finite values")
+        worst = max(worst, float(np.abs(got.astype("float64") - expected[:size]).max()))
+    relative = worst / output_range
+    if not relative <= tolerance:
+        raise _failed(
+            artifact,
+            "does not compute what the Keras model computes",
+            f"largest difference {worst:.3g}, {relative:.3g} of the output's range",
+            f"at most {tolerance:g} of the range ({reason})",
+        )
+    return {
+        "max_difference": worst,
+        "output_range": output_range,
+        "relative": relative,
+        "tolerance": tolerance,
+        "reason": reason,
+        "batches": list(BATCHES),
+        "examples": len(inputs),
+    }
+
+
+def _failed(artifact, problem, got, expected):
+    return ParityError(
+        message(
+            f"{artifact['file']} {problem}",
+            got=got,
+            expected=expected,
+            fix="do not use this file; export again, and report it if it fails again",
+        )
+    )
+
+
+def _open_onnx(path, part):
+    onnxruntime = need("onnxruntime", extra="train")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    dtypes = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+    found = {
+        "inputs": [(t.name, dtypes.get(t.type, t.type)) for t in session.get_inputs()],
+        "outputs": [(t.name, dtypes.get(t.type, t.type)) for t in session.get_outputs()],
+    }
+    name = found["inputs"][0][0]
+    return lambda inputs: session.run(None, {name: inputs})[0], found
+
+
+def _open_saved_model(path, part):
+    from aezoo.quiet import silent_stderr
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with silent_stderr():
+        tf = need("tensorflow", extra="train")
+        loaded = tf.saved_model.load(str(path))
+    endpoint = loaded.signatures[part]
+    (name, spec), *_ = endpoint.structured_input_signature[1].items()
+    outputs = endpoint.structured_outputs
+    found = {
+        "inputs": [(name, spec.dtype.name)],
+        "outputs": [(key, value.dtype.name) for key, value in outputs.items()],
+    }
+    # The archive must outlive the endpoint, which does not hold its variables itself.
+    return lambda inputs, keep=loaded: next(iter(endpoint(**{name: tf.constant(inputs)}).values())), found
+
+
+_OPENERS = {"onnx": _open_onnx, "saved_model": _open_saved_model}
+
+
+# -- a bundle ----------------------------------------------------------------------------------------
+
+
+def read_golden(folder, manifest):
+    """Returns the golden arrays of a bundle, {name: array}.
+
+    Raises:
+        BundleError: the file is missing or altered.
+    """
+    contract.check_files(folder, manifest["golden"]["files"])
+    with np.load(pathlib.Path(folder) / contract.GOLDEN) as file:
+        return dict(file)
+
+
+def prove_format(folder, form):
+    """Proves a bundle's artifacts of one format in this process; returns {file: figures}."""
+    manifest = contract.read_manifest(folder)
+    golden = read_golden(folder, manifest)
+    chosen = [artifact for artifact in manifest["artifacts"] if artifact["format"] == form]
+    figures = {artifact["file"]: prove(folder, artifact, golden) for artifact in chosen}
+    if form != "saved_model" and "tensorflow" in sys.modules:
+        raise ParityError(
+            message(
+                "the proof of a file that must run without TensorFlow imported TensorFlow",
+                got="tensorflow in sys.modules",
+                expected="NumPy and the file's own runtime",
+                fix="report this; the bundle is not published",
+            )
+        )
+    return figures
+
+
+def verify(folder):
+    """Proves every artifact of a bundle anew, each format in a fresh process.
+
+    Args:
+        folder: of the bundle.
+
+    Returns:
+        {file: figures}; for a format whose runtime is not installed {file: {"skipped": reason}}.
+
+    Raises:
+        BundleError: a file is missing or altered.
+        ParityError: a file does not compute what the Keras model computed.
+    """
+    manifest = contract.read_manifest(folder)
+    # Hashes first, all of them: an altered file is named even where its runtime is not installed.
+    for row in (manifest["golden"], *manifest["artifacts"]):
+        contract.check_files(folder, row["files"])
+    forms = dict.fromkeys(artifact["format"] for artifact in manifest["artifacts"])
+    provers = {form: Prover(form) for form in forms if importlib.util.find_spec(_RUNTIMES[form])}
+    try:
+        figures = {}
+        for artifact in manifest["artifacts"]:
+            if artifact["format"] not in provers:
+                reason = f"{_RUNTIMES[artifact['format']]} is not installed"
+                figures[artifact["file"]] = {"skipped": reason}
+        for prover in provers.values():
+            figures.update(prover.prove(folder))
+        return figures
+    finally:
+        for prover in provers.values():
+            prover.stop()
+
+
+class Prover:
+    """A fresh process that proves one format: started early, so that its imports overlap other work.
+
+    Args:
+        form: "onnx" or "saved_model".
+    """
+
+    def __init__(self, form):
+        self.form = form
+        # The process must find this very aezoo, whether it is installed or a checkout.
+        root = str(pathlib.Path(contract.__file__).parent.parent)
+        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "aezoo.export.parity", form],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    def prove(self, folder):
+        """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does."""
+        output, errors = self.process.communicate(str(pathlib.Path(folder).absolute()))
+        lines = output.strip().splitlines()
+        try:
+            answer = json.loads(lines[-1])
+        except (IndexError, ValueError):
+            raise ParityError(
+                message(
+                    f"the process that proves the {self.form} files died",
+                    got=f"exit status {self.process.returncode}; {errors.strip()[-500:]}",
+                    expected="a file that a fresh process can load and run",
+                    fix="run `aezoo verify` with -v, and look at the memory that is free",
+                )
+            ) from None
+        if "error" in answer:
+            error_class = {"BundleError": BundleError}.get(answer["class"], ParityError)
+            raise error_class(answer["error"])
+        return answer["figures"]
+
+    def stop(self):
+        """Ends the process if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def main():
+    """Answers one question on standard input: the folder to prove; the answer is one line of JSON."""
+    form = sys.argv[1]
+    if form == "saved_model":  # seconds, which the exporting process uses to write
+        from aezoo.quiet import silent_stderr
+
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with silent_stderr():
+            importlib.import_module(_RUNTIMES[form])
+    folder = sys.stdin.readline().strip()
+    if not folder:  # the exporting process is gone
+        return
+    try:
+        answer = {"figures": prove_format(folder, form)}
+    except (BundleError, ParityError) as error:
+        answer = {"error": str(error), "class": type(error).__name__}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""Convolutional autoencoder on handwritten digits, 16 latents."""
+
+import sys
+
+from aezoo.recipe import Recipe, main
+from aezoo.settings import Settings
+
+RECIPE = Recipe(
+    model="conv",
+    options={"latent_dim": 16, "normalization": "batch"},
+    settings=Settings(epochs=40, learning_rate=3e-3),
+    elsewhere={"mnist": Settings(epochs=12, learning_rate=3e-3)},
+)
+
+if __name__ == "__main__":
+    sys.exit(main(RECIPE, __doc__))

@@ -1,0 +1,53 @@
+"""Settings of all tests: warnings are errors, and fixtures that several files use."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+MNIST_DIR = ROOT.parent / "shared" / "tfds"
+
+
+@pytest.fixture(scope="session")
+def mini():
+    """The embedded digits."""
+    from aezoo import data
+
+    return data.load("mnist_mini")
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """A small convolutional model that has seen some blobs, and held-out examples of them."""
+    import aezoo
+    from aezoo.autoencoder import keras
+    from aezoo.testing import smooth_examples
+
+    keras.utils.set_random_seed(0)
+    model = aezoo.build("conv", latent_dim=4, image_shape=(16, 12, 1), filters=(8, 16))
+    model.fit(smooth_examples(model.example_shape), epochs=2, verbose=0)
+    return model, smooth_examples(model.example_shape, 64, seed=1)
+
+
+@pytest.fixture(scope="session")
+def exported(trained, tmp_path_factory):
+    """A proven bundle of `trained`; copy it before you change it."""
+    from aezoo.export import export_bundle
+
+    model, examples = trained
+    return export_bundle(model, tmp_path_factory.mktemp("exported") / "bundle", examples=examples)
+
+
+def four_lines(error, *words):
+    """Asserts that an error's text has the four lines, and names what it must."""
+    lines = str(getattr(error, "value", error)).splitlines()
+    heads = [line.split(":")[0].strip() for line in lines[1:]]
+    assert heads == ["got", "expected", "fix"], lines
+    for word in words:
+        assert str(word) in "\n".join(lines), (word, lines)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    np.random.seed(0)

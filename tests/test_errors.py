@@ -1,0 +1,97 @@
+"""The form of an error, and the errors that options cause."""
+
+import pytest
+from conftest import four_lines
+
+import aezoo
+from aezoo.errors import MissingExtraError, OptionError, message, need
+from aezoo.settings import Settings
+
+
+def test_message_has_four_lines():
+    text = message("the image is too small", got="4x4", expected="8x8", fix="pad it")
+    four_lines(text, "the image is too small", "4x4", "8x8", "pad it")
+
+
+def test_need_names_the_extra():
+    with pytest.raises(MissingExtraError) as error:
+        need("no_such_package.inside", extra="train")
+    four_lines(error, "no_such_package", 'pip install "aezoo[train]"')
+    with pytest.raises(ModuleNotFoundError):  # a hole in an installed package is no missing extra
+        need("json.no_such_module", extra="train")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("cnov", {}, ["did you mean 'conv'?", "'cnov'", "conv, denoising, dense"]),
+        ("conv", {"latent_dims": 3}, ["did you mean 'latent_dim'?", "latent_dims=3", "aezoo info conv"]),
+        ("conv", {"features": 3}, ["has no option 'features'"]),
+        ("conv", {"latent_dim": 0}, ["latent_dim=0", "at least 1"]),
+        ("conv", {"latent_dim": 2.5}, ["latent_dim=2.5"]),
+        ("conv", {"latent_dim": True}, ["latent_dim=True"]),
+        ("conv", {"image_shape": (28, 28)}, ["image_shape=(28, 28)"]),
+        ("conv", {"image_shape": (28, 28, 5)}, ["1 to 4 channels"]),
+        ("conv", {"image_shape": (7, 28, 1)}, ["at least 8 pixels"]),
+        (
+            "conv",
+            {"image_shape": (8, 8, 1), "filters": (4, 8, 16, 32)},
+            ["too small for 4 halvings", "at least 16 pixels", "filters=(4, 8, 16)"],
+        ),
+        ("conv", {"filters": ()}, ["at least one halving"]),
+        ("conv", {"filters": (8, 0)}, ["filters=0"]),
+        ("conv", {"activation": "rellu"}, ["did you mean 'relu'?", "activation='rellu'"]),
+        ("conv", {"latent_activation": "tan"}, ["latent_activation='tan'", "tanh"]),
+        ("conv", {"downsampling": "maxpool"}, ["did you mean 'max_pool'?"]),
+        ("conv", {"upsampling": "bilinear"}, ["'transpose', 'resize'"]),
+        ("conv", {"normalization": "bach"}, ["did you mean 'batch'?"]),
+        ("dense", {"normalization": "group"}, ["normalization='layer'"]),
+        ("dense", {"features": 0}, ["features=0"]),
+        ("dense", {"units": (8, -1)}, ["units=-1"]),
+        ("denoising", {"corruption": "gausian"}, ["did you mean 'gaussian'?"]),
+        ("denoising", {"corruption": "masking", "level": 1.5}, ["level=1.5", "at most 1"]),
+        ("denoising", {"level": -0.1}, ["level=-0.1", "at least 0"]),
+        ("denoising", {"corruption": "salt_and_pepper", "features": 4}, ["corruption='masking'"]),
+        ("denoising", {"body": "cnv"}, ["did you mean 'conv'?"]),
+    ],
+)
+def test_wrong_options(name, options, words):
+    with pytest.raises(OptionError) as error:
+        aezoo.build(name, **options)
+    four_lines(error, *words)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"patience": 0}, "patience=0"),
+        ({"schedule": "cosin"}, "did you mean 'cosine'?"),
+        ({"precision": "bfloat16"}, "did you mean 'mixed_bfloat16'?"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+    ],
+)
+def test_wrong_settings(options, word):
+    with pytest.raises(OptionError) as error:
+        Settings(**options)
+    four_lines(error, word)
+
+
+def test_register(monkeypatch):
+    from aezoo import registry
+    from aezoo.models import dense
+
+    monkeypatch.setattr(registry, "_TABLE", dict(registry._TABLE))
+    aezoo.register("mine", dense.build, paper="me", summary="the same")
+    assert "mine" in aezoo.list_models("m*")
+    assert aezoo.build("mine", latent_dim=2, units=(4,)).model_name == "mine"
+    for name, builder, word in [
+        ("mine", dense.build, "registered already"),
+        ("Mine", dense.build, "lower-case"),
+        ("other", "no colon", "module:function"),
+    ]:
+        with pytest.raises(OptionError) as error:
+            aezoo.register(name, builder)
+        four_lines(error, word)
