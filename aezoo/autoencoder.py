@@ -1,14 +1,14 @@
 """The one class of all models: an encoder, a decoder, and what may lie in front of them.
 
-    images (B, H, W, C) float32 in [0, 1]  --encoder-->  latents (B, D)  --decoder-->  reconstructions
-    rows   (B, F) float32, raw units       --encoder-->  latents (B, D)  --decoder-->  reconstructions
+images (B, H, W, C) float32 in [0, 1]  --encoder-->  latents (B, D)  --decoder-->  reconstructions
+rows   (B, F) float32, raw units       --encoder-->  latents (B, D)  --decoder-->  reconstructions
 """
 
 import numpy as np
 
 from aezoo.checks import as_inputs
 from aezoo.errors import DataError, OptionError, message
-from aezoo.layers import Corruption, Standardize, Unstandardize
+from aezoo.layers import Standardize, Unstandardize
 from aezoo.quiet import import_keras
 
 keras = import_keras()

@@ -51,7 +51,9 @@ def _parser():
         command.set_defaults(command=function)
         if name != "train":  # has these among many
             command.add_argument("--json", action="store_true", help="print JSON, for a program")
-            command.add_argument("-v", "--verbose", action="store_true", help="show the frameworks' log lines")
+            command.add_argument(
+                "-v", "--verbose", action="store_true", help="show the frameworks' log lines"
+            )
         if output:
             command.add_argument("-o", "--output", metavar="PATH", default=output, help=f"default {output}")
         return command
@@ -72,8 +74,14 @@ def _parser():
     )
     command.add_argument("model", nargs="?", help="name of a model, see `aezoo list`")
     command.add_argument("--latent-dim", type=int, metavar="D", help="size of the bottleneck, default 16")
-    command.add_argument("-O", "--option", action="append", default=[], metavar="NAME=VALUE",
-                         help="an option of the model, see `aezoo info MODEL`; may be repeated")  # fmt: skip
+    command.add_argument(
+        "-O",
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the model, see `aezoo info MODEL`; may be repeated",
+    )
     add_training_arguments(command, output="runs/latest")
 
     command = add(
@@ -87,14 +95,25 @@ def _parser():
     command.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
 
     command = add(
-        "export", _export, "export a run as a bundle of proven files", "aezoo export runs/conv -o bundle",
+        "export",
+        _export,
+        "export a run as a bundle of proven files",
+        "aezoo export runs/conv -o bundle",
         output="bundle",
-    )  # fmt: skip
+    )
     command.add_argument("run", metavar="RUN")
-    command.add_argument("--formats", default="saved_model,onnx", metavar="F,F", help="default saved_model,onnx")
-    command.add_argument("--opset", type=int, default=18, metavar="N", help="of the ONNX files, 17 to 24, default 18")
-    command.add_argument("--input-dtype", choices=("float32", "uint8"), default="float32",
-                         help="uint8: encoder and reconstructor take bytes 0..255")  # fmt: skip
+    command.add_argument(
+        "--formats", default="saved_model,onnx", metavar="F,F", help="default saved_model,onnx"
+    )
+    command.add_argument(
+        "--opset", type=int, default=18, metavar="N", help="of the ONNX files, 17 to 24, default 18"
+    )
+    command.add_argument(
+        "--input-dtype",
+        choices=("float32", "uint8"),
+        default="float32",
+        help="uint8: encoder and reconstructor take bytes 0..255",
+    )
     command.add_argument("--licence", metavar="TEXT", help="terms of the weights, written into every file")
 
     command = add("verify", _verify, "prove every file of a bundle again", "aezoo verify bundle")
@@ -111,8 +130,13 @@ def _parser():
         command = add(name, _infer, summary, f"aezoo {name} bundle {taken}", output=output)
         command.set_defaults(verb=name)
         command.add_argument("bundle", metavar="BUNDLE")
-        command.add_argument("input", metavar="INPUT", help="a .npy or .npz file" if name == "decode" else
-                             "an image, a folder of images, a .npy, .npz, .csv or .parquet file")  # fmt: skip
+        command.add_argument(
+            "input",
+            metavar="INPUT",
+            help="a .npy or .npz file"
+            if name == "decode"
+            else "an image, a folder of images, a .npy, .npz, .csv or .parquet file",
+        )
 
     command = add("bench", _bench, "measure a bundle's size and latency here", "aezoo bench bundle")
     command.add_argument("bundle", metavar="BUNDLE")
@@ -235,7 +259,8 @@ def _evaluate(parsed):
     else:
         run = Run.load(parsed.path)
         model, info = run.model, run.info
-    if parsed.data is None and info is None:
+    source = parsed.data or (info and info["data"]["source"])
+    if source is None:
         raise OptionError(
             message(
                 "this bundle does not say what it was trained on",
@@ -246,7 +271,7 @@ def _evaluate(parsed):
         )
     if parsed.data is None:
         stored = info["data"]["load_options"]
-        dataset = data.load(info["data"]["source"], **{**stored, "data_dir": parsed.data_dir or stored.get("data_dir")})
+        dataset = data.load(source, **{**stored, "data_dir": parsed.data_dir or stored["data_dir"]})
     else:
         options = {}
         if model.kind == "images" and pathlib.Path(parsed.data).is_dir():
@@ -315,7 +340,10 @@ def _infer(parsed):
     verb = {"score": "reconstruction_error"}.get(parsed.verb, parsed.verb)
     results = getattr(bundle, verb)(examples)
     if parsed.verb == "score":
-        rows = [{"example": name, "reconstruction_error": float(score)} for name, score in zip(names, results, strict=True)]
+        rows = [
+            {"example": name, "reconstruction_error": float(score)}
+            for name, score in zip(names, results, strict=True)
+        ]
         if parsed.json:
             print(json.dumps(rows))
         else:
@@ -323,7 +351,9 @@ def _infer(parsed):
             for row in rows:
                 print(f"{row['example']},{row['reconstruction_error']:.8g}")
         return
-    written = inputs.write(parsed.output, results, names, as_images=parsed.verb != "encode" and bundle.kind == "images")
+    written = inputs.write(
+        parsed.output, results, names, as_images=parsed.verb != "encode" and bundle.kind == "images"
+    )
     if parsed.json:
         print(json.dumps({"output": written, "shape": list(results.shape)}))
     else:
@@ -355,11 +385,17 @@ def _bench(parsed):
         f"{parsed.bundle}, onnxruntime, {parsed.threads} thread(s), medians of interleaved rounds",
         columns,
         [
-            (r["part"], r["batch"], f"{r['size_bytes']:,}", f"{r['p50_ms']:.3f}", f"{r['p95_ms']:.3f}",
-             f"{r['examples_per_second']:,.0f}")
+            (
+                r["part"],
+                r["batch"],
+                f"{r['size_bytes']:,}",
+                f"{r['p50_ms']:.3f}",
+                f"{r['p95_ms']:.3f}",
+                f"{r['examples_per_second']:,.0f}",
+            )
             for r in rows
         ],
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -33,14 +33,28 @@ class Recipe:
 
     def settings_for(self, data):
         """Returns the settings for a source of data."""
-        return self.elsewhere.get(data, self.settings)
+        return self.elsewhere.get(unversioned(data), self.settings)
+
+
+def unversioned(source):
+    """Returns a source of data without the version of a TensorFlow Datasets set.
+
+    >>> unversioned("mnist:3.0.1"), unversioned("sklearn:wine")
+    ('mnist', 'sklearn:wine')
+    """
+    name, _, version = str(source).rpartition(":")
+    return name if name and version[:1].isdigit() else source
 
 
 def add_training_arguments(parser, *, output):
     """Adds the arguments that every training takes, recipes and `aezoo train` alike."""
     group = parser.add_argument_group("data")
-    group.add_argument("--data", metavar="SOURCE", help="mnist_mini, a TensorFlow Datasets name, a folder "
-                       "of images, or a .npy, .npz, .csv or .parquet file")  # fmt: skip
+    group.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="mnist_mini, a TensorFlow Datasets name, a folder "
+        "of images, or a .npy, .npz, .csv or .parquet file",
+    )
     group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
     group.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
     group.add_argument("--image-shape", metavar="HxWxC", type=image_shape, help="resize images of a folder")
@@ -57,7 +71,7 @@ def add_training_arguments(parser, *, output):
     group.add_argument("-o", "--output", metavar="RUN", default=output, help=f"folder, default {output}")
     group.add_argument("--resume", action="store_true", help="continue the run in that folder")
     group.add_argument("--overwrite", action="store_true", help="replace a run that lies there")
-    group.add_argument("--quick", action="store_true", help="one epoch on mnist_mini, to see that it works")
+    group.add_argument("--quick", action="store_true", help="one epoch, to see that it works")
     group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the frameworks' log lines")
 
@@ -131,7 +145,8 @@ def follow(recipe, parsed):
         return run
     show_metrics(metrics)
     if not parsed.quick:
-        for line in _against(recipe.expected.get(run.info["data"]["source"], {}), metrics):
+        expected = recipe.expected.get(unversioned(run.info["data"]["source"]), {})
+        for line in _against(expected, metrics):
             print(line)
     print(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
     return run
@@ -140,7 +155,7 @@ def follow(recipe, parsed):
 def _begin(recipe, parsed, run, say):
     from aezoo import data
 
-    source = "mnist_mini" if parsed.quick else parsed.data or recipe.data
+    source = parsed.data or recipe.data
     changed = {
         field.name: getattr(parsed, field.name)
         for field in dataclasses.fields(Settings)
@@ -159,8 +174,8 @@ def _begin(recipe, parsed, run, say):
     training.seed_everything(settings)
     model = build_for(recipe.model, recipe.options, dataset)
     say(
-        f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: {len(dataset.train):,} training, "
-        f"{len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
+        f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: "
+        f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
     )
     return training.train(
         model, dataset, settings, run.folder, overwrite=parsed.overwrite, progress=not parsed.json

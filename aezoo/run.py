@@ -1,13 +1,13 @@
 """The run: the folder that a training leaves, and the only place that knows its file names.
 
-    run/
-      run.json             model, options, settings, seed, versions, data and its hash, parameters, seconds
-      model.keras          the model at the epoch with the lowest validation loss
-      history.csv          one row an epoch
-      metrics.json         the test figures, PCA of the same latent size beside them
-      held_out.npz         a few test examples, from which an export is proven
-      reconstructions.png  latents.png  loss.png
-      checkpoint.keras     only while training is unfinished: everything that `resume` needs
+run/
+  run.json             model, options, settings, seed, versions, data and its hash, parameters, seconds
+  model.keras          the model at the epoch with the lowest validation loss
+  history.csv          one row an epoch
+  metrics.json         the test figures, PCA of the same latent size beside them
+  held_out.npz         a few test examples, from which an export is proven
+  reconstructions.png  latents.png  loss.png
+  checkpoint.keras     only while training is unfinished: everything that `resume` needs
 """
 
 import csv
@@ -131,7 +131,7 @@ _FILES = {
 }
 
 
-class replacing:  # noqa: N801 - reads as a word: with replacing(path) as new
+class replacing:
     """Context manager: write to the path it gives; it takes the real name only if all went well.
 
     A killed process leaves the old file, whole. The suffix is kept, since Keras looks at it.

@@ -1,8 +1,8 @@
 """Runs a bundle with NumPy and onnxruntime, and nothing else.
 
-    bundle = aezoo.runtime.load("bundle/")
-    latents = bundle.encode(images)             # images (B, H, W, C) float32 in [0, 1]
-    error = bundle.reconstruction_error(images)  # (B,)
+bundle = aezoo.runtime.load("bundle/")
+latents = bundle.encode(images)             # images (B, H, W, C) float32 in [0, 1]
+error = bundle.reconstruction_error(images)  # (B,)
 """
 
 import pathlib
@@ -136,7 +136,7 @@ class Bundle:
                         message(
                             f"onnxruntime cannot load the {part}",
                             got=f"{artifact['file']}: {str(error).splitlines()[0]}",
-                            expected=f"opset {artifact['opset']}, onnxruntime {onnxruntime.__version__} reads it",
+                            expected=f"onnxruntime {onnxruntime.__version__} to read opset {artifact['opset']}",
                             fix="update onnxruntime, or export with a lower --opset",
                         )
                     ) from error

@@ -1,7 +1,7 @@
 """The conformance suite: what every model of the zoo keeps, a third party's registered one too.
 
-    aezoo.register("mine", build)
-    aezoo.testing.check_model("mine")
+aezoo.register("mine", build)
+aezoo.testing.check_model("mine")
 """
 
 import pathlib
@@ -82,7 +82,10 @@ def _shapes(model):
         examples = smooth_examples(model.example_shape, count)
         latents, again = model.encode(examples), model.reconstruct(examples)
         _require(
-            latents.shape == (count, *model.latent_shape), "shape of latents", latents.shape, model.latent_shape
+            latents.shape == (count, *model.latent_shape),
+            "shape of latents",
+            latents.shape,
+            model.latent_shape,
         )
         _require(again.shape == examples.shape, "shape of reconstructions", again.shape, examples.shape)
         error = model.reconstruction_error(examples)
@@ -128,7 +131,9 @@ def _layers_give_back_their_config(model):
         for layer in getattr(part, "layers", [part] if part is not None else []):
             config = layer.get_config()
             again = type(layer).from_config(config).get_config()
-            _require(again == config, f"{layer.name}: get_config returns what the constructor takes", again, config)
+            _require(
+                again == config, f"{layer.name}: get_config returns what the constructor takes", again, config
+            )
 
 
 def _exports(model):
@@ -143,7 +148,9 @@ def _exports(model):
         for verb in ("encode", "reconstruct", "reconstruction_error"):
             ours, keras_s = getattr(bundle, verb)(examples), getattr(model, verb)(examples)
             worst = float(np.abs(ours - keras_s).max() / (np.ptp(keras_s) or 1.0))
-            _require(worst <= 1e-4, f"the runtime's {verb} is the model's", worst, "at most 1e-4 of the range")
+            _require(
+                worst <= 1e-4, f"the runtime's {verb} is the model's", worst, "at most 1e-4 of the range"
+            )
 
 
 CHECKS = {

@@ -91,7 +91,7 @@ def export_bundle(
             "parameters": model.count_params(),
             "licence": licence or _LICENCE,
             "versions": versions(),
-            "run": info,
+            "run": _portable(info),
             "metrics": metrics,
             "golden": {
                 "files": contract.hash_files(draft, contract.GOLDEN),
@@ -233,6 +233,17 @@ def _properties(model, info, licence):
         "aezoo.licence": licence or _LICENCE,
     }
     return stated
+
+
+def _portable(info):
+    """Returns a run's description without the paths of the machine that trained it."""
+    if info is None:
+        return None
+    data = dict(info["data"])
+    data["load_options"] = {**data["load_options"], "data_dir": None}
+    if pathlib.Path(data["source"]).is_absolute():
+        data["source"] = None
+    return {**info, "data": data}
 
 
 def _write_manifest(draft, manifest):

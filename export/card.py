@@ -1,12 +1,12 @@
 """The model card of a bundle, made from its manifest alone, so that its numbers cannot drift."""
 
-_USE = '''import numpy as np, onnxruntime
+_USE = """import numpy as np, onnxruntime
 
 session = onnxruntime.InferenceSession("encoder.onnx")
 {name} = np.zeros((1, {shape}), "{dtype}")  # {range}
 (latents,) = session.run(["latents"], {{"{name}": {name}}})
 print(latents.shape)
-'''
+"""
 
 
 def render(manifest):

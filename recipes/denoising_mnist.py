@@ -1,11 +1,21 @@
-"""TODO."""
+"""Denoising autoencoder on handwritten digits, 16 latents."""
 
 import sys
 
 from aezoo.recipe import Recipe, main
 from aezoo.settings import Settings
 
-RECIPE = Recipe(model="denoising", options={"latent_dim": 16}, settings=Settings(epochs=40), elsewhere={"mnist": Settings()})
+RECIPE = Recipe(
+    model="denoising",
+    options={
+        "latent_dim": 16,
+        "corruption": "gaussian",
+        "level": 0.4,
+        "body_options": {"normalization": "batch"},
+    },
+    settings=Settings(epochs=40, learning_rate=3e-3),
+    elsewhere={"mnist": Settings(epochs=12, learning_rate=3e-3)},
+)
 
 if __name__ == "__main__":
     sys.exit(main(RECIPE, __doc__))

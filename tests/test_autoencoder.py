@@ -68,7 +68,12 @@ def test_labels_are_not_targets(small):
 )
 def test_refuses_what_breaks_the_contract(small, spoil, words):
     images = spoil(smooth_examples(SHAPE, 32))
-    for use in (lambda x: small.fit(x, verbose=0), small.encode, small.reconstruct, small.reconstruction_error):
+    for use in (
+        lambda x: small.fit(x, verbose=0),
+        small.encode,
+        small.reconstruct,
+        small.reconstruction_error,
+    ):
         with pytest.raises(DataError) as error:
             use(images)
         four_lines(error, *words)
@@ -91,7 +96,9 @@ def test_encoder_and_decoder_must_meet():
 
 def test_reconstruction_error_is_the_mean_square(small):
     images = smooth_examples(SHAPE, 5)
-    by_hand = [np.mean((image - again) ** 2) for image, again in zip(images, small.reconstruct(images), strict=True)]
+    by_hand = [
+        np.mean((image - again) ** 2) for image, again in zip(images, small.reconstruct(images), strict=True)
+    ]
     np.testing.assert_allclose(small.reconstruction_error(images), by_hand, rtol=1e-5)
 
 
@@ -152,7 +159,9 @@ def test_corruption_rests_while_pairs_are_given(denoiser):
     paired = denoiser.fit(images, images, verbose=0).history["loss"][0]
     assert paired == pytest.approx(clean, rel=1e-4)
     dataset = tf.data.Dataset.from_tensor_slices((images, images)).batch(8)
-    assert denoiser.fit(dataset, verbose=0, shuffle=False).history["loss"][0] == pytest.approx(clean, rel=1e-4)
+    assert denoiser.fit(dataset, verbose=0, shuffle=False).history["loss"][0] == pytest.approx(
+        clean, rel=1e-4
+    )
     assert float(denoiser.corruption.active) == 1.0
     assert denoiser.fit(images, verbose=0).history["loss"][0] != pytest.approx(clean, rel=1e-6)
 
@@ -201,7 +210,11 @@ def test_load_names_what_is_wrong(tmp_path):
 
     (tmp_path / "broken.keras").write_bytes(b"no zip")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
-    for name, word in (("broken.keras", "broken.keras"), ("other.keras", "Sequential"), ("none", "does not exist")):
+    for name, word in (
+        ("broken.keras", "broken.keras"),
+        ("other.keras", "Sequential"),
+        ("none", "does not exist"),
+    ):
         with pytest.raises(RunError) as error:
             aezoo.load(tmp_path / name)
         four_lines(error, word)

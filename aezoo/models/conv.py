@@ -75,7 +75,9 @@ def build(
         if upsampling == "transpose":
             x = layers.Conv2DTranspose(depth, kernel_size, 2, padding="same", name=name)(x)
             return crop(x, to, f"{name}_crop")
-        x = crop(layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_resize")(x), to, f"{name}_crop")
+        x = crop(
+            layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_resize")(x), to, f"{name}_crop"
+        )
         return layers.Conv2D(depth, kernel_size, padding="same", name=name)(x)
 
     x = images = keras.Input(image_shape, name="images")

@@ -1,0 +1,188 @@
+"""What a file or folder holds, checked: the form that every reader brings its examples into."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+from aezoo.checks import check_finite, check_unit_range, position
+from aezoo.data.options import CHANNELS
+from aezoo.errors import DataError, message
+
+
+@dataclasses.dataclass
+class Contents:
+    """The parts that a source has of its own, before anything is cut from them.
+
+    Attributes:
+        parts: name -> (examples, labels or None); "train" always, "validation" and "test" where
+            the source has them. Examples are uint8 or float32, labels (N,) int64.
+        label_names: what label 0, 1, ... stand for, or None.
+        feature_names: of rows, or None.
+    """
+
+    parts: dict
+    label_names: tuple | None = None
+    feature_names: tuple | None = None
+
+    @property
+    def kind(self):
+        """Whether these are "images" (N, H, W, C) or "rows" (N, F)."""
+        return "images" if self.parts["train"][0].ndim == 4 else "rows"
+
+    def sha256(self):
+        """Returns the hash over dtype, shape and bytes of all parts, labels and names, in hexadecimal."""
+        digest = hashlib.sha256()
+        for name in sorted(self.parts):
+            for array in self.parts[name]:
+                if array is None:
+                    digest.update(f"{name} none;".encode())
+                    continue
+                array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+                digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+                digest.update(array.data if array.size else b"")
+        digest.update(json.dumps([self.label_names, self.feature_names]).encode())
+        return digest.hexdigest()
+
+
+def refuse(problem, *, got, expected, fix, cause=None):
+    """Raises a DataError of four lines, from `cause`."""
+    raise DataError(message(problem, got=got, expected=expected, fix=fix)) from cause
+
+
+def as_examples(array, *, source):
+    """Returns images (N, H, W, C), uint8 or float32 in [0, 1], or rows (N, F), float32.
+
+    (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255.
+
+    Raises:
+        DataError: any other shape or dtype, no examples, values out of range or not finite.
+    """
+    if array.dtype.kind not in "biuf":
+        refuse(
+            f"{source}: no numbers",
+            got=f"dtype {array.dtype}",
+            expected="uint8 or float32 images, or rows of numbers",
+            fix="save the numbers alone, for example with .astype('float32')",
+        )
+    if array.ndim not in (2, 3, 4):
+        refuse(
+            f"{source}: neither images nor rows",
+            got=f"shape {array.shape}",
+            expected="images (N, H, W) or (N, H, W, C), or rows (N, F)",
+            fix="reshape(-1, 1) for a single feature"
+            if array.ndim == 1
+            else "reshape the array before saving it",
+        )
+    if array.size == 0:
+        refuse(
+            f"{source}: no examples",
+            got=f"shape {array.shape}",
+            expected="at least three examples, none of them empty",
+            fix="check how the file was written",
+        )
+    if array.ndim == 2:
+        return _as_rows(array, source)
+    return _as_images(array[..., None] if array.ndim == 3 else array, source)
+
+
+def _as_rows(rows, source):
+    check_finite(rows, source=source)
+    with np.errstate(over="ignore"):
+        floats = rows.astype(np.float32)
+    if not np.isfinite(floats).all():
+        refuse(
+            f"{source}: a value is too large for float32",
+            got=position(rows, ~np.isfinite(floats)),
+            expected=f"values up to {np.finfo(np.float32).max:g}",
+            fix="scale the column first, for example by its largest value",
+        )
+    return floats
+
+
+def _as_images(images, source):
+    channels = images.shape[-1]
+    if channels not in CHANNELS:
+        first = images.shape[1] in CHANNELS
+        refuse(
+            f"{source}: {channels} channels"
+            + (", and the shape looks channels-first (N, C, H, W)" if first else ""),
+            got=f"shape {images.shape}",
+            expected="(N, H, W, C) with 1 to 4 channels last",
+            fix="numpy.moveaxis(images, 1, -1)" if first else "save images (N, H, W, C), or rows (N, F)",
+        )
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype == np.bool_:
+        return images.astype(np.uint8) * np.uint8(255)
+    if images.dtype.kind == "f":
+        check_unit_range(images, source=source)
+        return images.astype(np.float32)
+    low, high = images.min(), images.max()
+    if images.dtype == np.uint16 and high > 255:
+        fix = "(images // 257).astype('uint8')"
+    elif low >= 0 and high <= 255:
+        fix = "images.astype('uint8')"
+    else:
+        fix = "scale to 0..255 and save as uint8, or to 0..1 and save as float32"
+    refuse(
+        f"{source}: images of dtype {images.dtype}",
+        got=f"{images.dtype}, values {low} to {high}",
+        expected="uint8 from 0 to 255, or float32 from 0 to 1",
+        fix=fix,
+    )
+
+
+def as_labels(labels, count, *, source):
+    """Returns labels as ((N,) int64, names or None); text is numbered in the order of the alphabet.
+
+    Raises:
+        DataError: not one label for each example, or labels that are no whole numbers and no text.
+    """
+    labels = np.asarray(labels)
+    shape = labels.shape
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (count,):
+        one_hot = labels.ndim == 2 and len(labels) == count
+        refuse(
+            f"{source}: labels that do not fit the examples",
+            got=f"labels of shape {shape} for {count} examples",
+            expected=f"shape ({count},), one label for each example",
+            fix="labels.argmax(axis=1)"
+            if one_hot
+            else "save examples and labels in the same order and number",
+        )
+    if labels.dtype.kind in "US":
+        names, numbers = np.unique(labels.astype(str), return_inverse=True)
+        return numbers.astype(np.int64), tuple(names.tolist())
+    if labels.dtype.kind == "f":
+        broken = ~np.isfinite(labels) | (labels != np.rint(labels))
+        if not broken.any():
+            return labels.astype(np.int64), None
+        first = int(np.argmax(broken))
+        got = f"{labels[first]} at index {first}"
+    elif labels.dtype.kind in "biu":
+        return labels.astype(np.int64), None
+    else:
+        got = f"dtype {labels.dtype}"
+    refuse(
+        f"{source}: labels that are neither whole numbers nor text",
+        got=got,
+        expected="one whole number or one text for each example",
+        fix="number the classes from 0, or leave the labels out",
+    )
+
+
+def check_alike(parts, *, source):
+    """Raises DataError unless the examples of all parts have one shape and one dtype."""
+    train = parts["train"][0]
+    for name, (examples, _) in parts.items():
+        if examples.shape[1:] != train.shape[1:] or examples.dtype != train.dtype:
+            refuse(
+                f"{source}: the parts differ",
+                got=f"train {train.dtype} {train.shape[1:]}, {name} {examples.dtype} {examples.shape[1:]}",
+                expected="one dtype and one shape in all parts",
+                fix=f"bring the {name} part to {train.dtype} {train.shape[1:]}",
+            )

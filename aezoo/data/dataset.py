@@ -1,0 +1,53 @@
+"""What `load` returns: three parts, and what is known about their examples."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+from aezoo.data.parts import Part
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three parts of one source. `load(source, **load_options)` gives the same dataset again.
+
+    Attributes:
+        name: short, for tables and file names: "mnist_mini", "mnist", the file's or folder's name.
+        source: what `load` takes: a name (with its version where it has one) or an absolute path.
+        load_options: keyword arguments of `load`, fit for JSON.
+        kind: "images" or "rows".
+        shape: of one example, (H, W, C) or (F,).
+        value_range: (0.0, 1.0) for images, None for rows.
+        stored_dtype: "uint8" or "float32", how the examples are kept; batches are always float32.
+        label_names: the class that each label stands for, or None.
+        feature_names: of rows, (F,) names, or None.
+        train, validation, test: a `Part` each.
+        hasher: computes `content_hash`.
+    """
+
+    name: str
+    source: str
+    load_options: dict
+    kind: str
+    shape: tuple
+    stored_dtype: str
+    label_names: tuple | None
+    feature_names: tuple | None
+    train: Part = dataclasses.field(repr=False)
+    validation: Part = dataclasses.field(repr=False)
+    test: Part = dataclasses.field(repr=False)
+    hasher: Callable = dataclasses.field(repr=False)
+
+    @property
+    def value_range(self):
+        """(0.0, 1.0) for images; None for rows, whose values may be any finite number."""
+        return (0.0, 1.0) if self.kind == "images" else None
+
+    @functools.cached_property
+    def content_hash(self):
+        """The sha256 of all examples and labels of the source, in hexadecimal.
+
+        It does not depend on how the source is cut into parts. Of a TensorFlow Datasets set the
+        prepared files are read for it, once, when it is first asked for.
+        """
+        return self.hasher()

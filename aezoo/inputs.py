@@ -1,0 +1,142 @@
+"""Files that the command reads examples from, and writes arrays and pictures to. No framework."""
+
+import pathlib
+
+import numpy as np
+
+from aezoo.data.contents import refuse
+from aezoo.data.image_folder import SUFFIXES, read_images
+from aezoo.data.loading import READERS
+from aezoo.data.numpy_files import read_arrays
+
+
+def read(path, shape, *, dtype="float32"):
+    """Reads the examples of a file or a folder for a model of a given shape.
+
+    Args:
+        path: an image, a folder of images at any depth, or a .npy, .npz, .csv or .parquet file.
+        shape: of one example; images of a folder are resized and converted to it.
+        dtype: "float32" gives images in [0, 1]; "uint8" gives bytes.
+
+    Returns:
+        (names, examples): a list of N texts, and (N, ...).
+
+    Raises:
+        DataError: no such file, an unknown suffix, or examples that break the contract.
+    """
+    path = pathlib.Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix in SUFFIXES:
+        files = [path] if path.is_file() else _images_below(path)
+        if len(shape) != 3:
+            refuse(
+                "this bundle takes rows, not images",
+                got=str(path),
+                expected=f"a table of {shape[0]} columns",
+                fix="pass a .npy, .csv or .parquet file",
+            )
+        examples = read_images(files, shape, name=path.name)
+        names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
+    elif suffix in READERS and path.is_file():
+        parts = READERS[suffix](path).parts
+        examples = np.concatenate([examples for examples, _ in parts.values()])
+        names = [str(number) for number in range(len(examples))]
+    else:
+        refuse(
+            "no examples can be read from there",
+            got=f"{path}" + ("" if path.exists() else " (does not exist)"),
+            expected=f"a folder of images, or a file that ends in {', '.join((*SUFFIXES, *READERS))}",
+            fix="check the path, or save an array with numpy.save('images.npy', images)",
+        )
+    if dtype == "float32" and examples.dtype == np.uint8:
+        examples = examples / np.float32(255)
+    return names, examples
+
+
+def _images_below(folder):
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = [path for path in files if not path.name.startswith(".")]
+    if not files:
+        refuse(
+            "there is no image in this folder",
+            got=str(folder),
+            expected=f"files that end in {', '.join(SUFFIXES)}, at any depth",
+            fix="check the path",
+        )
+    return files
+
+
+def read_latents(path):
+    """Reads latents from a .npy file, or from an .npz with one array or one called "latents".
+
+    Returns:
+        (names, latents): a list of N texts, and (N, D).
+
+    Raises:
+        DataError: no such file, or it holds no such array.
+    """
+    path = pathlib.Path(path).expanduser()
+    arrays = read_arrays(path)
+    if isinstance(arrays, dict):
+        key = "latents" if "latents" in arrays else next(iter(arrays), None)
+        if key is None or (key != "latents" and len(arrays) > 1):
+            refuse(
+                f"{path.name}: which array holds the latents?",
+                got=", ".join(arrays) or "no array",
+                expected="one array, or one called 'latents'",
+                fix="numpy.savez(path, latents=latents)",
+            )
+        arrays = arrays[key]
+    return [str(number) for number in range(len(arrays))], arrays
+
+
+def write(path, results, names, *, as_images):
+    """Writes an array as .npy, or images as PNG files into a folder.
+
+    Args:
+        path: ending in .npy; or, for images, a folder, ending in "/" or without a suffix.
+        results: float32, (N, ...); images in [0, 1] are rounded to 8 bits in PNG files.
+        names: N texts, from which the PNG files get their names.
+        as_images: whether the results are images.
+
+    Returns:
+        The path written, a text.
+
+    Raises:
+        DataError: another suffix, or the folder of the file is not there.
+    """
+    target = pathlib.Path(path).expanduser()
+    if target.suffix == ".npy" and not target.is_dir():
+        try:
+            np.save(target, results)
+        except OSError as error:
+            _refuse_writing(target, error)
+        return str(path)
+    if not as_images or target.suffix:
+        refuse(
+            "results cannot be written in this form",
+            got=str(path),
+            expected="a file that ends in .npy" + (", or a folder for PNG files" if as_images else ""),
+            fix=f"-o {target.with_suffix('.npy')}",
+        )
+    from PIL import Image
+
+    pixels = np.rint(np.clip(results, 0.0, 1.0) * 255).astype("uint8")
+    try:
+        for name, picture in zip(names, pixels, strict=True):
+            file = target / pathlib.Path(name).with_suffix(".png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file)
+    except OSError as error:
+        _refuse_writing(target, error)
+    return str(path)
+
+
+def _refuse_writing(target, error):
+    refuse(
+        "the results cannot be written there",
+        got=f"{target}: {error}",
+        expected="a path that can be written",
+        fix=f"mkdir -p {target.parent}",
+        cause=error,
+    )

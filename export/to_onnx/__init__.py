@@ -1,0 +1,169 @@
+"""Writes an encoder, a decoder or both in one as an ONNX file.
+
+Two routes lead there. The direct one writes each layer of the table in `layers.py` and its
+neighbours as the ONNX nodes that fit it; its files are small, readable by many runtimes, and the
+same byte for byte wherever they are written. What the table does not know goes through tf2onnx.
+"""
+
+import os
+import pathlib
+import tempfile
+
+import aezoo
+from aezoo.errors import ExportError, OptionError, check_choice, message, need
+from aezoo.quiet import import_keras
+
+keras = import_keras()
+onnx = need("onnx", extra="train")
+
+from aezoo.export.to_onnx import direct  # noqa: E402 (after the two frameworks were met quietly)
+from aezoo.export.to_onnx.graph import NotEmittable, Tensor  # noqa: E402
+from aezoo.export.to_onnx.table import FACTOR, MAP, ORDER, emits  # noqa: E402
+
+__all__ = ["FACTOR", "MAP", "OPSETS", "ORDER", "ROUTES", "NotEmittable", "Tensor", "emits", "write"]
+
+OPSETS = range(17, 25)
+ROUTES = ("auto", "direct", "tf2onnx")
+INPUT_DTYPES = ("float32", "uint8")
+
+# A protobuf holds less than 2 GiB; the nodes and names beside the weights take a little of it.
+LARGEST_FILE = 2**31 - 2**24
+
+
+def write(
+    part,
+    path,
+    *,
+    inputs,
+    outputs,
+    opset=18,
+    input_dtype="float32",
+    scale_input=True,
+    metadata=None,
+    route="auto",
+):
+    """Writes a Keras model as one ONNX file, checked before it takes its place.
+
+    Args:
+        part: functional Keras model; nested models are written out flat.
+        path: file to write. Weights lie inside it, up to the 2 GiB that a protobuf can hold; above
+            that in a second file with ".data" after its name.
+        inputs: names for the graph's inputs, for example ("images",).
+        outputs: names for the graph's outputs, for example ("latents",).
+        opset: 17 to 24.
+        input_dtype: "float32" as in Keras, or "uint8" for bytes 0 to 255.
+        scale_input: bytes stand for 0 to 1, so divide them by 255; the division is folded into
+            the weights of the first convolution or Dense.
+        metadata: texts to keep in the file, a dict of str.
+        route: "direct", "tf2onnx", or "auto" for the first wherever it knows every layer.
+
+    Raises:
+        OptionError: an argument cannot be used.
+        ExportError: the model cannot be written by the route asked for.
+    """
+    path = pathlib.Path(path)
+    _check(part, inputs, outputs, opset, input_dtype, metadata, route)
+    options = {
+        "inputs": tuple(inputs),
+        "outputs": tuple(outputs),
+        "opset": opset,
+        "input_dtype": input_dtype,
+        "scale_input": scale_input,
+    }
+    proto = _build(part, route, options)
+    proto.graph.name = part.name
+    proto.producer_name, proto.producer_version = "aezoo", aezoo.__version__
+    proto.ir_version = onnx.helper.find_min_ir_version_for(proto.opset_import)
+    onnx.helper.set_model_props(proto, dict(sorted((metadata or {}).items())))
+    _save(proto, path)
+
+
+def _build(part, route, options):
+    if route != "tf2onnx":
+        try:
+            return direct.build(part, **options)
+        except NotEmittable:
+            if route == "direct":
+                raise
+    from aezoo.export.to_onnx import through_tf2onnx
+
+    return through_tf2onnx.build(part, **options)
+
+
+def _check(part, inputs, outputs, opset, input_dtype, metadata, route):
+    check_choice("route", route, ROUTES)
+    check_choice("input_dtype", input_dtype, INPUT_DTYPES)
+    if opset not in OPSETS:
+        raise OptionError(
+            message(
+                "no file can be written for this opset",
+                got=f"opset={opset!r}",
+                expected=f"{OPSETS[0]} to {OPSETS[-1]}",
+                fix="pass opset=18, which the most runtimes read",
+            )
+        )
+    if not isinstance(part, keras.Model) or not getattr(part, "inputs", None):
+        raise OptionError(
+            message(
+                "this is no model that can be written as ONNX",
+                got=f"{type(part).__name__}",
+                expected="a functional Keras model, as keras.Model(inputs, outputs) makes it",
+                fix="pass model.encoder or model.decoder",
+            )
+        )
+    counts = len(part.inputs), len(part.outputs)
+    names = (*inputs, *outputs)
+    if isinstance(inputs, str) or isinstance(outputs, str) or (len(inputs), len(outputs)) != counts:
+        problem = "each input and each output of the model needs one name"
+    elif len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+        problem = "the names of inputs and outputs must be texts that differ"
+    else:
+        problem = None
+    if problem:
+        raise OptionError(
+            message(
+                problem,
+                got=f"inputs={inputs!r}, outputs={outputs!r}",
+                expected=f"{counts[0]} and {counts[1]} different names for {part.name!r}",
+                fix="pass for example inputs=('images',), outputs=('latents',)",
+            )
+        )
+    for key, value in (metadata or {}).items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise OptionError(
+                message(
+                    "metadata of an ONNX file are texts",
+                    got=f"{key!r}: {value!r}",
+                    expected="a dict of str to str",
+                    fix=f"pass metadata={{{str(key)!r}: {str(value)!r}}}",
+                )
+            )
+
+
+def _save(proto, path):
+    """Checks the model and moves it into place whole, so that no half-written file is ever met."""
+    weights = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+    external = weights > LARGEST_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as folder:
+        whole = pathlib.Path(folder) / path.name
+        data = whole.with_name(path.name + ".data")
+        try:
+            if external:
+                onnx.save_model(proto, whole, save_as_external_data=True, location=data.name)
+                onnx.checker.check_model(str(whole), full_check=True)
+            else:
+                onnx.checker.check_model(proto, full_check=True)
+                whole.write_bytes(proto.SerializeToString(deterministic=True))
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ExportError(
+                message(
+                    f"the graph of {proto.graph.name!r} breaks the rules of ONNX",
+                    got=" ".join(str(error).split())[:300],
+                    expected="a graph that onnx.checker accepts",
+                    fix="pass another opset or route, and report the model if neither helps",
+                )
+            ) from error
+        if external:
+            os.replace(data, path.with_name(data.name))
+        os.replace(whole, path)

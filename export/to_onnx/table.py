@@ -1,0 +1,52 @@
+"""The table: which function writes which Keras layer.
+
+A layer of one's own brings its own line:
+
+    from aezoo.export.to_onnx import emits
+
+    @emits(Squared)
+    def squared(graph, layer, x):
+        return graph.pointwise(x, "Mul", x)
+
+The class must match exactly: a subclass may compute something else, so it needs a line of its own.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+# What a function may declare about the tensors that it takes; whatever is not declared is carried
+# out before it is called, so that a function that declares nothing gets what Keras would give it.
+MAP = "map"  # rank 4, channels first or last
+ORDER = "order"  # rank 2, features in the order of a channels-first map
+FACTOR = "factor"  # a value that must still be multiplied by Tensor.factor
+
+
+@dataclasses.dataclass(frozen=True)
+class Emitter:
+    """A line of the table.
+
+    Args:
+        function: (graph, layer, *tensors) -> Tensor.
+        keeps: of MAP, ORDER, FACTOR, what the function takes and leaves as it is.
+        reads: what it takes but does not hand on.
+        channels_first: rank-4 tensors must be given to it channels first.
+    """
+
+    function: Callable
+    keeps: frozenset
+    reads: frozenset
+    channels_first: bool
+
+
+EMITTERS = {}
+
+
+def emits(*classes, keeps=(), reads=(), channels_first=False):
+    """Registers the function below it for exactly these layer classes; see `Emitter`."""
+
+    def register(function):
+        emitter = Emitter(function, frozenset(keeps), frozenset(reads), channels_first)
+        EMITTERS.update(dict.fromkeys(classes, emitter))
+        return function
+
+    return register

@@ -1,0 +1,186 @@
+"""From a Keras functional model to a flat list of layer calls, and what follows each of them."""
+
+import dataclasses
+import itertools
+
+from aezoo.errors import ExportError, message
+from aezoo.export.to_onnx.graph import NotEmittable, meaningful_order
+from aezoo.export.to_onnx.table import EMITTERS, MAP, ORDER
+from aezoo.quiet import import_keras
+
+keras = import_keras()
+
+
+def walk(model, inputs, call):
+    """Runs values of any kind through a functional model, without a trace in the model itself.
+
+    Args:
+        model: a `keras.Model` made of inputs and outputs, or a built `keras.Sequential`.
+        inputs: a value for each of `model.inputs`.
+        call: called as call(layer, path, *args, **kwargs) for every layer, with the arguments of
+            the model's own call; `path` tells nested models apart. Returns the layer's outputs.
+
+    Returns:
+        The values of the model's outputs, a list.
+
+    Raises:
+        ExportError: the model has no graph, or a layer is called with training=True.
+    """
+    return _walk(model, list(inputs), call, "")
+
+
+def is_graph_of_layers(layer):
+    """Whether a layer is a model whose own layers can be visited; a `call` of its own forbids it."""
+    if not isinstance(layer, keras.Model) or not type(layer).call.__module__.startswith("keras."):
+        return False
+    return isinstance(layer, keras.Sequential) or hasattr(layer, "_run_through_graph")
+
+
+def _walk(model, inputs, call, prefix):
+    if not is_graph_of_layers(model):
+        raise ExportError(
+            message(
+                f"{model.name!r} has no graph of layers to follow",
+                got=f"{type(model).__name__} of Keras {keras.__version__}",
+                expected="a functional or sequential model of Keras 3.12 to 3.15",
+                fix="build it as keras.Model(inputs, outputs), or install keras==3.15.*",
+            )
+        )
+    if isinstance(model, keras.Sequential):
+        (value,) = inputs
+        for layer in model.layers:
+            value = _visit(layer, call, prefix)(value)
+        return keras.tree.flatten(value)
+    # The one private name of Keras in this package. The public ways of replaying a model,
+    # `clone_model` and a call on symbolic tensors, both add nodes to the layers they visit.
+    outputs = model._run_through_graph(inputs, operation_fn=lambda layer: _visit(layer, call, prefix))
+    return keras.tree.flatten(outputs)
+
+
+def _visit(layer, call, prefix):
+    path = prefix + layer.name
+
+    def visit(*args, **kwargs):
+        if kwargs.get("training") is True:
+            raise ExportError(
+                message(
+                    f"the layer {path!r} is called with training=True inside the model",
+                    got=f"{type(layer).__name__}(...)(x, training=True)",
+                    expected="a model that computes the same from the same input",
+                    fix="leave training out of the call; fit() sets it",
+                )
+            )
+        if not is_graph_of_layers(layer):
+            return call(layer, path, *args, **kwargs)
+        outputs = _walk(layer, keras.tree.flatten(args or kwargs.get("inputs")), call, path + "/")
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    return visit
+
+
+@dataclasses.dataclass(frozen=True)
+class Ref:
+    """A value between two layers: a number that counts up along the walk, and its Keras shape."""
+
+    number: int
+    shape: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One call of one layer; `path` is its name after the names of the nested models around it."""
+
+    layer: object
+    path: str
+    inputs: tuple
+    output: Ref
+
+
+class Plan:
+    """All steps of a model in the order of the walk, and answers about what follows a value.
+
+    Attributes:
+        inputs: a Ref for each input of the model.
+        steps: a list of Step.
+        outputs: a Ref for each output of the model.
+
+    Raises:
+        NotEmittable: a layer is not in the table, or a size other than the batch is unknown.
+    """
+
+    def __init__(self, model):
+        self._count = itertools.count()
+        self.steps = []
+        self.inputs = [self._ref(model.name, keras_input.shape) for keras_input in model.inputs]
+        self.outputs = walk(model, self.inputs, self._add)
+        self._consumers = {}
+        for step in self.steps:
+            for ref in step.inputs:
+                self._consumers.setdefault(ref.number, []).append(step)
+
+    def wants_channels_first(self, ref):
+        """Whether a map reaches a layer that computes channels first, such as a convolution."""
+        for step in self._consumers.get(ref.number, ()):
+            emitter = EMITTERS[type(step.layer)]
+            if emitter.channels_first or (MAP in emitter.keeps and self.wants_channels_first(step.output)):
+                return True
+        return False
+
+    def map_of_features(self, ref):
+        """The (H, W, C) that a row of features becomes by a Reshape further on, or None.
+
+        None also where the row is an output of the model, or becomes a map that nothing wants
+        channels first: then Keras's order serves better.
+        """
+        if ref in self.outputs:
+            return None
+        for step in self._consumers.get(ref.number, ()):
+            shape = step.output.shape
+            if len(shape) == 4 and isinstance(step.layer, keras.layers.Reshape):
+                if self.wants_channels_first(step.output):
+                    return meaningful_order(shape[1:])
+            elif len(shape) == 2 and ORDER in EMITTERS[type(step.layer)].keeps:
+                order = self.map_of_features(step.output)
+                if order is not None:
+                    return order
+        return None
+
+    def only_consumer(self, ref):
+        """The one step that reads a value, or None where there are several or it is an output."""
+        steps = self._consumers.get(ref.number, ())
+        return steps[0] if len(steps) == 1 and ref not in self.outputs else None
+
+    def _ref(self, path, shape):
+        shape = tuple(shape)
+        if None in shape[1:] or len(shape) < 2:
+            raise NotEmittable(
+                message(
+                    f"a size is not known at {path!r}",
+                    got=f"shape {shape}",
+                    expected="every size but the batch known when the model is built",
+                    fix="give keras.Input the full shape, or export with route='tf2onnx'",
+                )
+            )
+        return Ref(next(self._count), shape)
+
+    def _add(self, layer, path, *args, **kwargs):
+        given = keras.tree.flatten([args, kwargs])
+        refs = tuple(value for value in given if isinstance(value, Ref))
+        others = [value for value in given if not (isinstance(value, Ref) or value is None or value is False)]
+        quantized = getattr(layer, "quantization_mode", None)
+        if type(layer) not in EMITTERS or others or quantized:
+            what = f", quantized to {quantized}" if quantized else ", called with more than its input"
+            raise NotEmittable(
+                message(
+                    f"no function writes the layer {path!r} as ONNX",
+                    got=f"{type(layer).__module__}.{type(layer).__name__}{what * bool(quantized or others)}",
+                    expected="a layer of the table in aezoo.export.to_onnx, matched by its exact class",
+                    fix="pass route='tf2onnx', or write one with @aezoo.export.to_onnx.emits(TheLayer)",
+                )
+            )
+        specs = [keras.KerasTensor(ref.shape) for ref in refs]
+        is_list = isinstance(args[0] if args else kwargs.get("inputs"), (list, tuple))
+        shape = layer.compute_output_spec(specs if is_list else specs[0]).shape
+        step = Step(layer, path, refs, self._ref(path, shape))
+        self.steps.append(step)
+        return step.output

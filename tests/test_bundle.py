@@ -1,0 +1,303 @@
+"""The proof and the publication: a bundle is proven equal to its model, or it is not there."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+import pytest
+from conftest import ROOT, four_lines
+
+from aezoo import bundle as contract
+from aezoo import runtime
+from aezoo.errors import BundleError, OptionError, ParityError
+from aezoo.export import export_bundle, parity
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    """A copy of the bundle that may be spoiled."""
+    shutil.copytree(exported, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def rehash(folder):
+    """Makes the manifest agree with altered files: what is left to find them is the comparison."""
+    manifest = contract.read_manifest(folder)
+    for row in (manifest["golden"], *manifest["artifacts"]):
+        row["files"] = {name: contract.sha256_of(folder / name) for name in row["files"]}
+    (folder / contract.MANIFEST).write_text(json.dumps(manifest))
+
+
+def prove_onnx(folder):
+    return parity.prove_format(folder, "onnx")
+
+
+def change_weight(path):
+    model = onnx.load(path)
+    weight = max(model.graph.initializer, key=lambda tensor: np.prod(tensor.dims))
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values.flat[values.size // 2] += 0.05
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, path)
+
+
+def make_nan(path):
+    model = onnx.load(path)
+    for weight in model.graph.initializer:
+        if weight.data_type == onnx.TensorProto.FLOAT:
+            values = np.full(tuple(weight.dims), np.nan, "float32")
+            weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, path)
+
+
+def rename(end, new):
+    def spoil(path):
+        model = onnx.load(path)
+        tensor = getattr(model.graph, end)[0]
+        old, tensor.name = tensor.name, new
+        for node in model.graph.node:
+            node.input[:] = [new if name == old else name for name in node.input]
+            node.output[:] = [new if name == old else name for name in node.output]
+        onnx.save(model, path)
+
+    return spoil
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (change_weight, ["does not compute what the Keras model computes", "1e-05"]),
+        (make_nan, ["NaN"]),
+        (rename("input", "pictures"), ["other inputs or outputs", "pictures"]),
+        (rename("output", "codes"), ["other inputs or outputs", "codes"]),
+        (truncate, ["cannot be loaded"]),
+    ],
+)
+def test_a_spoiled_file_fails_hash_and_proof(copy, spoil, words):
+    spoil(copy / "encoder.onnx")
+    for use in (runtime.load, parity.verify):
+        with pytest.raises(BundleError) as error:
+            use(copy)
+        four_lines(error, "encoder.onnx is not the file that was proven")
+    rehash(copy)  # a forger who knows about the hashes is still found
+    with pytest.raises(ParityError) as error:
+        prove_onnx(copy)
+    four_lines(error, "encoder.onnx", *words)
+
+
+def test_swapped_files_are_found(copy):
+    for name in ("saved_model", "onnx"):
+        assert any(a["format"] == name for a in contract.read_manifest(copy)["artifacts"])
+    shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
+    rehash(copy)
+    with pytest.raises(ParityError) as error:
+        prove_onnx(copy)
+    four_lines(error, "decoder.onnx")
+
+
+def test_verify_proves_both_formats_in_fresh_processes(exported):
+    figures = parity.verify(exported)
+    assert len(figures) == 6
+    for row in figures.values():
+        assert row["relative"] <= row["tolerance"] == 1e-5
+        assert row["batches"] == [1, 7]
+        assert row["examples"] == 64
+
+
+def test_verify_finds_a_changed_saved_model(copy):
+    index = next((copy / "saved_model" / "decoder" / "variables").glob("*.data*"))
+    content = bytearray(index.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    index.write_bytes(content)
+    with pytest.raises(BundleError) as error:
+        parity.verify(copy)
+    four_lines(error, "saved_model/decoder/variables")
+    rehash(copy)
+    with pytest.raises(ParityError) as error:
+        parity.verify(copy)
+    four_lines(error, "saved_model/decoder")
+
+
+def test_manifest_says_what_is_there(exported):
+    manifest = contract.read_manifest(exported)
+    assert manifest["model"] == "conv"
+    assert manifest["golden"]["source"] == "held-out examples"
+    listed = {name for row in manifest["artifacts"] for name in row["files"]} | {"golden.npz"}
+    on_disk = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
+    assert on_disk == listed | {"manifest.json", "README.md"}
+    encoder = contract.find(manifest, "encoder")
+    assert encoder["inputs"] == [
+        {"name": "images", "dtype": "float32", "shape": ["batch", 16, 12, 1], "range": [0.0, 1.0]}
+    ]
+    assert encoder["outputs"][0]["shape"] == ["batch", 4]
+    assert encoder["size_bytes"] == (exported / "encoder.onnx").stat().st_size
+    properties = {p.key: p.value for p in onnx.load(exported / "encoder.onnx").metadata_props}
+    assert properties["aezoo.model"] == "conv"
+    assert json.loads(properties["aezoo.options"])["latent_dim"] == 4
+    assert {"aezoo.versions", "aezoo.data_sha256", "aezoo.licence", "aezoo.part"} <= set(properties)
+
+
+def test_the_card_shows_what_was_proven_and_its_example_runs(exported):
+    card = (exported / "README.md").read_text()
+    code = card.split("```python\n")[1].split("```")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=exported, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "(1, 4)"
+    for artifact in contract.read_manifest(exported)["artifacts"]:
+        assert artifact["file"] in card
+        assert f"{artifact['parity']['relative']:.1e}" in card
+
+
+def test_onnx_files_repeat_byte_for_byte(trained, exported, tmp_path):
+    model, examples = trained
+    again = export_bundle(model, tmp_path / "again", examples=examples, formats=["onnx"])
+    for name in ("encoder.onnx", "decoder.onnx", "reconstructor.onnx"):
+        assert (again / name).read_bytes() == (exported / name).read_bytes()
+
+
+def test_uint8_takes_bytes(trained, tmp_path):
+    model, examples = trained
+    folder = export_bundle(
+        model, tmp_path / "bytes", examples=examples, input_dtype="uint8", formats=["onnx", "saved_model"]
+    )
+    pixels = np.rint(examples * 255).astype("uint8")
+    bundle = runtime.load(folder)
+    scale = np.ptp(model.encode(examples))
+    np.testing.assert_allclose(
+        bundle.encode(pixels), model.encode(pixels / np.float32(255)), atol=1e-5 * scale, rtol=0
+    )
+    error = model.reconstruction_error(pixels / np.float32(255))
+    np.testing.assert_allclose(bundle.reconstruction_error(pixels), error, rtol=1e-3)
+    before_the_convolution = []
+    for node in onnx.load(folder / "encoder.onnx").graph.node:
+        if node.op_type == "Conv":
+            break
+        before_the_convolution.append(node.op_type)
+    assert before_the_convolution == ["Cast", "Reshape"]  # 1/255 lies in the weights
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"formats": ("onxx",)}, "did you mean 'onnx'?"),
+        ({"opset": 9}, "opset"),
+        ({"input_dtype": "int8"}, "did you mean 'uint8'?"),
+    ],
+)
+def test_wrong_export_options(trained, tmp_path, options, word):
+    with pytest.raises(OptionError) as error:
+        export_bundle(trained[0], tmp_path / "bundle", **{"formats": ["onnx"], **options})
+    four_lines(error, word)
+    assert not list(tmp_path.iterdir())
+
+
+def test_something_else_is_not_replaced(trained, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
+    with pytest.raises(BundleError) as error:
+        export_bundle(trained[0], tmp_path / "photos")
+    four_lines(error, "photos", "no bundle")
+    assert (tmp_path / "photos" / "cat.jpg").read_bytes() == b"cat"
+
+
+def test_a_failed_export_leaves_the_old_bundle(trained, copy, monkeypatch):
+    before = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
+    # Keras's answer differs from what is written: as a wrong emitter would make it.
+    monkeypatch.setattr(
+        type(trained[0]), "decode", lambda self, latents: np.zeros((64, 16, 12, 1), "float32")
+    )
+    with pytest.raises(ParityError) as error:
+        export_bundle(trained[0], copy, examples=trained[1], formats=["onnx"])
+    four_lines(error, "does not compute what the Keras model computes")
+    assert before == {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
+    assert [p.name for p in copy.parent.iterdir()] == ["copy"]
+
+
+def test_a_new_export_replaces_the_old_bundle_whole(trained, copy):
+    (copy / "stray.txt").write_text("of an older version")
+    export_bundle(trained[0], copy, examples=trained[1], formats=["onnx"])
+    assert not (copy / "stray.txt").exists()
+    assert not (copy / "saved_model").exists()
+    assert [p.name for p in copy.parent.iterdir()] == ["copy"]
+
+
+def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(trained, tmp_path):
+    trained[0].save(tmp_path / "model.keras")
+    code = (
+        "import aezoo, aezoo.export.bundling as b, time\n"
+        "b.parity.Prover.prove = lambda *_: (print('written', flush=True), time.sleep(60))\n"
+        "b.export_bundle(aezoo.load('model.keras'), 'bundle', formats=['onnx'])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout.readline().strip() == "written"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (tmp_path / "bundle").exists()
+    assert all(p.name.startswith(".") or p.name == "model.keras" for p in tmp_path.iterdir())
+    export_bundle(trained[0], tmp_path / "bundle", formats=["onnx"])  # and the next one sweeps up
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "model.keras"]
+
+
+def test_no_bundle(tmp_path):
+    for spoil, word in (
+        (lambda: None, "No such file"),
+        (lambda: (tmp_path / "manifest.json").write_text("{"), "manifest.json"),
+        (lambda: (tmp_path / "manifest.json").write_text('{"schema_version": 99, "artifacts": []}'), "99"),
+    ):
+        spoil()
+        with pytest.raises(BundleError) as error:
+            runtime.load(tmp_path)
+        four_lines(error, word, "aezoo export")
+
+
+def test_the_prover_that_dies_is_reported(exported, monkeypatch):
+    monkeypatch.setattr(
+        parity.Prover,
+        "__init__",
+        lambda self, form: (
+            setattr(self, "form", form)
+            or setattr(
+                self,
+                "process",
+                subprocess.Popen(
+                    [sys.executable, "-c", "import sys; sys.exit(3)"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                ),
+            )
+        ),
+    )
+    time.sleep(0.2)
+    with pytest.raises(ParityError) as error:
+        parity.verify(exported)
+    four_lines(error, "died", "exit status 3")
+
+
+def test_publish_swaps_in_one_step(tmp_path):
+    for name in ("draft", "bundle"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "which").write_text(name)
+    contract.publish(tmp_path / "draft", tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "which").read_text() == "draft"
+    assert [p.name for p in pathlib.Path(tmp_path).iterdir()] == ["bundle"]

@@ -1,0 +1,210 @@
+"""The command, as a user types it: one path through all of it, then its errors and its silence."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from aezoo import cli
+from aezoo.testing import smooth_examples
+
+SHAPE = (16, 12, 1)
+
+
+def run(*arguments):
+    """Runs the command in this process; returns its exit status."""
+    try:
+        return cli.main([str(argument) for argument in arguments])
+    except SystemExit as stopped:  # argparse
+        return stopped.code
+
+
+def test_the_whole_path(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    np.savez("blobs.npz", images=smooth_examples(SHAPE, 300), labels=np.arange(300) % 3)
+    small = ["-O", "filters=4,8", "--latent-dim", 3, "--epochs", 1]
+    assert run("train", "conv", "--data", "blobs.npz", *small, "-o", "run") == 0
+    printed = capfd.readouterr()
+    assert "psnr_db" in printed.out
+    assert "PCA, 3 components" in printed.out
+    assert printed.err == ""  # no log line, no warning
+
+    assert run("train", "conv", "--data", "blobs.npz", *small, "-o", "run") == 1
+    assert "lies in this folder already" in capfd.readouterr().err
+    assert run("train", "conv", "--data", "blobs.npz", *small, "-o", "run", "--overwrite", "--json") == 0
+    metrics = json.loads(capfd.readouterr().out)
+    assert metrics["test_examples"] == 30
+
+    assert run("evaluate", "run", "--json") == 0
+    again = json.loads(capfd.readouterr().out)
+    assert again["mse"] == pytest.approx(metrics["mse"], rel=1e-4)
+
+    assert run("export", "run", "-o", "bundle") == 0
+    printed = capfd.readouterr()
+    assert "proven" in printed.out
+    assert printed.err == ""
+    assert run("verify", "bundle", "--json") == 0
+    assert len(json.loads(capfd.readouterr().out)) == 6
+    assert run("evaluate", "bundle") == 2  # a bundle carries no path of the machine it was made on
+    assert "--data" in capfd.readouterr().err
+    assert str(tmp_path) not in pathlib.Path("bundle/manifest.json").read_text()
+    assert run("evaluate", "bundle", "--data", "blobs.npz", "--json") == 0
+    assert json.loads(capfd.readouterr().out)["mse"] == pytest.approx(metrics["mse"], rel=1e-3)
+
+    images = smooth_examples(SHAPE, 5, seed=9)
+    np.save("images.npy", images)
+    assert run("encode", "bundle", "images.npy", "-o", "latents.npy") == 0
+    assert np.load("latents.npy").shape == (5, 3)
+    assert run("decode", "bundle", "latents.npy", "-o", "decoded.npy") == 0
+    assert run("reconstruct", "bundle", "images.npy", "-o", "again.npy") == 0
+    np.testing.assert_allclose(np.load("decoded.npy"), np.load("again.npy"), atol=1e-5)
+    assert run("reconstruct", "bundle", "images.npy", "-o", "pictures") == 0
+    picture = np.asarray(Image.open("pictures/2.png"))
+    np.testing.assert_allclose(picture / 255, np.load("again.npy")[2, :, :, 0], atol=0.003)
+    capfd.readouterr()
+    assert run("score", "bundle", "images.npy", "--json") == 0
+    rows = json.loads(capfd.readouterr().out)
+    by_hand = np.mean((images - np.load("again.npy")) ** 2, axis=(1, 2, 3))
+    np.testing.assert_allclose([row["reconstruction_error"] for row in rows], by_hand, rtol=1e-3)
+    assert run("bench", "bundle", "--json", "--batch", "1,3") == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert {(row["part"], row["batch"]) for row in rows} == {
+        (part, size) for part in ("encoder", "decoder", "reconstructor") for size in (1, 3)
+    }
+    assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in rows)
+    for what, word in (("bundle", "encoder.onnx"), ("run", "content_hash"), ("conv", "kernel_size")):
+        assert run("info", what) == 0
+        assert word in capfd.readouterr().out
+
+
+def test_images_in_folders_are_scored_by_name(exported, tmp_path, capfd):
+    images = np.rint(smooth_examples(SHAPE, 3) * 255).astype("uint8")
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name, image in zip(("a.png", "deep/b.png", "c.PNG"), images, strict=True):
+        Image.fromarray(image[..., 0]).save(tmp_path / "in" / name)
+    assert run("score", exported, tmp_path / "in") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "example,reconstruction_error"
+    assert [line.split(",")[0] for line in lines[1:]] == ["a.png", "c.PNG", "deep/b.png"]
+    assert run("encode", exported, tmp_path / "in" / "a.png", "-o", tmp_path / "one.npy") == 0
+    assert np.load(tmp_path / "one.npy").shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ([], 2, ["COMMAND"]),
+        (["trian"], 2, ["trian"]),
+        (["info", "cnov"], 2, ["did you mean 'conv'?"]),
+        (["train"], 2, ["which model is to be trained?"]),
+        (["train", "cnov"], 2, ["did you mean 'conv'?"]),
+        (["train", "conv", "-O", "filters"], 2, ["NAME=VALUE"]),
+        (["train", "conv", "--epochs", "0", "-o", "none"], 2, ["epochs=0"]),
+        (["train", "conv", "--data", "mnits"], 1, ["mnist"]),
+        (["train", "conv", "--data", "no.npz"], 1, ["no.npz"]),
+        (["export", "nowhere"], 1, ["no run in this folder"]),
+        (["verify", "nowhere"], 1, ["no bundle"]),
+        (["encode", "nowhere", "x.npy"], 1, ["no bundle"]),
+        (["bench", "nowhere", "--batch", "0"], 2, ["--batch 0"]),
+    ],
+)
+def test_errors_go_to_standard_error_with_their_status(
+    arguments, status, words, capfd, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == status
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+    for word in words:
+        assert word in printed.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "words"),
+    [
+        ("encode", "missing.npy", ["does not exist"]),
+        ("encode", "notes.txt", ["no examples can be read"]),
+        ("encode", "broken.npy", ["broken.npy"]),
+        ("encode", "broken.png", ["broken.png"]),
+        ("encode", "wide.npy", ["wrong shape", "(batch, 16, 12, 1)"]),
+        ("encode", "loud.npy", ["[0, 1]"]),
+        ("decode", "wide.npy", ["latents", "wrong shape"]),
+        ("encode", "empty", ["no image in this folder"]),
+    ],
+)
+def test_wrong_inputs(verb, name, words, exported, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    for text in ("notes.txt", "broken.npy", "broken.png"):
+        pathlib.Path(text).write_text("no array")
+    np.save("wide.npy", np.zeros((2, 16, 13, 1), "float32"))
+    np.save("loud.npy", np.full((2, 16, 12, 1), 200.0, "float32"))
+    pathlib.Path("empty").mkdir()
+    assert run(verb, exported, name, "-o", "out.npy") == 1
+    printed = capfd.readouterr()
+    for word in words:
+        assert word in printed.err
+    assert not pathlib.Path("out.npy").exists()
+
+
+def test_help_teaches(capfd):
+    for command in (
+        "list",
+        "info",
+        "train",
+        "evaluate",
+        "export",
+        "verify",
+        "encode",
+        "decode",
+        "reconstruct",
+        "score",
+        "bench",
+    ):
+        assert run(command, "--help") == 0
+        printed = capfd.readouterr().out
+        assert "example:" in printed
+        assert f"aezoo {command}" in printed
+
+
+def test_list_as_json(capfd):
+    assert run("list", "--json", "d*") == 0
+    assert [row["name"] for row in json.loads(capfd.readouterr().out)] == ["denoising", "dense"]
+
+
+def test_a_reader_that_leaves_is_no_error():
+    done = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m aezoo.cli list --json | head -c 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*_*.py")), ids=lambda path: path.stem)
+def test_recipes_run_quickly_and_quietly(path, tmp_path):
+    docstring = path.read_text().split('"""')[1]
+    for word in ("Source:", "Settings:", "Expected:", "seconds", "cores"):
+        assert word in docstring, f"{path.name} does not state {word}"
+    done = subprocess.run(
+        [sys.executable, path, "--quick", "-o", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert re.search(r"epoch +1/1 ", done.stdout)
+    assert (tmp_path / "run" / "metrics.json").is_file()

@@ -1,0 +1,148 @@
+"""The runtime: equal to Keras, careful with inputs, and never in one process with TensorFlow."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from conftest import four_lines
+
+import aezoo
+from aezoo import runtime
+from aezoo.errors import BundleError, DataError, OptionError
+from aezoo.testing import smooth_examples
+
+
+@pytest.fixture(scope="module")
+def bundle(exported):
+    return runtime.load(exported)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_equal_to_keras(bundle, trained, size):
+    model, images = trained[0], trained[1][:size]
+    latents = model.encode(images)
+    scale = np.ptp(model.encode(trained[1]))
+    np.testing.assert_allclose(bundle.encode(images), latents, atol=1e-5 * scale, rtol=0)
+    np.testing.assert_allclose(bundle.decode(latents), model.decode(latents), atol=1e-5)
+    np.testing.assert_allclose(bundle.reconstruct(images), model.reconstruct(images), atol=1e-5)
+    errors = model.reconstruction_error(images)
+    np.testing.assert_allclose(bundle.reconstruction_error(images), errors, rtol=1e-3)
+
+
+def test_batches_of_any_size(bundle):
+    images = smooth_examples(bundle.example_shape, 600)
+    latents = bundle.encode(images)
+    assert latents.shape == (600, 4)
+    in_pieces = np.concatenate(list(bundle.encode_batches(images[i : i + 50] for i in range(0, 600, 50))))
+    np.testing.assert_allclose(latents, in_pieces, atol=1e-5)
+
+
+def test_encode_batches_holds_one_batch_at_a_time(bundle):
+    taken = []
+
+    def batches():
+        for number in range(5):
+            taken.append(number)
+            yield smooth_examples(bundle.example_shape, 2, seed=number)
+
+    stream = bundle.encode_batches(batches())
+    next(stream)
+    assert taken == [0]
+    next(stream)
+    assert taken == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda x: np.rint(x * 255).astype("uint8"), ["wrong dtype", "uint8", "astype('float32') / 255"]),
+        (lambda x: x * 2, ["must lie in [0, 1]"]),
+        (lambda x: np.where(x == x.max(), np.nan, x), ["not finite", "nan"]),
+        (lambda x: np.where(x == x.max(), np.inf, x), ["not finite", "inf"]),
+        (lambda x: x[0], ["add the batch axis"]),
+        (lambda x: x[..., 0], ["add the channel axis"]),
+        (lambda x: x[:, :, :-1], ["(3, 16, 11, 1)"]),
+        (lambda x: x[:0], ["no examples"]),
+        (lambda x: x.astype("complex64"), ["complex64"]),
+    ],
+)
+def test_wrong_inputs(bundle, spoil, words):
+    images = spoil(smooth_examples(bundle.example_shape, 3))
+    for use in (bundle.encode, bundle.reconstruct, bundle.reconstruction_error):
+        with pytest.raises(DataError) as error:
+            use(images)
+        four_lines(error, *words)
+
+
+def test_wrong_latents(bundle):
+    for latents, word in ((np.zeros((2, 5)), "(2, 5)"), (np.full((2, 4), np.nan), "not finite")):
+        with pytest.raises(DataError) as error:
+            bundle.decode(latents)
+        four_lines(error, "latents", word)
+
+
+def test_other_float_widths_are_taken(bundle):
+    images = smooth_examples(bundle.example_shape, 3)
+    np.testing.assert_allclose(bundle.encode(images.astype("float64")), bundle.encode(images), atol=1e-6)
+
+
+def test_threads(exported):
+    """Many threads on a fresh bundle: each session is made once and shared."""
+    bundle = runtime.load(exported, intra_op_threads=1, inter_op_threads=1)
+    images = smooth_examples(bundle.example_shape, 16)
+    expected = runtime.load(exported).reconstruct(images)
+    results, start = [], threading.Barrier(8)
+
+    def work():
+        start.wait()
+        for _ in range(20):
+            results.append(bundle.reconstruct(images))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 160
+    for result in results:
+        np.testing.assert_allclose(result, expected, atol=1e-6)
+    assert set(bundle._sessions) == {"reconstructor"}
+
+
+def test_provider_that_is_not_here(exported):
+    with pytest.raises(OptionError) as error:
+        runtime.load(exported, providers=["CUDAExecutionProvider"])
+    four_lines(error, "CUDAExecutionProvider", "CPUExecutionProvider", "onnxruntime-gpu")
+
+
+def test_a_missing_file_is_named(exported, tmp_path):
+    import shutil
+
+    shutil.copytree(exported, tmp_path / "copy")
+    (tmp_path / "copy" / "decoder.onnx").unlink()
+    with pytest.raises(BundleError) as error:
+        runtime.load(tmp_path / "copy")
+    four_lines(error, "decoder.onnx", "no such file")
+
+
+def test_aezoo_load_opens_a_bundle(exported):
+    assert isinstance(aezoo.load(exported), runtime.Bundle)
+
+
+def test_runs_where_no_framework_can_be_imported(exported):
+    code = f"""
+import sys
+for name in ("tensorflow", "keras", "jax", "torch", "onnx", "sklearn", "pandas", "matplotlib"):
+    sys.modules[name] = None  # importing it raises
+import numpy as np
+import aezoo.runtime
+bundle = aezoo.runtime.load({str(exported)!r})
+images = np.zeros((2, 16, 12, 1), "float32")
+assert bundle.encode(images).shape == (2, 4)
+assert bundle.reconstruction_error(images).shape == (2,)
+from aezoo.export.parity import prove_format
+assert len(prove_format({str(exported)!r}, "onnx")) == 3
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
