@@ -259,6 +259,23 @@ class Autoencoder(keras.Model):
 
     # -- saving ---------------------------------------------------------------------------------
 
+    def save_own_variables(self, store):
+        """Saves the state of every random generator, which Keras leaves out.
+
+        Without it a resumed training would draw the noise of its first epoch again.
+        """
+        for number, state in enumerate(self._random_states()):
+            store[f"random_state_{number}"] = ops.convert_to_numpy(state.value)
+
+    def load_own_variables(self, store):
+        """Restores what `save_own_variables` saved; the weights are those of the parts."""
+        for number, state in enumerate(self._random_states()):
+            if f"random_state_{number}" in store:
+                state.assign(store[f"random_state_{number}"])
+
+    def _random_states(self):
+        return [variable for variable in self.variables if variable.path.endswith("seed_generator_state")]
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {

@@ -6,6 +6,7 @@ command's -v) brings every line back.
 """
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -53,6 +54,9 @@ def import_keras():
         if not verbose():
             warnings.simplefilter("ignore")
         keras = need("keras", extra="train")
+        if keras.backend.backend() != "tensorflow" and importlib.util.find_spec("tensorflow"):
+            # Keras imports it anyway when `fit` looks at its data, and then it is not quiet.
+            need("tensorflow", extra="train")
     if not verbose():
         import logging
 

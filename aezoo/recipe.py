@@ -155,6 +155,8 @@ def follow(recipe, parsed):
 def _begin(recipe, parsed, run, say):
     from aezoo import data
 
+    if not parsed.overwrite:
+        run.check_free()
     source = parsed.data or recipe.data
     changed = {
         field.name: getattr(parsed, field.name)
@@ -167,15 +169,13 @@ def _begin(recipe, parsed, run, say):
     dataset = data.load(
         source, data_dir=parsed.data_dir, image_shape=parsed.image_shape, download=parsed.download
     )
-    from aezoo import training  # imports Keras: after the data, whose errors come fast
+    from aezoo import training  # imports Keras: after all that can be refused without it
 
-    if run.exists() and not parsed.overwrite:
-        training.check_free(run)
     training.seed_everything(settings)
     model = build_for(recipe.model, recipe.options, dataset)
     say(
-        f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: "
-        f"{len(dataset.train):,} training, {len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
+        f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: {len(dataset.train):,} "
+        f"training, {len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
     )
     return training.train(
         model, dataset, settings, run.folder, overwrite=parsed.overwrite, progress=not parsed.json

@@ -56,7 +56,7 @@ class Run:
                     "the training of this run has not ended",
                     got=f"{folder}: {len(run.history)} of {run.info['settings']['epochs']} epochs",
                     expected="a finished run",
-                    fix=f"aezoo train --resume {folder}",
+                    fix=f"aezoo train --resume -o {folder}",
                 )
             )
         return run
@@ -64,6 +64,22 @@ class Run:
     def exists(self):
         """Whether the folder holds a run, finished or not."""
         return (self.folder / "run.json").is_file()
+
+    def check_free(self):
+        """Raises RunError where the folder holds a run already; call it before long work."""
+        if not self.exists():
+            return
+        unfinished = self.info["status"] != "finished"
+        raise RunError(
+            message(
+                "a run lies in this folder already",
+                got=f"{self.folder}, {self.info['status']}",
+                expected="a new folder",
+                fix=f"aezoo train --resume -o {self.folder}"
+                if unfinished
+                else "name another folder with -o, or pass --overwrite",
+            )
+        )
 
     def __repr__(self):
         return f"Run({str(self.folder)!r})"

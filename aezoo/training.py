@@ -64,7 +64,7 @@ def train(model, dataset, settings=None, folder="runs/latest", *, overwrite=Fals
     run = Run(folder)
     if run.exists() and overwrite:
         shutil.rmtree(run.folder)
-    check_free(run)
+    run.check_free()
     _check_fits(model, dataset)
     run.folder.mkdir(parents=True, exist_ok=True)
     if model.kind == "rows":
@@ -114,22 +114,6 @@ def resume(folder, dataset=None, *, progress=True):
             )
         )
     return _continue(run, load_model(run.checkpoint_file), dataset, settings, progress)
-
-
-def check_free(run):
-    """Raises RunError where a run lies in the folder; call it before long work."""
-    if run.exists():
-        unfinished = run.info["status"] != "finished"
-        raise RunError(
-            message(
-                "a run lies in this folder already",
-                got=f"{run.folder}, {run.info['status']}",
-                expected="a new folder",
-                fix=f"aezoo train --resume {run.folder}"
-                if unfinished
-                else "name another folder with -o, or pass --overwrite",
-            )
-        )
 
 
 def _check_fits(model, dataset):

@@ -111,6 +111,7 @@ def test_verify_proves_both_formats_in_fresh_processes(exported):
     assert len(figures) == 6
     for row in figures.values():
         assert row["relative"] <= row["tolerance"] == 1e-5
+        assert row["allowed"] == pytest.approx(1e-5 * row["output_range"])
         assert row["batches"] == [1, 7]
         assert row["examples"] == 64
 

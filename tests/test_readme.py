@@ -1,0 +1,75 @@
+"""README: its tables are the code's, its programs run, its commands are commands."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import aezoo
+from aezoo import cli
+
+TEXT = (ROOT / "README.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+COMMANDS = [
+    line[2:] for block in re.findall(r"```console\n(.*?)```", TEXT, re.S) for line in block.splitlines()
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with bundle/, as the first command of README leaves it, but for the training."""
+    from aezoo.export import export_bundle
+
+    folder = tmp_path_factory.mktemp("readme")
+    export_bundle(aezoo.build("conv", latent_dim=16), folder / "bundle", formats=["onnx"])
+    return folder
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_programs_run(program, folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    program += "\nimport sys; print('tensorflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == str("model.fit" in program)
+
+
+def test_five_lines_are_those_of_the_recipe():
+    recipe = (ROOT / "recipes" / "encode_digits.py").read_text().split('"""\n\n')[1]
+    assert PROGRAMS[0] == recipe
+    assert len(recipe.splitlines()) == 5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_commands(command):
+    program, *arguments = shlex.split(command)
+    assert program == "aezoo"
+    cli._parser().parse_args(arguments)
+
+
+def test_tables_are_up_to_date():
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
+    readme = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(readme)
+    assert readme.render(TEXT) == TEXT, "run python tools/readme.py"
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_first_two_commands_are_what_ci_runs():
+    blocks = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
+    assert len(blocks) == 2
+    assert "recipes/quickstart.py" in blocks[0]
+    assert "pytest" in blocks[1]
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()
