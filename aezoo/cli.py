@@ -182,7 +182,7 @@ def _info(parsed):
             "takes": entry.task,
             "summary": entry.summary,
             "paper": entry.paper,
-            "options": {name: _plain(default) for name, default in entry.options().items()},
+            "options": entry.options(),
         }
     if parsed.json:
         print(json.dumps(found))
@@ -198,10 +198,6 @@ def _info(parsed):
                 print(f"  {row.get('file', row)}  {row.get('size_bytes', 0):,} bytes")
         else:
             print(f"{key + ':':<22} {_short(value)}")
-
-
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _short(value):

@@ -20,6 +20,7 @@ class Recipe:
         options: of the model.
         settings: how it is trained.
         elsewhere: {data: Settings} where other data want other settings.
+        validation_fraction: share of the training part that is held back to choose the best epoch.
         expected: {data: {metric: (value, tolerance)}} on the test part; the metric is a key of
             metrics.json, with dots for nested ones.
     """
@@ -29,6 +30,7 @@ class Recipe:
     options: dict = dataclasses.field(default_factory=dict)
     settings: Settings = dataclasses.field(default_factory=Settings)
     elsewhere: dict = dataclasses.field(default_factory=dict)
+    validation_fraction: float = 0.1
     expected: dict = dataclasses.field(default_factory=dict)
 
     def settings_for(self, data):
@@ -58,6 +60,9 @@ def add_training_arguments(parser, *, output):
     group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
     group.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
     group.add_argument("--image-shape", metavar="HxWxC", type=image_shape, help="resize images of a folder")
+    group.add_argument(
+        "--validation-fraction", type=float, metavar="X", help="of the training part, default 0.1"
+    )
     group = parser.add_argument_group("settings (what is not given is as the recipe or the default says)")
     group.add_argument("--epochs", type=int, metavar="N", help=f"default {Settings.epochs}")
     group.add_argument("--batch-size", type=int, metavar="N", help=f"default {Settings.batch_size}")
@@ -166,8 +171,13 @@ def _begin(recipe, parsed, run, say):
     if parsed.quick:
         changed["epochs"] = 1
     settings = dataclasses.replace(recipe.settings_for(source), **changed)
+    held_back = parsed.validation_fraction
     dataset = data.load(
-        source, data_dir=parsed.data_dir, image_shape=parsed.image_shape, download=parsed.download
+        source,
+        data_dir=parsed.data_dir,
+        image_shape=parsed.image_shape,
+        validation_fraction=recipe.validation_fraction if held_back is None else held_back,
+        download=parsed.download,
     )
     from aezoo import training  # imports Keras: after all that can be refused without it
 

@@ -136,7 +136,7 @@ class Bundle:
                         message(
                             f"onnxruntime cannot load the {part}",
                             got=f"{artifact['file']}: {str(error).splitlines()[0]}",
-                            expected=f"onnxruntime {onnxruntime.__version__} reading opset {artifact['opset']}",
+                            expected=f"opset {artifact['opset']}, with onnxruntime {onnxruntime.__version__}",
                             fix="update onnxruntime, or export with a lower --opset",
                         )
                     ) from error

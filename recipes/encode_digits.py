@@ -1,7 +1,6 @@
 """Encodes images with NumPy and onnxruntime alone; run it where bundle/ lies."""
 
-import numpy as np
-import onnxruntime
+import numpy as np, onnxruntime
 
 images = np.load("bundle/golden.npz")["examples"]  # (64, 28, 28, 1) float32 in [0, 1]
 session = onnxruntime.InferenceSession("bundle/encoder.onnx")
