@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from aezoo.errors import AezooError, OptionError
+from aezoo.errors import AezooError, OptionError, message
 from aezoo.settings import PRECISIONS, SCHEDULES, Settings
 
 
@@ -138,7 +138,9 @@ def follow(recipe, parsed):
 
     run = Run(parsed.output)
     say = (lambda *_: None) if parsed.json else print
-    if parsed.resume and run.exists():
+    if parsed.resume and (run.exists() or recipe.model is None):
+        if run.exists():
+            _check_same(recipe, parsed, run.info)
         from aezoo import training
 
         run = training.resume(run.folder, progress=not parsed.json)
@@ -163,14 +165,7 @@ def _begin(recipe, parsed, run, say):
     if not parsed.overwrite:
         run.check_free()
     source = parsed.data or recipe.data
-    changed = {
-        field.name: getattr(parsed, field.name)
-        for field in dataclasses.fields(Settings)
-        if getattr(parsed, field.name) is not None
-    }
-    if parsed.quick:
-        changed["epochs"] = 1
-    settings = dataclasses.replace(recipe.settings_for(source), **changed)
+    settings = dataclasses.replace(recipe.settings_for(source), **_given_settings(parsed))
     held_back = parsed.validation_fraction
     dataset = data.load(
         source,
@@ -190,6 +185,43 @@ def _begin(recipe, parsed, run, say):
     return training.train(
         model, dataset, settings, run.folder, overwrite=parsed.overwrite, progress=not parsed.json
     )
+
+
+def _given_settings(parsed):
+    """Returns {name: value} of the settings that were typed."""
+    names = [field.name for field in dataclasses.fields(Settings)]
+    given = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
+    return {**given, "epochs": 1} if parsed.quick else given
+
+
+def _check_same(recipe, parsed, info):
+    """Raises OptionError where a run is to be resumed as something else than it was begun as."""
+    asked = {**_given_settings(parsed), **recipe.options}
+    begun = {**info["settings"], **info["options"], "model": info["model"]}
+    if recipe.model is not None:
+        asked["model"] = recipe.model
+    if parsed.data is not None:
+        asked["data"] = unversioned(
+            parsed.data if parsed.data in _names(info) else os.path.abspath(parsed.data)
+        )
+        begun["data"] = unversioned(info["data"]["source"])
+    for name, value in asked.items():
+        value = json.loads(json.dumps(value))  # as run.json holds it: lists for tuples
+        if begun.get(name) != value:
+            raise OptionError(
+                message(
+                    "a resumed run goes on as it was begun",
+                    got=f"{name}={value!r}",
+                    expected=f"{name}={begun.get(name)!r}, or nothing",
+                    fix=f"leave {name} out, or train anew with another -o or with --overwrite",
+                )
+            )
+
+
+def _names(info):
+    """Returns what the source of a run may be called, if it is no path."""
+    source = info["data"]["source"]
+    return () if os.path.isabs(source) else (source, unversioned(source))
 
 
 def build_for(name, options, dataset):

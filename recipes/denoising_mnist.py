@@ -11,8 +11,9 @@ RECIPE = Recipe(
         "latent_dim": 16,
         "corruption": "gaussian",
         "level": 0.4,
-        "body_options": {"normalization": "batch"},
+        "body_options": {"kernel_size": 4, "normalization": "batch"},
     },
+    validation_fraction=0.05,
     settings=Settings(epochs=40, learning_rate=3e-3),
     elsewhere={"mnist": Settings(epochs=12, learning_rate=3e-3)},
 )

@@ -194,6 +194,27 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     killed.stdout.close()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--epochs", "9"], "epochs=9"),
+        (["dense"], "model='dense'"),
+        (["--latent-dim", "7"], "latent_dim=7"),
+        (["--data", "mnist_mini"], "data="),
+    ],
+)
+def test_resume_as_something_else_is_refused(arguments, word, run, capfd):
+    from aezoo import cli
+
+    assert cli.main(["train", *arguments, "--resume", "-o", str(run.folder)]) == 2
+    error = capfd.readouterr().err.strip()
+    four_lines(error, "goes on as it was begun", word)
+    assert (
+        cli.main(["train", "conv", "--latent-dim", "3", "--epochs", "3", "--resume", "-o", str(run.folder)])
+        == 0
+    )
+
+
 def test_ctrl_c_leaves_a_run_that_resumes(tmp_path):
     np.savez(tmp_path / "blobs.npz", images=smooth_examples(SHAPE, 3000))
     arguments = ["dense", "--data", "blobs.npz", "--epochs", "2000", "-O", "units=8,", "-o", "run"]
