@@ -108,10 +108,16 @@ def sha256_of(path):
 
 
 def hash_files(folder, relative):
-    """Returns {path inside the folder: sha256} of a file, or of every file below a folder."""
+    """Returns {path inside the folder: sha256} of a file, or of every file below a folder.
+
+    The weights that an ONNX file of over 2 GiB keeps beside itself belong to it.
+    """
     folder = pathlib.Path(folder)
     root = folder / relative
-    files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
+    if root.is_dir():
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+    else:
+        files = [path for path in (root, root.with_name(root.name + ".data")) if path.is_file()]
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 

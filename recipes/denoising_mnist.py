@@ -14,8 +14,8 @@ RECIPE = Recipe(
         "body_options": {"kernel_size": 4, "normalization": "batch"},
     },
     validation_fraction=0.05,
-    settings=Settings(epochs=40, learning_rate=3e-3),
-    elsewhere={"mnist": Settings(epochs=12, learning_rate=3e-3)},
+    settings=Settings(epochs=30, learning_rate=3e-3),
+    elsewhere={"mnist": Settings(epochs=10, learning_rate=3e-3)},
 )
 
 if __name__ == "__main__":

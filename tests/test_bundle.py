@@ -295,6 +295,22 @@ def test_the_prover_that_dies_is_reported(exported, monkeypatch):
     four_lines(error, "died", "exit status 3")
 
 
+def test_weights_beside_a_large_file_belong_to_it(trained, tmp_path, monkeypatch):
+    from aezoo.export import to_onnx
+
+    monkeypatch.setattr(to_onnx, "LARGEST_FILE", 1000)
+    folder = export_bundle(trained[0], tmp_path / "bundle", examples=trained[1], formats=["onnx"])
+    assert set(contract.find(contract.read_manifest(folder), "encoder")["files"]) == {
+        "encoder.onnx",
+        "encoder.onnx.data",
+    }
+    assert runtime.load(folder).encode(trained[1]).shape == (64, 4)
+    (folder / "encoder.onnx.data").write_bytes(b"")
+    with pytest.raises(BundleError) as error:
+        runtime.load(folder)
+    four_lines(error, "encoder.onnx.data")
+
+
 def test_publish_swaps_in_one_step(tmp_path):
     for name in ("draft", "bundle"):
         (tmp_path / name).mkdir()
