@@ -29,7 +29,13 @@ if (_checkout / "export" / "parity.py").is_file() and str(_checkout) not in __pa
     __path__.append(str(_checkout))
 
 
+# sub-packages that `aezoo.runtime.load(...)` and the like may be written with after `import aezoo`
+_MODULES = ("autoencoder", "data", "evaluation", "export", "runtime", "testing", "training")
+
+
 def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module(f"aezoo.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'aezoo' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

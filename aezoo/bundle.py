@@ -10,10 +10,12 @@
 A bundle is written under another name, proven, and only then takes its own.
 """
 
+import glob
 import hashlib
 import json
 import os
 import pathlib
+import platform
 import shutil
 
 from aezoo.errors import BundleError, message
@@ -25,6 +27,19 @@ GOLDEN = "golden.npz"
 
 PARTS = ("encoder", "decoder", "reconstructor")
 FORMATS = ("saved_model", "onnx")
+
+
+_KEYS = {
+    "schema_version",
+    "model",
+    "kind",
+    "example_shape",
+    "latent_shape",
+    "input_dtype",
+    "error_scale",
+    "golden",
+    "artifacts",
+}
 
 
 def part_names(part, kind):
@@ -65,6 +80,8 @@ def read_manifest(folder):
         manifest = json.loads(path.read_text())
         if not isinstance(manifest, dict) or not isinstance(manifest.get("artifacts"), list):
             problem = "it holds no list of artifacts"
+        elif missing := sorted(_KEYS - set(manifest)):
+            problem = f"it does not say {', '.join(missing)}"
         elif manifest.get("schema_version") != SCHEMA_VERSION:
             problem = f"its schema version is {manifest.get('schema_version')!r}, not {SCHEMA_VERSION}"
     except (OSError, ValueError) as error:
@@ -147,7 +164,7 @@ def check_files(folder, files):
 
 def check_target(folder):
     """Raises BundleError where publishing would destroy something that is no bundle."""
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder).resolve()
     if folder.is_file() or (folder.is_dir() and not is_bundle(folder) and any(folder.iterdir())):
         raise BundleError(
             message(
@@ -161,12 +178,13 @@ def check_target(folder):
 
 def make_draft(folder):
     """Returns a new, hidden folder beside a bundle's place; sweeps away those of killed exports."""
-    folder = pathlib.Path(folder).absolute()
+    folder = pathlib.Path(folder).resolve()  # a link stays, and what it leads to is replaced
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for stale in folder.parent.glob(f".{folder.name}.draft-*"):
+    here = f".{folder.name}.draft-{platform.node()}-"  # another machine's processes cannot be seen
+    for stale in folder.parent.glob(f"{glob.escape(here)}*"):
         if not _is_alive(stale.name.rpartition("-")[2]):
             shutil.rmtree(stale, ignore_errors=True)
-    draft = folder.parent / f".{folder.name}.draft-{os.getpid()}"
+    draft = folder.parent / f"{here}{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     return draft
@@ -174,7 +192,7 @@ def make_draft(folder):
 
 def publish(draft, folder):
     """Gives a proven draft its name. An older bundle there stays whole until the new one is in place."""
-    folder = pathlib.Path(folder).absolute()
+    folder = pathlib.Path(folder).resolve()
     if folder.exists() and _exchange(draft, folder):
         shutil.rmtree(draft)  # it is the old bundle now
         return

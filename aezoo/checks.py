@@ -54,6 +54,8 @@ def check_shape(examples, expected, *, source):
         hint = "reshape or resize the examples"
         if tuple(examples.shape) == tuple(expected):
             hint = "add the batch axis: examples[None]"
+        elif tuple(examples.shape) == (*expected, 1):
+            hint = "one example, read as many: array[None] before saving"
         elif tuple(examples.shape[1:]) + (1,) == tuple(expected):
             hint = "add the channel axis: images[..., None]"
         raise DataError(

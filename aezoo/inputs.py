@@ -1,5 +1,6 @@
 """Files that the command reads examples from, and writes arrays and pictures to. No framework."""
 
+import itertools
 import pathlib
 
 import numpy as np
@@ -10,12 +11,13 @@ from aezoo.data.loading import READERS
 from aezoo.data.numpy_files import read_arrays
 
 
-def read(path, shape, *, dtype="float32"):
+def read(path, shape, *, dtype="float32", feature_names=None):
     """Reads the examples of a file or a folder for a model of a given shape.
 
     Args:
         path: an image, a folder of images at any depth, or a .npy, .npz, .csv or .parquet file.
         shape: of one example; images of a folder are resized and converted to it.
+        feature_names: of the columns that the model was trained on; a table with others is refused.
         dtype: "float32" gives images in [0, 1]; "uint8" gives bytes.
 
     Returns:
@@ -38,7 +40,9 @@ def read(path, shape, *, dtype="float32"):
         examples = read_images(files, shape, name=path.name)
         names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
     elif suffix in READERS and path.is_file():
-        parts = READERS[suffix](path).parts
+        contents = READERS[suffix](path)
+        _check_columns(path, contents.feature_names, feature_names)
+        parts = contents.parts
         examples = np.concatenate([examples for examples, _ in parts.values()])
         names = [str(number) for number in range(len(examples))]
     else:
@@ -51,6 +55,23 @@ def read(path, shape, *, dtype="float32"):
     if dtype == "float32" and examples.dtype == np.uint8:
         examples = examples / np.float32(255)
     return names, examples
+
+
+def _check_columns(path, found, expected):
+    """Raises DataError where a table names other columns than the model was trained on, or in another order."""
+    if not found or not expected or list(found) == list(expected):
+        return
+    number, pair = next(
+        (number, pair)
+        for number, pair in enumerate(itertools.zip_longest(found, expected), 1)
+        if pair[0] != pair[1]
+    )
+    refuse(
+        f"{path.name}: not the columns that the model was trained on",
+        got=f"column {number} is {pair[0]!r}",
+        expected=f"{pair[1]!r}; in all {', '.join(map(str, expected))}",
+        fix="bring the columns into that order",
+    )
 
 
 def _images_below(folder):
@@ -87,10 +108,17 @@ def read_latents(path):
                 fix="numpy.savez(path, latents=latents)",
             )
         arrays = arrays[key]
+    if arrays.ndim == 0:
+        refuse(
+            f"{path.name}: holds one number, not latents",
+            got="an array without axes",
+            expected="(batch, latent_dim)",
+            fix="numpy.save(path, latents)",
+        )
     return [str(number) for number in range(len(arrays))], arrays
 
 
-def write(path, results, names, *, as_images):
+def write(path, results, names, *, as_images, source):
     """Writes an array as .npy, or images as PNG files into a folder.
 
     Args:
@@ -98,6 +126,7 @@ def write(path, results, names, *, as_images):
         results: float32, (N, ...); images in [0, 1] are rounded to 8 bits in PNG files.
         names: N texts, from which the PNG files get their names.
         as_images: whether the results are images.
+        source: where the examples came from; its files are not overwritten.
 
     Returns:
         The path written, a text.
@@ -112,19 +141,31 @@ def write(path, results, names, *, as_images):
         except OSError as error:
             _refuse_writing(target, error)
         return str(path)
-    if not as_images or target.suffix:
+    if not as_images or target.suffix or not target.name:
         refuse(
             "results cannot be written in this form",
             got=str(path),
             expected="a file that ends in .npy" + (", or a folder for PNG files" if as_images else ""),
-            fix=f"-o {target.with_suffix('.npy')}",
+            fix=f"-o {target.stem or 'results'}.npy",
+        )
+    source = pathlib.Path(source).expanduser().resolve()
+    if target.resolve() in (source, source.parent):
+        refuse(
+            "the results would be written over the examples",
+            got=f"-o {path}, where the examples lie",
+            expected="another folder",
+            fix=f"-o {target}_reconstructed",
         )
     from PIL import Image
 
+    # a.png and a.jpg must not both become a.png
+    stems = [str(pathlib.Path(name).with_suffix("")) for name in names]
+    if len(set(stems)) < len(stems):
+        stems = names
     pixels = np.rint(np.clip(results, 0.0, 1.0) * 255).astype("uint8")
     try:
-        for name, picture in zip(names, pixels, strict=True):
-            file = target / pathlib.Path(name).with_suffix(".png")
+        for stem, picture in zip(stems, pixels, strict=True):
+            file = target / f"{stem}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file)
     except OSError as error:

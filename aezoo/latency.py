@@ -23,6 +23,7 @@ def measure(folder, batch_sizes=(1, 16, 256), threads=1):
         A list of dicts: part, batch, size_bytes, p50_ms, p95_ms, examples_per_second.
     """
     bundle = runtime.load(folder, intra_op_threads=threads)
+    contract.check_files(bundle.folder, bundle.manifest["golden"]["files"])
     golden = dict(np.load(bundle.folder / contract.GOLDEN))
     verbs = {"encoder": bundle.encode, "decoder": bundle.decode, "reconstructor": bundle.reconstruct}
     cases = []

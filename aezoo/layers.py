@@ -1,6 +1,7 @@
 """Layers that several models share. Each gives back from `get_config` what its constructor takes."""
 
 import math
+import numbers
 
 from aezoo.errors import OptionError, check_choice, message, nearest
 from aezoo.quiet import import_keras
@@ -26,7 +27,8 @@ def check_activation(option, activation):
     if activation is None:
         return None
     known = [name for name in dir(keras.activations) if not name.startswith("_") and name.islower()]
-    known = sorted(set(known) - {"get", "serialize", "deserialize"})
+    # threshold wants arguments, and glu halves the axis: neither is an activation of a layer.
+    known = sorted(set(known) - {"get", "serialize", "deserialize", "threshold", "glu"})
     if activation not in known:
         raise OptionError(
             message(
@@ -208,7 +210,7 @@ class Corruption(layers.Layer):
 def check_level(kind, level):
     """Raises OptionError unless the level suits the kind of corruption."""
     highest = _CORRUPTIONS[kind][2]
-    if not 0 <= level <= highest:
+    if not isinstance(level, numbers.Real) or not 0 <= level <= highest:
         raise OptionError(
             message(
                 f"this level of {kind} corruption means nothing",

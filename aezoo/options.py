@@ -13,12 +13,44 @@ def check_positive(option, value):
                 f"{option} is a whole number of at least 1",
                 got=f"{option}={value!r}",
                 expected="1, 2, 3, ...",
-                fix=f"pass {option}={abs(int(value)) or 1}"
-                if isinstance(value, numbers.Real) and value == value
-                else f"pass {option}=16",
+                fix=f"pass {option}=16",
             )
         )
     return int(value)
+
+
+def check_sizes(option, values):
+    """Returns a tuple of whole numbers of at least 1; one number alone stands for a tuple of one.
+
+    >>> check_sizes("filters", [32, 64]), check_sizes("units", 16)
+    ((32, 64), (16,))
+    """
+    if isinstance(values, numbers.Integral):
+        values = (values,)
+    if not isinstance(values, (tuple, list)):
+        raise OptionError(
+            message(
+                f"{option} is a list of sizes",
+                got=f"{option}={values!r}",
+                expected="whole numbers, one for each layer",
+                fix=f"pass {option}=32,64",
+            )
+        )
+    return tuple(check_positive(option, value) for value in values)
+
+
+def check_seed(seed):
+    """Returns the seed, or raises OptionError unless it is a whole number of 32 bits."""
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise OptionError(
+            message(
+                "a seed is a whole number of 32 bits",
+                got=f"seed={seed!r}",
+                expected="0 to 4294967295",
+                fix="pass seed=0",
+            )
+        )
+    return int(seed)
 
 
 def check_image_shape(image_shape):

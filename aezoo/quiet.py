@@ -30,7 +30,7 @@ def silent_stderr():
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not Ctrl-C: nobody wants to read those lines then
             os.dup2(saved, 2)
             held.seek(0)
             os.write(2, held.read())

@@ -76,7 +76,9 @@ def add_training_arguments(parser, *, output):
     group.add_argument("-o", "--output", metavar="RUN", default=output, help=f"folder, default {output}")
     group.add_argument("--resume", action="store_true", help="continue the run in that folder")
     group.add_argument("--overwrite", action="store_true", help="replace a run that lies there")
-    group.add_argument("--quick", action="store_true", help="one epoch, to see that it works")
+    group.add_argument(
+        "--quick", action="store_true", help="one epoch unless --epochs says more, to see that it works"
+    )
     group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the frameworks' log lines")
 
@@ -115,12 +117,21 @@ def guarded(command, parsed):
     except AezooError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2 if isinstance(error, OptionError) else 1
+    except OSError as error:  # a full disk, a folder that cannot be written, a path that is a file
+        if isinstance(error, BrokenPipeError):  # the reader of our output has left, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        text = message(
+            "the system refused to read or write",
+            got=f"{error.filename or ''}: {error.strerror or error}",
+            expected="a path that can be read or written, and room on the disk",
+            fix="check the path, its permissions and the free space",
+        )
+        print(f"OSError: {text}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped" + _how_to_resume(parsed), file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _how_to_resume(parsed):
@@ -138,7 +149,7 @@ def follow(recipe, parsed):
 
     run = Run(parsed.output)
     say = (lambda *_: None) if parsed.json else print
-    if parsed.resume and (run.exists() or recipe.model is None):
+    if parsed.resume:
         if run.exists():
             _check_same(recipe, parsed, run.info)
         from aezoo import training
@@ -162,8 +173,7 @@ def follow(recipe, parsed):
 def _begin(recipe, parsed, run, say):
     from aezoo import data
 
-    if not parsed.overwrite:
-        run.check_free()
+    run.check_free(overwrite=parsed.overwrite)
     source = parsed.data or recipe.data
     settings = dataclasses.replace(recipe.settings_for(source), **_given_settings(parsed))
     held_back = parsed.validation_fraction
@@ -177,7 +187,7 @@ def _begin(recipe, parsed, run, say):
     from aezoo import training  # imports Keras: after all that can be refused without it
 
     training.seed_everything(settings)
-    model = build_for(recipe.model, recipe.options, dataset)
+    model = build_for(recipe.model, {**_seeded(recipe.model, settings), **recipe.options}, dataset)
     say(
         f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: {len(dataset.train):,} "
         f"training, {len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
@@ -191,7 +201,7 @@ def _given_settings(parsed):
     """Returns {name: value} of the settings that were typed."""
     names = [field.name for field in dataclasses.fields(Settings)]
     given = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
-    return {**given, "epochs": 1} if parsed.quick else given
+    return {"epochs": 1, **given} if parsed.quick else given
 
 
 def _check_same(recipe, parsed, info):
@@ -224,10 +234,26 @@ def _names(info):
     return () if os.path.isabs(source) else (source, unversioned(source))
 
 
+def _seeded(name, settings):
+    """Returns {"seed": ...} where the model has a seed of its own: one seed is for all of a run."""
+    from aezoo.registry import describe
+
+    return {"seed": settings.seed} if "seed" in describe(name).options() else {}
+
+
 def build_for(name, options, dataset):
     """Builds a model by name in the shape of a dataset: image_shape, or features for rows."""
-    from aezoo.registry import build
+    from aezoo.registry import build, describe
 
+    if dataset.kind not in describe(name).task:
+        raise OptionError(
+            message(
+                f"the model {name!r} does not take {dataset.kind}",
+                got=f"{dataset.name}, {dataset.kind} of shape {tuple(dataset.shape)}",
+                expected=describe(name).task,
+                fix=f"aezoo train dense --data {dataset.source}",
+            )
+        )
     size = {"features": dataset.shape[0]} if dataset.kind == "rows" else {"image_shape": dataset.shape}
     return build(name, **{**size, **options})
 

@@ -40,7 +40,18 @@ class Entry:
 
     def options(self):
         """Returns {option: default} of the build function, in its order."""
-        return {name: p.default for name, p in inspect.signature(self.function()).parameters.items()}
+        parameters = inspect.signature(self.function()).parameters.values()
+        for parameter in parameters:
+            if parameter.default is parameter.empty:
+                raise OptionError(
+                    message(
+                        f"every option of a model has a name and a default; {parameter.name!r} does not",
+                        got=f"{self.name}: {parameter}",
+                        expected=f"{parameter.name}=<default>, no *args and no **kwargs",
+                        fix="give the builder's option a default",
+                    )
+                )
+        return {parameter.name: parameter.default for parameter in parameters}
 
 
 _TABLE = {
@@ -132,7 +143,10 @@ def register(name, builder, *, paper="", task="images", summary=""):
                 fix=f"aezoo.register({str(name).lower() + '_2'!r}, build)",
             )
         )
-    _TABLE[name] = Entry(name, builder, paper, task, summary)
+    entry = Entry(name, builder, paper, task, summary)
+    if callable(builder):
+        entry.options()
+    _TABLE[name] = entry
     return builder
 
 

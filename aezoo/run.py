@@ -16,6 +16,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import zipfile
 
 from aezoo.errors import RunError, message
 
@@ -65,9 +66,27 @@ class Run:
         """Whether the folder holds a run, finished or not."""
         return (self.folder / "run.json").is_file()
 
-    def check_free(self):
-        """Raises RunError where the folder holds a run already; call it before long work."""
-        if not self.exists():
+    def check_free(self, *, overwrite=False):
+        """Raises RunError where the folder cannot take a new run; call it before long work.
+
+        Args:
+            overwrite: whether a run that lies there may give way. Anything else never does.
+        """
+        foreign = []
+        if self.folder.is_dir():
+            foreign = [path.name for path in self.folder.iterdir() if not _is_ours(path.name)]
+        elif self.folder.exists():
+            foreign = [self.folder.name]
+        if foreign:
+            raise RunError(
+                message(
+                    "this folder holds something else than a run",
+                    got=f"{self.folder}: {', '.join(sorted(foreign)[:3])}",
+                    expected="a new folder, an empty one, or a run",
+                    fix="name another folder with -o",
+                )
+            )
+        if not self.exists() or overwrite:
             return
         unfinished = self.info["status"] != "finished"
         raise RunError(
@@ -81,6 +100,12 @@ class Run:
             )
         )
 
+    def clear(self):
+        """Deletes the files of the run that lies there, and no others."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.name in _FILES.values():
+                path.unlink()
+
     def __repr__(self):
         return f"Run({str(self.folder)!r})"
 
@@ -93,7 +118,17 @@ class Run:
     @property
     def info(self):
         """The content of run.json, a dict."""
-        return read_json(self.info_file)
+        info = read_json(self.info_file)
+        if not isinstance(info, dict) or not {"status", "model", "options", "settings", "data"} <= set(info):
+            raise RunError(
+                message(
+                    "run.json does not describe a run",
+                    got=f"{self.info_file}: {str(info)[:80]}",
+                    expected="status, model, options, settings, data and more",
+                    fix="train again into another folder",
+                )
+            )
+        return info
 
     @property
     def metrics(self):
@@ -130,10 +165,21 @@ class Run:
         """A few test examples, float32 (N, ...)."""
         import numpy as np
 
-        with np.load(self.held_out_file) as file:
-            return file["examples"]
+        try:
+            with np.load(self.held_out_file) as file:
+                return file["examples"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise RunError(
+                message(
+                    "the held-out examples of the run cannot be read",
+                    got=f"{self.held_out_file}: {error}",
+                    expected="the examples that the training kept for the proof of an export",
+                    fix="train again into another folder",
+                )
+            ) from error
 
 
+_DRAFT = ".writing-"  # folders of files that are being written; a killed process leaves one
 _FILES = {
     "info_file": "run.json",
     "model_file": "model.keras",
@@ -147,6 +193,10 @@ _FILES = {
 }
 
 
+def _is_ours(name):
+    return name in _FILES.values() or name.startswith(_DRAFT)
+
+
 class replacing:
     """Context manager: write to the path it gives; it takes the real name only if all went well.
 
@@ -157,7 +207,7 @@ class replacing:
         self.path = pathlib.Path(path)
 
     def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix=".writing-", dir=self.path.parent)
+        self.folder = tempfile.mkdtemp(prefix=_DRAFT, dir=self.path.parent)
         self.new = pathlib.Path(self.folder) / self.path.name
         return self.new
 

@@ -4,9 +4,10 @@ import dataclasses
 import math
 
 from aezoo.errors import OptionError, check_choice, message
-from aezoo.options import check_positive
+from aezoo.options import check_positive, check_seed
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("float32", "mixed_bfloat16")
+LOSSES = ("mse", "mae", "huber", "log_cosh", "binary_crossentropy")
 SCHEDULES = ("cosine", "constant")
 
 
@@ -20,10 +21,10 @@ class Settings:
         learning_rate: of Adam, at its highest.
         schedule: "cosine" (warm-up over the first 2 % of the steps, then down to 1 % of the
             highest rate; Loshchilov & Hutter 2017, arXiv:1608.03983) or "constant".
-        loss: name of a Keras loss.
+        loss: "mse", "mae", "huber", "log_cosh" or "binary_crossentropy" (images only).
         patience: epochs without a lower validation loss after which training stops; None: never.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16", of the arithmetic in training
-            alone; what is saved is float32.
+        precision: "float32" or "mixed_bfloat16", of the arithmetic in training alone; what is
+            saved is float32.
         seed: of initial weights, data order and corruption.
 
     Raises:
@@ -44,6 +45,8 @@ class Settings:
         check_positive("batch_size", self.batch_size)
         if self.patience is not None:
             check_positive("patience", self.patience)
+        check_seed(self.seed)
+        check_choice("loss", self.loss, LOSSES)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("precision", self.precision, PRECISIONS)
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):

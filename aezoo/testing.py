@@ -73,8 +73,6 @@ def _is_autoencoder(model):
     _require(model.compiled, "build returns a compiled model", "compiled=False", "compiled=True")
     names = (model.encoder.name, model.decoder.name)
     _require(names == ("encoder", "decoder"), "the parts have these names", names, ("encoder", "decoder"))
-    entry = registry.describe(model.model_name)
-    _require(entry.paper and entry.summary, "the table's row names paper and summary", entry, "both")
 
 
 def _shapes(model):

@@ -9,7 +9,6 @@ early stopping and the choice of the best epoch must remember is read from histo
 import dataclasses
 import math
 import platform
-import shutil
 import sys
 import time
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from aezoo import __version__
 from aezoo.errors import AezooError, DataError, RunError, message
+from aezoo.layers import Standardize, Unstandardize
 from aezoo.loading import load_model
 from aezoo.quiet import import_keras
 from aezoo.run import Run, replacing, write_json
@@ -62,19 +62,18 @@ def train(model, dataset, settings=None, folder="runs/latest", *, overwrite=Fals
     """
     settings = settings or Settings()
     run = Run(folder)
-    if run.exists() and overwrite:
-        shutil.rmtree(run.folder)
-    run.check_free()
+    run.check_free(overwrite=overwrite)
     _check_fits(model, dataset)
+    run.clear()
     run.folder.mkdir(parents=True, exist_ok=True)
     if model.kind == "rows":
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
     model.compile(keras.optimizers.Adam(_schedule(settings, steps)), settings.loss)
     model.optimizer.build(model.trainable_variables)
-    write_json(run.info_file, _describe(model, dataset, settings))
     with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
         model.save(path)
+    write_json(run.info_file, _describe(model, dataset, settings))
     return _continue(run, model, dataset, settings, progress)
 
 
@@ -241,9 +240,12 @@ def best_epoch(rows):
 
 
 def _set_precision(model, precision):
+    # Raw units of a table need more digits than bfloat16 has, and so do the final values.
+    exact = (Standardize, Unstandardize)
     for part in (model.encoder, model.decoder):
         for layer in part.layers:
-            layer.dtype_policy = precision
+            keep = isinstance(layer, exact) or layer is model.decoder.layers[-1]
+            layer.dtype_policy = "float32" if keep else precision
 
 
 def _finish(run, dataset, seconds):
@@ -284,6 +286,7 @@ def _describe(model, dataset, settings):
             "load_options": dataset.load_options,
             "kind": dataset.kind,
             "shape": list(dataset.shape),
+            "feature_names": dataset.feature_names and list(dataset.feature_names),
             "content_hash": dataset.content_hash,
             "train": len(dataset.train),
             "validation": len(dataset.validation),

@@ -54,6 +54,15 @@ def export_bundle(
     """
     folder = pathlib.Path(folder)
     formats = tuple(dict.fromkeys(formats))
+    if not formats:
+        raise OptionError(
+            message(
+                "an export needs a format",
+                got="formats=()",
+                expected=f"among {', '.join(contract.FORMATS)}",
+                fix="leave --formats out for all of them",
+            )
+        )
     for form in formats:
         check_choice("formats", form, contract.FORMATS)
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))

@@ -16,6 +16,7 @@ def render(manifest):
         manifest: the finished manifest, parity figures included.
     """
     encoder = next(a for a in manifest["artifacts"] if a["part"] == "encoder")["inputs"][0]
+    formats = {artifact["format"] for artifact in manifest["artifacts"]}
     lines = [
         f"# {manifest['model'] or 'autoencoder'}: an aezoo bundle",
         "",
@@ -25,32 +26,24 @@ def render(manifest):
         "",
         "Options: " + ", ".join(f"`{name}={value!r}`" for name, value in manifest["options"].items()),
         "",
-        "## Use",
-        "",
-        "```python",
-        _USE.format(
-            name=encoder["name"],
-            shape=", ".join(str(size) for size in encoder["shape"][1:]),
-            dtype=encoder["dtype"],
-            range="raw units" if encoder["range"] is None else "{} to {}".format(*encoder["range"]),
-        ).rstrip(),
-        "```",
-        "",
-        '`aezoo.runtime.load(".")` does the same and checks files and inputs first; '
-        "`aezoo verify .` proves every file again.",
-        "",
+        *(_use(encoder) if "onnx" in formats else []),
         "## Files",
         "",
-        "| file | input | output | bytes | largest difference from Keras (share of the range) | tolerance |",
+        "| file | input | output | bytes | largest difference from Keras | allowed |",
         "|---|---|---|---:|---:|---:|",
     ]
     for artifact in manifest["artifacts"]:
         (taken,), (given,), parity = artifact["inputs"], artifact["outputs"], artifact["parity"]
         lines.append(
             f"| `{artifact['file']}` | {_tensor(taken)} | {_tensor(given)} | {artifact['size_bytes']:,} "
-            f"| {parity['relative']:.1e} | {parity['tolerance']:g} |"
+            f"| {parity['max_difference']:.1e} | {parity['allowed']:.1e} |"
         )
     golden = manifest["golden"]
+    lines += [
+        "",
+        "Allowed is 1e-5 of the output's range (for rows of each column's), or four float32 roundings of the "
+        "largest value where that is more.",
+    ]
     lines += ["", f"Proven on {golden['examples']} examples ({golden['source']}), kept in `golden.npz`."]
     if manifest["metrics"]:
         lines += ["", "## Test figures", "", *_figures(manifest["metrics"])]
@@ -66,6 +59,23 @@ def render(manifest):
             + ", ".join(f"`{name}={value!r}`" for name, value in run["settings"].items()),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _use(encoder):
+    yield "## Use"
+    yield ""
+    yield "```python"
+    yield _USE.format(
+        name=encoder["name"],
+        shape=", ".join(str(size) for size in encoder["shape"][1:]),
+        dtype=encoder["dtype"],
+        range="raw units" if encoder["range"] is None else "{} to {}".format(*encoder["range"]),
+    ).rstrip()
+    yield "```"
+    yield ""
+    yield "`aezoo.load` opens the folder, does the same, and checks files and inputs first; `aezoo verify`"
+    yield "proves every file again."
+    yield ""
 
 
 def _figures(metrics):

@@ -12,8 +12,8 @@ from aezoo import cli
 
 HERE = pathlib.Path(__file__).parent
 STEPS = (
-    "train conv --data mnist_mini --latent-dim 16 -O normalization=batch -O kernel_size=4 --learning-rate 0.003 --epochs 30 "
-    "-o runs/quickstart --overwrite",
+    "train conv --data mnist_mini --latent-dim 16 -O kernel_size=4 -O normalization=batch "
+    "--learning-rate 0.003 --epochs 30 -o runs/quickstart --overwrite",
     "export runs/quickstart -o bundle",
     "verify bundle",
 )

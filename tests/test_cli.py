@@ -56,7 +56,7 @@ def test_the_whole_path(tmp_path, monkeypatch, capfd):
     assert run("evaluate", "bundle") == 2  # a bundle carries no path of the machine it was made on
     assert "--data" in capfd.readouterr().err
     assert str(tmp_path) not in pathlib.Path("bundle/manifest.json").read_text()
-    assert run("evaluate", "bundle", "--data", "blobs.npz", "--json") == 0
+    assert run("evaluate", "bundle", "--data", "blobs.npz", "--json") == 0  # the same test part
     assert json.loads(capfd.readouterr().out)["mse"] == pytest.approx(metrics["mse"], rel=1e-3)
 
     images = smooth_examples(SHAPE, 5, seed=9)
@@ -110,6 +110,9 @@ def test_images_in_folders_are_scored_by_name(exported, tmp_path, capfd):
         (["train", "conv", "--epochs", "0", "-o", "none"], 2, ["epochs=0"]),
         (["train", "conv", "--data", "mnits"], 1, ["mnist"]),
         (["train", "conv", "--data", "no.npz"], 1, ["no.npz"]),
+        (["train", "--resume", "-o", "nowhere"], 1, ["no run in this folder"]),
+        (["train", "conv", "--resume", "-o", "nowhere"], 1, ["no run in this folder"]),
+        (["train", "conv", "-o", "/proc/nowhere"], 1, ["the system refused"]),
         (["export", "nowhere"], 1, ["no run in this folder"]),
         (["verify", "nowhere"], 1, ["no bundle"]),
         (["encode", "nowhere", "x.npy"], 1, ["no bundle"]),
@@ -154,6 +157,58 @@ def test_wrong_inputs(verb, name, words, exported, tmp_path, monkeypatch, capfd)
     for word in words:
         assert word in printed.err
     assert not pathlib.Path("out.npy").exists()
+
+
+def test_bytes_bundle_is_evaluated_and_bench_checks_golden(trained, tmp_path, monkeypatch, capfd):
+    from aezoo.export import export_bundle
+
+    monkeypatch.chdir(tmp_path)
+    np.savez("blobs.npz", images=np.rint(smooth_examples(SHAPE, 100) * 255).astype("uint8"))
+    export_bundle(trained[0], "bytes", examples=trained[1], formats=["onnx"], input_dtype="uint8")
+    assert run("evaluate", "bytes", "--data", "blobs.npz", "--json") == 0
+    assert 0 < json.loads(capfd.readouterr().out)["mse"] < 1
+    pathlib.Path("bytes/golden.npz").write_bytes(b"")
+    assert run("bench", "bytes") == 1
+    assert "golden.npz is not the file" in capfd.readouterr().err
+
+
+def test_results_never_replace_examples_or_each_other(exported, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("in").mkdir()
+    for name in ("a.png", "a.jpg"):
+        Image.fromarray(np.zeros((16, 12), "uint8")).save(f"in/{name}")
+    assert run("reconstruct", exported, "in", "-o", "in") == 1
+    assert "over the examples" in capfd.readouterr().err
+    assert run("reconstruct", exported, "in", "-o", "out") == 0
+    assert sorted(path.name for path in pathlib.Path("out").iterdir()) == ["a.jpg.png", "a.png.png"]
+    for output in (".", ""):
+        assert run("encode", exported, "in", "-o", output) == 1
+        assert "cannot be written in this form" in capfd.readouterr().err
+
+
+def test_columns_in_another_order_are_refused(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    rows = smooth_examples((3,), 60)
+    for name, header in (("train", "a,b,c"), ("swapped", "b,a,c")):
+        np.savetxt(f"{name}.csv", rows, delimiter=",", header=header, comments="")
+    assert run("train", "dense", "--data", "train.csv", "-O", "units=4", "--epochs", 1, "-o", "run") == 0
+    assert run("export", "run", "-o", "bundle", "--formats", "onnx") == 0
+    assert run("score", "bundle", "train.csv") == 0
+    capfd.readouterr()
+    assert run("score", "bundle", "swapped.csv") == 1
+    assert "column 1 is 'b'" in capfd.readouterr().err
+    assert run("train", "conv", "--data", "train.csv", "-o", "other") == 2
+    assert "does not take rows" in capfd.readouterr().err
+
+
+def test_one_seed_is_for_all_of_a_run(tmp_path, monkeypatch):
+    from aezoo.run import Run
+
+    monkeypatch.chdir(tmp_path)
+    np.save("blobs.npy", smooth_examples(SHAPE, 60))
+    small = ["-O", "body_options={'filters': 4}", "--epochs", 1]
+    assert run("train", "denoising", "--data", "blobs.npy", *small, "--seed", 5, "-o", "run") == 0
+    assert Run("run").info["options"]["seed"] == 5
 
 
 def test_help_teaches(capfd):

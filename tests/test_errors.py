@@ -52,6 +52,13 @@ def test_need_names_the_extra():
         ("denoising", {"corruption": "masking", "level": 1.5}, ["level=1.5", "at most 1"]),
         ("denoising", {"level": -0.1}, ["level=-0.1", "at least 0"]),
         ("denoising", {"corruption": "salt_and_pepper", "features": 4}, ["corruption='masking'"]),
+        ("conv", {"filters": "abc"}, ["filters='abc'"]),
+        ("conv", {"latent_dim": float("inf")}, ["latent_dim=inf"]),
+        ("dense", {"units": 5.5}, ["units=5.5"]),
+        ("denoising", {"level": "high"}, ["level='high'"]),
+        ("denoising", {"seed": "x"}, ["seed='x'"]),
+        ("denoising", {"body_options": 3}, ["body_options=3"]),
+        ("conv", {"activation": "glu"}, ["activation='glu'"]),
         ("denoising", {"body": "cnv"}, ["did you mean 'conv'?"]),
     ],
 )
@@ -68,6 +75,8 @@ def test_wrong_options(name, options, words):
         ({"batch_size": -1}, "batch_size=-1"),
         ({"patience": 0}, "patience=0"),
         ({"schedule": "cosin"}, "did you mean 'cosine'?"),
+        ({"loss": "msee"}, "did you mean 'mse'?"),
+        ({"seed": -1}, "seed=-1"),
         ({"precision": "bfloat16"}, "did you mean 'mixed_bfloat16'?"),
         ({"learning_rate": 0.0}, "learning_rate=0.0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
@@ -87,7 +96,10 @@ def test_register(monkeypatch):
     aezoo.register("mine", dense.build, paper="me", summary="the same")
     assert "mine" in aezoo.list_models("m*")
     assert aezoo.build("mine", latent_dim=2, units=(4,)).model_name == "mine"
+    aezoo.register("bare", lambda latent_dim=2: dense.build(latent_dim, units=(4,)))
     for name, builder, word in [
+        ("needs", lambda latent_dim: None, "does not"),
+        ("any", lambda **options: None, "**options"),
         ("mine", dense.build, "registered already"),
         ("Mine", dense.build, "lower-case"),
         ("other", "no colon", "module:function"),

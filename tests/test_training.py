@@ -262,6 +262,49 @@ def test_refusals(run, blobs, tmp_path):
     four_lines(error, "run.json")
 
 
+def test_overwriting_takes_the_run_and_nothing_else(run, blobs, tmp_path):
+    import shutil
+
+    shutil.copytree(run.folder, tmp_path / "run")
+    done = training.train(tiny_model(), blobs, TINY, tmp_path / "run", overwrite=True, progress=False)
+    assert done.info["status"] == "finished"
+    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(RunError) as error:
+            training.train(tiny_model(), blobs, TINY, tmp_path / "run", overwrite=overwrite, progress=False)
+        four_lines(error, "something else than a run", "thesis.txt")
+    (tmp_path / "run" / "thesis.txt").unlink()
+    other = aezoo.build("conv", image_shape=(8, 8, 1), filters=(4,))
+    with pytest.raises(DataError):  # and the old run stays where the new one cannot even begin
+        training.train(other, blobs, TINY, tmp_path / "run", overwrite=True, progress=False)
+    assert Run.load(tmp_path / "run").metrics == done.metrics
+
+
+def test_damaged_runs(run, tmp_path):
+    import shutil
+
+    shutil.copytree(run.folder, tmp_path / "run")
+    damaged = Run(tmp_path / "run")
+    damaged.held_out_file.write_bytes(damaged.held_out_file.read_bytes()[:100])
+    with pytest.raises(RunError) as error:
+        _ = damaged.held_out
+    four_lines(error, "held_out.npz")
+    damaged.info_file.write_text("{}")
+    with pytest.raises(RunError) as error:
+        Run.load(damaged.folder)
+    four_lines(error, "does not describe a run")
+
+
+def test_bfloat16_leaves_raw_units_and_results_alone():
+    model = aezoo.build("dense", latent_dim=2, features=3, units=(8,))
+    training._set_precision(model, "mixed_bfloat16")
+    policies = {
+        layer.name: layer.compute_dtype for part in (model.encoder, model.decoder) for layer in part.layers
+    }
+    assert policies["standardize"] == policies["reconstructions"] == "float32"
+    assert policies["down_1"] == "bfloat16"
+
+
 def test_divergence_is_said(blobs, tmp_path):
     settings = dataclasses.replace(TINY, learning_rate=1e30)
     with pytest.raises(training.TrainingError) as error:

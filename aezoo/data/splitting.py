@@ -57,7 +57,8 @@ def three_parts(contents, *, validation_fraction, test_fraction, seed, source):
     Raises:
         DataError: too few examples.
     """
-    fractions = {"validation": validation_fraction, "test": test_fraction}
+    # test first: it must not change with how much is held back for validation
+    fractions = {"test": test_fraction, "validation": validation_fraction}
     missing = [name for name in fractions if name not in contents.parts]
     parts = {name: ArrayPart(*content) for name, content in contents.parts.items()}
     if missing:

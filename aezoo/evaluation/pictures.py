@@ -54,6 +54,8 @@ def latents(model, part):
     codes = model.encode(part.array(_SCATTERED)).reshape(min(len(part), _SCATTERED), -1)
     labels = None if part.labels is None else np.asarray(part.labels)[: len(codes)]
     names = ("latent 1", "latent 2")
+    if codes.shape[1] > 2 and len(codes) < 3:  # too few for components
+        codes = codes[:, :2]
     if codes.shape[1] > 2:
         pca = baselines.fit_pca(codes, 2)
         codes = pca.transform(codes)

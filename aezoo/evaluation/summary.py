@@ -29,7 +29,7 @@ def evaluate(model, dataset):
     figures = {
         "data": dataset.name,
         "test_examples": len(examples),
-        **_compare(examples, model.reconstruct(examples), scale),
+        **_compare(examples, model.reconstruct(_as_taken(model, examples)), scale),
         "pca": {
             "components": int(pca.n_components_),
             **_compare(examples, baselines.project(pca, examples / scale) * scale, scale),
@@ -51,7 +51,7 @@ def denoising_figures(model, images, pca, seed=1):
 
     Returns:
         dict: `kind`, `level`, and mse, psnr_db, ssim of "corrupted", "median_filter" (3 x 3),
-        "pca" and "model", each against the clean images.
+        "pca" (clipped to [0, 1]) and "model", each against the clean images.
     """
     corrupted = model.corrupt(images, seed=seed)
     cleaned = {
@@ -67,10 +67,16 @@ def denoising_figures(model, images, pca, seed=1):
     }
 
 
+def _as_taken(model, examples):
+    """Returns the examples as a bundle that was exported for bytes takes them."""
+    if getattr(model, "input_dtype", "float32") == "uint8":
+        return np.rint(examples * 255).astype("uint8")
+    return examples
+
+
 def _compare(examples, reconstructions, scale=1.0):
     figures = {"mse": reconstruction.mse(examples, reconstructions, scale)}
     if examples.ndim == 4:
-        clipped = np.clip(reconstructions, 0.0, 1.0)
-        figures["psnr_db"] = reconstruction.psnr_db(examples, clipped)
-        figures["ssim"] = reconstruction.ssim(examples, clipped)
+        figures["psnr_db"] = reconstruction.psnr_db(examples, reconstructions)
+        figures["ssim"] = reconstruction.ssim(examples, reconstructions)
     return {name: float(f"{value:.6g}") for name, value in figures.items()}

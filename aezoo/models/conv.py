@@ -14,7 +14,7 @@ doi:10.23915/distill.00003), or by transposed convolutions.
 from aezoo.autoencoder import Autoencoder
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.layers import activation_layer, check_activation, keras, layers, normalization_layer
-from aezoo.options import check_image_shape, check_positive
+from aezoo.options import check_image_shape, check_positive, check_sizes
 
 
 def build(
@@ -56,6 +56,7 @@ def build(
     check_choice("upsampling", upsampling, ("transpose", "resize"))
     check_activation("latent_activation", latent_activation)
     check_activation("output_activation", output_activation)
+    filters = check_sizes("filters", filters)
     sizes = sizes_going_down(check_image_shape(image_shape), filters)
 
     def normalized(x, name):
@@ -120,8 +121,6 @@ def sizes_going_down(image_shape, filters):
     >>> sizes_going_down((28, 28, 1), (32, 64, 128))
     [(28, 28), (14, 14), (7, 7), (4, 4)]
     """
-    for depth in filters:
-        check_positive("filters", depth)
     smallest = 2 ** len(filters)
     if not filters or min(image_shape[:2]) < smallest:
         deepest_that_fits = max(1, min(image_shape[:2]).bit_length() - 1)

@@ -23,7 +23,7 @@ from aezoo.layers import (
     layers,
     normalization_layer,
 )
-from aezoo.options import check_image_shape, check_positive
+from aezoo.options import check_image_shape, check_positive, check_sizes
 
 
 def build(
@@ -56,8 +56,7 @@ def build(
         OptionError: an option that cannot be used.
     """
     check_positive("latent_dim", latent_dim)
-    for size in units:
-        check_positive("units", size)
+    units = check_sizes("units", units)
     check_activation("latent_activation", latent_activation)
     check_activation("output_activation", output_activation)
     if normalization == "group":

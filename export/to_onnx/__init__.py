@@ -2,7 +2,8 @@
 
 Two routes lead there. The direct one writes each layer of the table in `layers.py` and its
 neighbours as the ONNX nodes that fit it; its files are small, readable by many runtimes, and the
-same byte for byte wherever they are written. What the table does not know goes through tf2onnx.
+same byte for byte wherever they are written, for the same weights and metadata. What the table does
+not know goes through tf2onnx.
 """
 
 import os

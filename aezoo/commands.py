@@ -1,0 +1,271 @@
+"""What each command of `aezoo` does with its parsed arguments; heavy imports wait until it is known."""
+
+import ast
+import csv
+import json
+import pathlib
+import sys
+
+from aezoo import registry
+from aezoo.errors import OptionError, message
+from aezoo.recipe import Recipe, follow, show_metrics
+
+
+def _print_table(title, columns, rows):
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=box.SIMPLE, title=title)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def list_models(parsed):
+    """Lists the models."""
+    entries = [registry.describe(name) for name in registry.list_models(parsed.pattern)]
+    if parsed.json:
+        fields = ("name", "task", "paper", "summary")
+        print(json.dumps([{field: getattr(entry, field) for field in fields} for entry in entries]))
+        return
+    _print_table(None, ("name", "takes", "summary"), [(e.name, e.task, e.summary) for e in entries])
+
+
+def info(parsed):
+    """Describes a model, a run or a bundle."""
+    folder = pathlib.Path(parsed.what)
+    if (folder / "manifest.json").is_file():
+        from aezoo.bundle import read_manifest
+
+        found = read_manifest(folder)
+    elif (folder / "run.json").is_file():
+        from aezoo.run import Run
+
+        found = Run(folder).info
+    else:
+        entry = registry.describe(parsed.what)
+        found = {
+            "name": entry.name,
+            "takes": entry.task,
+            "summary": entry.summary,
+            "paper": entry.paper,
+            "options": entry.options(),
+        }
+    if parsed.json:
+        print(json.dumps(found))
+        return
+    for key, value in found.items():
+        if isinstance(value, dict):
+            print(f"{key}:")
+            for name, inner in value.items():
+                print(f"  {name:<20} {_short(inner)}")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            print(f"{key}:")
+            for row in value:
+                print(f"  {row.get('file', row)}  {row.get('size_bytes', 0):,} bytes")
+        else:
+            print(f"{key + ':':<22} {_short(value)}")
+
+
+def _short(value):
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def train(parsed):
+    """Trains a model into a run, or resumes one."""
+    if parsed.model is None and not parsed.resume:
+        raise OptionError(
+            message(
+                "which model is to be trained?",
+                got="no name and no --resume",
+                expected=f"one of {', '.join(registry.list_models())}",
+                fix="aezoo train conv --data mnist_mini",
+            )
+        )
+    options = dict(_option(text) for text in parsed.option)
+    if parsed.latent_dim is not None:
+        options["latent_dim"] = parsed.latent_dim
+    if parsed.model is not None:
+        registry.describe(parsed.model)  # a wrong name is told before Keras is imported
+    follow(Recipe(model=parsed.model, options=options), parsed)
+
+
+def _option(text):
+    """Parses NAME=VALUE; the value is a Python literal, numbers with commas, or a word."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise OptionError(
+            message(
+                "an option is NAME=VALUE",
+                got=f"--option {text!r}",
+                expected="for example -O filters=32,64 or -O activation=relu",
+                fix="see `aezoo info MODEL` for the names",
+            )
+        )
+    name = name.strip().replace("-", "_")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def evaluate(parsed):
+    """Measures a run or a bundle on the test part of data."""
+    from aezoo import bundle, data
+    from aezoo.evaluation import evaluate as figures_of
+    from aezoo.run import Run
+
+    if bundle.is_bundle(parsed.path):
+        from aezoo import runtime
+
+        model = runtime.load(parsed.path)
+        info = model.manifest["run"]
+    else:
+        run = Run.load(parsed.path)
+        model, info = run.model, run.info
+    source = parsed.data or (info and info["data"]["source"])
+    if source is None:
+        raise OptionError(
+            message(
+                "this bundle does not say what it was trained on",
+                got=f"{parsed.path} without --data",
+                expected="--data SOURCE",
+                fix=f"aezoo evaluate {parsed.path} --data mnist_mini",
+            )
+        )
+    # The cut of the training, so that the test part holds nothing that was trained on.
+    options = dict(info["data"]["load_options"]) if info else {}
+    options["data_dir"] = parsed.data_dir or options.get("data_dir")
+    if parsed.data is not None:
+        options["image_shape"] = model.example_shape if pathlib.Path(parsed.data).is_dir() else None
+    dataset = data.load(source, **options)
+    metrics = figures_of(model, dataset)
+    print(json.dumps(metrics)) if parsed.json else show_metrics(metrics)
+
+
+def export(parsed):
+    """Exports a run as a bundle."""
+    from aezoo.bundle import check_target, read_manifest
+    from aezoo.run import Run
+
+    run = Run.load(parsed.run)
+    check_target(parsed.output)
+    from aezoo.export import export_bundle
+
+    folder = export_bundle(
+        run.model,
+        parsed.output,
+        examples=run.held_out,
+        formats=[form.strip() for form in parsed.formats.split(",") if form.strip()],
+        opset=parsed.opset,
+        input_dtype=parsed.input_dtype,
+        info=run.info,
+        metrics=run.metrics,
+        licence=parsed.licence,
+    )
+    manifest = read_manifest(folder)
+    figures = {artifact["file"]: artifact["parity"] for artifact in manifest["artifacts"]}
+    if parsed.json:
+        print(json.dumps({"bundle": str(folder), "artifacts": figures}))
+        return
+    _show_parity(f"{folder}: proven", figures)
+    print(f"bundle: {folder}    next: aezoo encode {folder} IMAGES")
+
+
+def _show_parity(title, figures):
+    rows = [
+        (file, "skipped: " + row["skipped"], "", "")
+        if "skipped" in row
+        else (file, f"{row['max_difference']:.1e}", f"{row['allowed']:.1e}", row["examples"])
+        for file, row in figures.items()
+    ]
+    _print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)
+
+
+def verify(parsed):
+    """Proves a bundle again."""
+    from aezoo.export import parity
+
+    figures = parity.verify(parsed.bundle)
+    if parsed.json:
+        print(json.dumps(figures))
+    else:
+        _show_parity(f"{parsed.bundle}: proven again", figures)
+
+
+def infer(parsed):
+    """Encodes, decodes, reconstructs or scores examples with a bundle."""
+    from aezoo import inputs, runtime
+
+    bundle = runtime.load(parsed.bundle)
+    if parsed.verb == "decode":
+        names, examples = inputs.read_latents(parsed.input)
+    else:
+        run = bundle.manifest["run"]
+        names, examples = inputs.read(
+            parsed.input,
+            bundle.example_shape,
+            dtype=bundle.input_dtype,
+            feature_names=run and run["data"].get("feature_names"),
+        )
+    verb = {"score": "reconstruction_error"}.get(parsed.verb, parsed.verb)
+    results = getattr(bundle, verb)(examples)
+    if parsed.verb == "score":
+        rows = [
+            {"example": name, "reconstruction_error": float(score)}
+            for name, score in zip(names, results, strict=True)
+        ]
+        if parsed.json:
+            print(json.dumps(rows))
+        else:
+            table = csv.writer(sys.stdout, lineterminator="\n")
+            table.writerow(rows[0])
+            table.writerows((row["example"], f"{row['reconstruction_error']:.8g}") for row in rows)
+        return
+    pictures = parsed.verb != "encode" and bundle.kind == "images"
+    written = inputs.write(parsed.output, results, names, as_images=pictures, source=parsed.input)
+    if parsed.json:
+        print(json.dumps({"output": written, "shape": list(results.shape)}))
+    else:
+        print(f"{written}: {results.shape[0]} x {tuple(results.shape[1:])} float32")
+
+
+def bench(parsed):
+    """Measures a bundle's latency."""
+    from aezoo import latency
+
+    try:
+        sizes = [int(size) for size in parsed.batch.split(",")]
+        if min(sizes) < 1 or parsed.threads < 1:
+            raise ValueError
+    except ValueError:
+        raise OptionError(
+            message(
+                "batch sizes and threads are whole numbers of at least 1",
+                got=f"--batch {parsed.batch} --threads {parsed.threads}",
+                expected="for example --batch 1,16,256 --threads 1",
+                fix="leave them out for the defaults",
+            )
+        ) from None
+    rows = latency.measure(parsed.bundle, sizes, parsed.threads)
+    if parsed.json:
+        print(json.dumps(rows))
+        return
+    columns = ("part", "batch", "size_bytes", "p50 ms", "p95 ms", "examples/s")
+    _print_table(
+        f"{parsed.bundle}, onnxruntime, {parsed.threads} thread(s), medians of interleaved rounds",
+        columns,
+        [
+            (
+                r["part"],
+                r["batch"],
+                f"{r['size_bytes']:,}",
+                f"{r['p50_ms']:.3f}",
+                f"{r['p95_ms']:.3f}",
+                f"{r['examples_per_second']:,.0f}",
+            )
+            for r in rows
+        ],
+    )
