@@ -58,7 +58,7 @@ def read(path, shape, *, dtype="float32", feature_names=None):
 
 
 def _check_columns(path, found, expected):
-    """Raises DataError where a table names other columns than the model was trained on, or in another order."""
+    """Raises DataError where a table names other columns than those of the training, or in another order."""
     if not found or not expected or list(found) == list(expected):
         return
     number, pair = next(
