@@ -149,7 +149,7 @@ class Run:
     def write_history(self, rows):
         """Writes history.csv anew, whole or not at all."""
         with replacing(self.history_file) as path, open(path, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["epoch"])
+            writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
 
