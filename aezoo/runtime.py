@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 
 from aezoo import bundle as contract
-from aezoo.checks import as_inputs
+from aezoo.checks import as_inputs, surely_inputs
 from aezoo.errors import BundleError, OptionError, message
 
 _BATCH = 256  # examples in one call of onnxruntime; larger batches only cost memory
@@ -56,6 +56,7 @@ class Bundle:
         self.example_shape = tuple(self.manifest["example_shape"])
         self.latent_shape = tuple(self.manifest["latent_shape"])
         self.input_dtype = self.manifest["input_dtype"]
+        self._dtype = np.dtype(self.input_dtype)
         scale = self.manifest["error_scale"]
         self.error_scale = np.float32(1.0) if scale is None else np.asarray(scale, "float32")
         self._providers = _check_providers(providers)
@@ -107,6 +108,8 @@ class Bundle:
             yield self.encode(batch)
 
     def _as_inputs(self, examples):
+        if surely_inputs(examples, self.example_shape, self._dtype, self.kind == "images"):
+            return examples
         return as_inputs(
             examples,
             self.example_shape,

@@ -1,6 +1,6 @@
 """Dense autoencoder on handwritten digits, 16 latents.
 
-Source:   Hinton & Salakhutdinov 2006, doi:10.1126/science.1127647; see aezoo/models/dense.py for what differs.
+Source:   Hinton & Salakhutdinov 2006, doi:10.1126/science.1127647; see aezoo/models/dense.py for the rest.
 Settings: 512-256 units, gelu, Adam at 0.001 with a cosine schedule, batches of 128, mean squared error;
           20 epochs on `mnist`, 60 on the embedded `mnist_mini`.
 Expected: TODO seconds cores

@@ -146,3 +146,23 @@ from aezoo.export.parity import prove_format
 assert len(prove_format({str(exported)!r}, "onnx")) == 3
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_quick_look_never_passes_what_the_careful_one_refuses():
+    from aezoo.checks import as_inputs, surely_inputs
+
+    shape = (2, 3)
+    values = [0.0, -0.0, 0.5, 1.0, np.nextafter(np.float32(1), 2), -1e-45, 1e-45, -0.5, 2.0, np.nan, -np.nan]
+    values += [np.inf, -np.inf]
+    for value in values:
+        for unit_range in (True, False):
+            examples = np.full((4, *shape), 0.25, "float32")
+            examples[2, 1, 1] = value
+            if surely_inputs(examples, shape, np.dtype("float32"), unit_range):
+                assert as_inputs(examples, shape, unit_range=unit_range) is examples
+            elif 0 < value <= 1:
+                raise AssertionError(f"{value} is right, and was not seen so")
+    good = np.zeros((4, *shape), "float32")
+    for wrong in (good.astype("float64"), good[:0], good[0], good[..., :2], good.tolist(), good.astype("uint8")):
+        assert not surely_inputs(wrong, shape, np.dtype("float32"), True)
+    assert surely_inputs(good[::2], shape, np.dtype("float32"), True)
