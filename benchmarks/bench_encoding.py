@@ -95,7 +95,10 @@ def measure(model, folder):
 
 
 def table(rows):
-    lines = ["", "| encoder of `conv` with relu, 28x28x1 | " + " | ".join(f"batch {size}" for size in BATCHES) + " |"]
+    lines = [
+        "",
+        "| encoder of `conv` with relu, 28x28x1 | " + " | ".join(f"batch {size}" for size in BATCHES) + " |",
+    ]
     lines.append("|---|" + "---:|" * len(BATCHES))
     for way in dict.fromkeys(row["way"] for row in rows):
         cells = [f"{r['latency_ms']:.3g} ms ({r['ratio']:.2f}x)" for r in rows if r["way"] == way]

