@@ -7,7 +7,7 @@ Importing this package loads neither NumPy nor Keras: each name below is fetched
 """
 
 import importlib
-import pathlib
+import os
 
 __version__ = "0.1.0"
 
@@ -24,9 +24,10 @@ __all__ = ["__version__", *_PUBLIC]
 
 # In a checkout export/ and recipes/ lie beside this package, not in it: `aezoo.export` and
 # `aezoo.recipes` must be found there too when the checkout's own aezoo/ comes first on the path.
-_checkout = pathlib.Path(__file__).parent.parent
-if (_checkout / "export" / "parity.py").is_file() and str(_checkout) not in __path__:
-    __path__.append(str(_checkout))
+# (os.path and not pathlib, whose import alone would take longer than all of this.)
+_checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if os.path.isfile(os.path.join(_checkout, "export", "parity.py")) and _checkout not in __path__:
+    __path__.append(_checkout)
 
 
 # sub-packages that `aezoo.runtime.load(...)` and the like may be written with after `import aezoo`

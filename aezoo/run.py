@@ -166,8 +166,9 @@ class Run:
         import numpy as np
 
         try:
-            with np.load(self.held_out_file) as file:
-                return file["examples"]
+            # np.load itself leaves a broken archive open
+            with open(self.held_out_file, "rb") as file, np.load(file) as arrays:
+                return arrays["examples"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RunError(
                 message(
