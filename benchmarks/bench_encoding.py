@@ -25,7 +25,7 @@ from aezoo.export import export_bundle
 from aezoo.quiet import silent_stderr
 from aezoo.testing import smooth_examples
 
-ROUNDS, SECONDS = 12, 0.15  # of each way in a round
+ROUNDS, SECONDS = 40, 0.06  # of each way in a round
 BATCHES = (1, 256)
 
 
