@@ -233,7 +233,7 @@ _WRITERS = {"onnx": _write_onnx, "saved_model": _write_saved_model}
 
 def _properties(model, info, licence):
     """Returns what every ONNX file says of itself in metadata_props; no time, so bytes repeat."""
-    stated = {
+    return {
         "aezoo.model": model.model_name or "",
         "aezoo.options": json.dumps(model.model_options, sort_keys=True),
         "aezoo.versions": json.dumps(versions(), sort_keys=True),
@@ -241,7 +241,6 @@ def _properties(model, info, licence):
         "aezoo.data_sha256": info["data"]["content_hash"] if info else "",
         "aezoo.licence": licence or _LICENCE,
     }
-    return stated
 
 
 def _portable(info):

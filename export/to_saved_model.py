@@ -4,7 +4,7 @@ from aezoo.errors import ExportError, message
 from aezoo.quiet import import_keras, silent_stderr
 
 
-def write(part, path, *, input_name, output_name, endpoint, input_dtype="float32", scale_input=True):
+def write(part, path, *, input_name, output_name, endpoint, input_dtype="float32"):
     """Writes a Keras model as a TensorFlow SavedModel.
 
     Args:
@@ -12,8 +12,7 @@ def write(part, path, *, input_name, output_name, endpoint, input_dtype="float32
         path: folder to write.
         input_name, output_name: names in the signature.
         endpoint: name of the signature; "serving_default" is another name of it.
-        input_dtype: "float32", or "uint8" for bytes 0..255.
-        scale_input: whether bytes are divided by 255; not for a decoder.
+        input_dtype: "float32", or "uint8" for bytes 0..255, which are divided by 255.
 
     Raises:
         ExportError: Keras does not run on TensorFlow in this process.
@@ -32,8 +31,7 @@ def write(part, path, *, input_name, output_name, endpoint, input_dtype="float32
 
     def serve(inputs):
         if input_dtype == "uint8":
-            inputs = tf.cast(inputs, "float32")
-            inputs = inputs / 255.0 if scale_input else inputs
+            inputs = tf.cast(inputs, "float32") / 255.0
         return {output_name: part(inputs, training=False)}
 
     spec = tf.TensorSpec((None, *part.input_shape[1:]), input_dtype, name=input_name)

@@ -4,7 +4,7 @@ import numpy as np
 
 from aezoo.errors import need
 
-_MOST_FITTED = 60_000  # examples; more change the fourth digit and cost memory
+MOST_FITTED = 60_000  # examples; more change the fourth digit and cost memory
 
 
 def fit_pca(examples, latent_dim):
@@ -18,7 +18,7 @@ def fit_pca(examples, latent_dim):
         A fitted `sklearn.decomposition.PCA` over flat examples.
     """
     decomposition = need("sklearn.decomposition", extra="train")
-    flat = np.asarray(examples[:_MOST_FITTED]).reshape(min(len(examples), _MOST_FITTED), -1)
+    flat = np.asarray(examples[:MOST_FITTED]).reshape(min(len(examples), MOST_FITTED), -1)
     return decomposition.PCA(min(latent_dim, *flat.shape), random_state=0).fit(flat)
 
 

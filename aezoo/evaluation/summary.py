@@ -24,7 +24,7 @@ def evaluate(model, dataset):
     examples = dataset.test.array(MOST_TESTED)
     scale = model.error_scale
     latent_size = math.prod(model.latent_shape)
-    fitted_on = dataset.train.array(baselines._MOST_FITTED)
+    fitted_on = dataset.train.array(baselines.MOST_FITTED)
     pca = baselines.fit_pca(fitted_on / scale, latent_size)
     figures = {
         "data": dataset.name,
