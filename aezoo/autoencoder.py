@@ -2,17 +2,22 @@
 
 images (B, H, W, C) float32 in [0, 1]  --encoder-->  latents (B, D)  --decoder-->  reconstructions
 rows   (B, F) float32, raw units       --encoder-->  latents (B, D)  --decoder-->  reconstructions
+sequences (B, T, F) likewise
 """
 
 import numpy as np
 
+from aezoo import priors
 from aezoo.checks import as_inputs
 from aezoo.errors import DataError, OptionError, message
-from aezoo.layers import Standardize, Unstandardize
+from aezoo.layers import Standardize, Unstandardize, first
+from aezoo.predicting import Predicting
 from aezoo.quiet import import_keras
 
 keras = import_keras()
 ops = keras.ops
+
+KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
 
 
 def jit_by_default():
@@ -25,86 +30,145 @@ def jit_by_default():
 
 
 @keras.saving.register_keras_serializable("aezoo")
-class Autoencoder(keras.Model):
+class Autoencoder(Predicting, keras.Model):
     """An encoder and a decoder, trained as one to reproduce what they are given.
 
-    `fit(images)` needs no targets. `fit(corrupted, clean)` trains on given pairs.
+    `fit(images)` needs no targets. `fit(corrupted, clean)` trains on given pairs. A model of a
+    paper with an objective of its own is a subclass that sets `own_objective` and adds it by
+    `add_loss` in `call`.
 
     Args:
-        encoder: functional Keras model, examples to latents.
-        decoder: functional Keras model, latents to reconstructions.
+        encoder: functional Keras model, examples to latents; the first of several outputs is the latents,
+            and a second input is called `labels`.
+        decoder: functional Keras model, latents (and labels) to reconstructions.
         corruption: a `Corruption` that acts before the encoder in training only, or None.
         model_name: the name in the registry, written into runs and bundles.
         model_options: the options it was built with, JSON values.
 
+    Attributes:
+        encoder_outputs: what the encoder's outputs are called; the first is what `encode` returns.
+        own_objective: whether `call` adds the whole objective, so that no loss is compiled.
+        prior: what `sample` draws latents from, of `aezoo.priors`, or None.
+        likelihood: how an example is distributed given its reconstruction, or None; see `Variational`.
+        classes: number of labels of a conditional model, or None.
+        codebook: (K, D) codes of a quantised model, or None.
+
     Raises:
-        OptionError: the decoder does not return the shape that the encoder takes.
+        OptionError: the decoder does not return the shape that the encoder takes, or the encoder's
+            outputs are not as many as their names.
     """
+
+    encoder_outputs = ("latents",)
+    own_objective = False
+    likelihood = None
+    classes = None
+    codebook = None
 
     def __init__(
         self, encoder, decoder, *, corruption=None, model_name=None, model_options=None, name="autoencoder"
     ):
         super().__init__(name=name)
-        if tuple(decoder.output_shape[1:]) != tuple(encoder.input_shape[1:]):
-            raise OptionError(
-                message(
-                    "the decoder does not return what the encoder takes",
-                    got=f"decoder output {decoder.output_shape}, encoder input {encoder.input_shape}",
-                    expected="the same shape at both ends",
-                    fix="give the decoder's last layer the encoder's input shape",
-                )
-            )
+        _check_ends(encoder, decoder, self.encoder_outputs)
         self.encoder = encoder
         self.decoder = decoder
         self.corruption = corruption
         self.model_name = model_name
         self.model_options = dict(model_options or {})
+        self.prior = None
         for part in (encoder, decoder):
             part.jit_compile = jit_by_default()
         self._standardize = _only(encoder, Standardize)
         self._unstandardize = _only(decoder, Unstandardize)
-        self.build((None, *self.example_shape))
 
     def build(self, input_shape):
-        """Nothing to make: the parts come built."""
+        """Nothing to make: the parts come built. Subclasses add their state in the constructor."""
         if self.corruption is not None and not self.corruption.built:
-            self.corruption.build(input_shape)
+            self.corruption.build((None, *self.example_shape))
         self.built = True
 
     # -- shapes ---------------------------------------------------------------------------------
 
     @property
     def example_shape(self):
-        """Shape of one example without the batch axis: (H, W, C) or (F,)."""
-        return tuple(self.encoder.input_shape[1:])
+        """Shape of one example without the batch axis: (H, W, C), (T, F) or (F,)."""
+        return tuple(self.encoder.inputs[0].shape[1:])
 
     @property
     def latent_shape(self):
-        """Shape of one example's latents without the batch axis: (D,)."""
-        return tuple(self.encoder.output_shape[1:])
+        """Shape of one example's latents without the batch axis: (D,), or (h, w, D) for maps."""
+        return tuple(self.encoder.outputs[0].shape[1:])
 
     @property
     def kind(self):
-        """What the model takes: "images" or "rows"."""
-        return "rows" if len(self.example_shape) == 1 else "images"
+        """What the model takes: "images", "sequences" or "rows"."""
+        return KINDS[len(self.example_shape)]
+
+    @property
+    def input_name(self):
+        """What the exported encoder calls its examples: "images" or "examples"."""
+        return "images" if self.kind == "images" else "examples"
+
+    @property
+    def takes_labels(self):
+        """Whether encoder and decoder have a second input, `labels` (B,) int32."""
+        return len(self.encoder.inputs) > 1
+
+    def parts(self):
+        """Returns what an export writes: {part: (Keras model, names of inputs, names of outputs)}."""
+        labels = ("labels",) * self.takes_labels
+        taken = (self.input_name, *labels)
+        inputs = [
+            keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
+            for tensor, name in zip(self.encoder.inputs, taken, strict=True)
+        ]
+        latents = first(self.through_encoder(*inputs))
+        whole = keras.Model(inputs, self.through_decoder(latents, *inputs[1:]), name="reconstructor")
+        return {
+            "encoder": (self.encoder, taken, self.encoder_outputs),
+            "decoder": (self.decoder, ("latents", *labels), ("reconstructions",)),
+            "reconstructor": (whole, taken, ("reconstructions",)),
+        }
 
     # -- the model ------------------------------------------------------------------------------
 
-    def call(self, examples, training=False):
-        """Returns the reconstructions of the examples; in training, of the corrupted examples."""
+    def call(self, inputs, training=False):
+        """Returns the reconstructions of the examples; in training, of the corrupted examples.
+
+        Args:
+            inputs: examples (B, ...), or {"images": ..., "labels": ...} for a conditional model.
+            training: bool.
+        """
+        examples, labels = self.taken_apart(inputs)
         if training and self.corruption is not None:
             if self._standardize is None:
                 examples = self.corruption(examples, training=True)
             else:  # a level means the same for every column only in standard deviations
                 examples = self._unstandardize(self.corruption(self._standardize(examples), training=True))
-        return self.decoder(self.encoder(examples, training=training), training=training)
+        return self.through_decoder(first(self.through_encoder(examples, labels, training)), labels, training)
+
+    def taken_apart(self, inputs):
+        """Returns (examples, labels or None) of what `call` is given."""
+        if isinstance(inputs, dict):
+            return inputs[self.input_name], inputs.get("labels")
+        return inputs, None
+
+    def through_encoder(self, examples, labels=None, training=False):
+        """Returns the encoder's output or outputs, as tensors."""
+        return self.encoder(examples if labels is None else [examples, labels], training=training)
+
+    def through_decoder(self, latents, labels=None, training=False):
+        """Returns the decoder's reconstructions, as a tensor."""
+        return self.decoder(latents if labels is None else [latents, labels], training=training)
+
+    def in_units(self, examples):
+        """Returns examples in the units that they are compared in: standard deviations of their
+        columns for rows and sequences, where in raw units one column of large numbers would be all
+        that is learned; images as they are.
+        """
+        return examples if self._standardize is None else self._standardize(examples)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Compares with the targets, or with the examples where there are none.
-
-        Rows are compared in standard deviations of their columns: in raw units one column of
-        large numbers would be all that is learned.
-        """
+        """Compares with the targets, or with the examples where there are none; see `in_units`."""
         y, y_pred = self._comparable(x, y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
@@ -114,6 +178,7 @@ class Autoencoder(keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _comparable(self, x, y, y_pred):
+        x, _ = self.taken_apart(x)
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             raise DataError(
                 message(
@@ -133,13 +198,28 @@ class Autoencoder(keras.Model):
                     fix="fit(images), or dataset.map(lambda images, labels: images)",
                 )
             )
-        if self._standardize is not None:
-            y, y_pred = self._standardize(y), self._standardize(y_pred)
-        return y, y_pred
+        return self.in_units(y), self.in_units(y_pred)
 
     def compile(self, optimizer="adam", loss="mse", *, jit_compile=None, **options):
-        """As Keras, with mean squared error, Adam, and XLA only where it helps."""
+        """As Keras, with mean squared error or the model's own objective, Adam, and XLA where it helps.
+
+        Raises:
+            OptionError: another loss for a model that has an objective of its own.
+        """
         jit_compile = jit_by_default() if jit_compile is None else jit_compile
+        if self.own_objective:
+            if loss not in ("mse", None):
+                raise OptionError(
+                    message(
+                        "this model is trained on the objective of its paper",
+                        got=f"loss={loss!r} for {self.model_name or type(self).__name__!r}",
+                        expected="no loss",
+                        fix="leave the loss out, and see the model's options for the terms",
+                    )
+                )
+            loss = None
+        if not self.built:
+            self.build((None, *self.example_shape))
         super().compile(optimizer=optimizer, loss=loss, jit_compile=jit_compile, **options)
 
     def compile_from_config(self, config):
@@ -150,12 +230,14 @@ class Autoencoder(keras.Model):
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **options):
         """As `keras.Model.fit`, with no targets needed.
 
-        NumPy examples are checked for shape, range and NaN first. A model of rows takes their
-        statistics on the first call. With targets, given or as pairs in a tf.data.Dataset, the
-        model's own corruption rests.
+        NumPy examples are checked for shape, range and NaN first; a conditional model takes
+        {"images": ..., "labels": ...}. A model of rows or sequences takes their statistics on the
+        first call. With targets, given or as pairs in a tf.data.Dataset, the model's own corruption
+        rests.
 
         Raises:
             DataError: the examples break the contract of shape and range.
+            OptionError: targets for a model that has an objective of its own, which knows none.
         """
         x, y = self._checked(x, "examples"), self._checked(y, "targets")
         if self._standardize is not None and not int(ops.convert_to_numpy(self._standardize.adapted)):
@@ -163,6 +245,15 @@ class Autoencoder(keras.Model):
         pairs = y is not None or (
             isinstance(getattr(x, "element_spec", None), tuple) and len(x.element_spec) > 1
         )
+        if pairs and self.own_objective:
+            raise OptionError(
+                message(
+                    "the objective of this model compares with the examples themselves",
+                    got="targets beside the examples",
+                    expected="examples alone",
+                    fix="fit(images), or dataset.map(lambda images, labels: images)",
+                )
+            )
         if self.corruption is None or not pairs:
             return super().fit(x, y, batch_size=batch_size, epochs=epochs, **options)
         self.corruption.active.assign(0.0)
@@ -172,106 +263,52 @@ class Autoencoder(keras.Model):
             self.corruption.active.assign(1.0)
 
     def _checked(self, examples, source):
+        if isinstance(examples, dict) and self.takes_labels:
+            return {**examples, self.input_name: self._checked(examples.get(self.input_name), source)}
         if not isinstance(examples, np.ndarray):
             return examples
         return as_inputs(examples, self.example_shape, unit_range=self.kind == "images", source=source)
 
-    def adapt(self, rows):
+    def adapt(self, examples):
         """Takes the mean and standard deviation of each column; a model of images ignores it.
 
         Args:
-            rows: (N, F) array, or a tf.data.Dataset of batches.
+            examples: (N, F) or (N, T, F) array, or a tf.data.Dataset of batches.
         """
         if self._standardize is None:
             return
-        if not isinstance(rows, np.ndarray) and hasattr(rows, "element_spec"):
-            rows = np.concatenate([_first(batch) for batch in rows.as_numpy_iterator()])
-        rows = np.asarray(ops.convert_to_numpy(rows), "float64")
+        if not isinstance(examples, np.ndarray) and hasattr(examples, "element_spec"):
+            examples = np.concatenate([first(batch) for batch in examples.as_numpy_iterator()])
+        examples = np.asarray(ops.convert_to_numpy(examples), "float64")
+        rows = examples.reshape(-1, examples.shape[-1])
         scale = rows.std(axis=0)
         # A column that never varies is exactly reproduced by its mean: any scale but 0 will do.
         scale[scale <= 1e-12 * np.maximum(1.0, np.abs(rows).max(axis=0))] = 1.0
         for layer in (self._standardize, self._unstandardize):
             layer.assign(rows.mean(axis=0).astype("float32"), scale.astype("float32"))
 
-    # -- use ------------------------------------------------------------------------------------
-
-    def encode(self, examples, batch_size=256):
-        """Returns the latents (B, D) of examples (B, ...), as NumPy.
-
-        Raises:
-            DataError: wrong shape, dtype or range.
-        """
-        return self.encoder.predict(self._as_inputs(examples), batch_size=batch_size, verbose=0)
-
-    def decode(self, latents, batch_size=256):
-        """Returns the reconstructions (B, ...) of latents (B, D), as NumPy."""
-        latents = as_inputs(latents, self.latent_shape, unit_range=False, source="latents")
-        return self.decoder.predict(latents, batch_size=batch_size, verbose=0)
-
-    def reconstruct(self, examples, batch_size=256):
-        """Returns decoder(encoder(examples)), as NumPy."""
-        return self.decode(self.encode(examples, batch_size), batch_size)
-
-    def reconstruction_error(self, examples, batch_size=256):
-        """Returns each example's anomaly score (B,): its mean squared error.
-
-        For rows the error of a column is in its standard deviations, as in training.
-        """
-        examples = self._as_inputs(examples)
-        difference = (self.reconstruct(examples, batch_size) - examples) / self.error_scale
-        return np.square(difference).reshape(len(examples), -1).mean(axis=1)
-
-    @property
-    def error_scale(self):
-        """What differences are divided by before they are squared: (F,) for rows, 1 for images."""
-        if self._standardize is None:
-            return np.float32(1.0)
-        return ops.convert_to_numpy(self._standardize.scale)
-
-    def corrupt(self, examples, level=None, seed=0):
-        """Returns the examples as this model's corruption leaves them, as NumPy; the same for a seed.
-
-        Args:
-            examples: (B, ...) in the model's range.
-            level: None is the model's own level.
-            seed: int.
-
-        Raises:
-            OptionError: the model has no corruption.
-        """
-        if self.corruption is None:
-            raise OptionError(
-                message(
-                    "this model corrupts nothing",
-                    got=f"model {self.model_name!r}",
-                    expected="a model with a corruption",
-                    fix="aezoo.build('denoising', corruption='gaussian', level=0.4)",
-                )
-            )
-        examples = self._as_inputs(examples)
-        if self._standardize is None:
-            return self.corruption.corrupt(examples, level, seed)
-        mean, scale = ops.convert_to_numpy(self._standardize.mean), self.error_scale
-        return self.corruption.corrupt((examples - mean) / scale, level, seed) * scale + mean
-
-    def _as_inputs(self, examples):
-        return as_inputs(examples, self.example_shape, unit_range=self.kind == "images")
-
     # -- saving ---------------------------------------------------------------------------------
 
     def save_own_variables(self, store):
-        """Saves the state of every random generator, which Keras leaves out.
+        """Saves the prior, and the state of every random generator, which Keras leaves out.
 
         Without it a resumed training would draw the noise of its first epoch again.
         """
         for number, state in enumerate(self._random_states()):
             store[f"random_state_{number}"] = ops.convert_to_numpy(state.value)
+        if self.prior is not None:
+            for name, array in self.prior.to_arrays().items():
+                store[f"prior:{self.prior.kind}:{name}"] = array
 
     def load_own_variables(self, store):
         """Restores what `save_own_variables` saved; the weights are those of the parts."""
         for number, state in enumerate(self._random_states()):
             if f"random_state_{number}" in store:
                 state.assign(store[f"random_state_{number}"])
+        found = [(name.split(":")[1], name) for name in store.keys() if name.startswith("prior:")]  # noqa: SIM118 (it is no dict)
+        for kind in {kind for kind, _ in found}:
+            arrays = {name.split(":")[2]: np.asarray(store[name]) for k, name in found if k == kind}
+            self.prior = priors.from_arrays(kind, arrays)
 
     def _random_states(self):
         return [variable for variable in self.variables if variable.path.endswith("seed_generator_state")]
@@ -296,11 +333,26 @@ class Autoencoder(keras.Model):
         return cls(**config)
 
 
+def _check_ends(encoder, decoder, names):
+    """Raises OptionError unless a decoder gives what an encoder takes, and the outputs have names."""
+    problem = None
+    if tuple(decoder.outputs[0].shape[1:]) != tuple(encoder.inputs[0].shape[1:]):
+        problem = "the decoder does not return what the encoder takes"
+        got = f"decoder output {decoder.outputs[0].shape}, encoder input {encoder.inputs[0].shape}"
+        expected, fix = (
+            "the same shape at both ends",
+            "give the decoder's last layer the encoder's input shape",
+        )
+    elif len(encoder.outputs) != len(names):
+        problem = "the encoder does not have the outputs of this class of models"
+        got = f"{len(encoder.outputs)} outputs"
+        expected = ", ".join(names)
+        fix = "name the outputs in encoder_outputs of a subclass of Autoencoder"
+    if problem:
+        raise OptionError(message(problem, got=got, expected=expected, fix=fix))
+
+
 def _only(part, layer_class):
     """Returns the one layer of a class in a model, or None."""
     found = [layer for layer in part.layers if isinstance(layer, layer_class)]
     return found[0] if found else None
-
-
-def _first(batch):
-    return batch[0] if isinstance(batch, tuple) else batch

@@ -5,7 +5,8 @@
       README.md         the model card, made from the manifest
       encoder.onnx  decoder.onnx  reconstructor.onnx
       saved_model/encoder/ ...
-      golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
+      prior.npz         what latents are drawn from, where that is not N(0, I)
+    golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
 
 A bundle is written under another name, proven, and only then takes its own.
 """
@@ -20,12 +21,12 @@ import shutil
 
 from aezoo.errors import BundleError, message
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 CARD = "README.md"
 GOLDEN = "golden.npz"
+PRIOR = "prior.npz"
 
-PARTS = ("encoder", "decoder", "reconstructor")
 FORMATS = ("saved_model", "onnx")
 
 
@@ -38,24 +39,12 @@ _KEYS = {
     "input_dtype",
     "error_scale",
     "golden",
+    "prior",
+    "likelihood",
+    "classes",
+    "codebook_size",
     "artifacts",
 }
-
-
-def part_names(part, kind):
-    """Returns (input name, output name) of a part, for "images" or "rows".
-
-    >>> part_names("encoder", "images")
-    ('images', 'latents')
-    >>> part_names("reconstructor", "rows")
-    ('examples', 'reconstructions')
-    """
-    examples = "images" if kind == "images" else "examples"
-    return {
-        "encoder": (examples, "latents"),
-        "decoder": ("latents", "reconstructions"),
-        "reconstructor": (examples, "reconstructions"),
-    }[part]
 
 
 def artifact_file(part, form):
@@ -80,10 +69,10 @@ def read_manifest(folder):
         manifest = json.loads(path.read_text())
         if not isinstance(manifest, dict) or not isinstance(manifest.get("artifacts"), list):
             problem = "it holds no list of artifacts"
+        elif manifest.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+            problem = f"its schema version is {manifest['schema_version']!r}, not {SCHEMA_VERSION}"
         elif missing := sorted(_KEYS - set(manifest)):
             problem = f"it does not say {', '.join(missing)}"
-        elif manifest.get("schema_version") != SCHEMA_VERSION:
-            problem = f"its schema version is {manifest.get('schema_version')!r}, not {SCHEMA_VERSION}"
     except (OSError, ValueError) as error:
         problem, cause = str(error), error
     if problem:

@@ -155,3 +155,65 @@ def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="exam
     else:
         check_finite(examples, source=source)
     return examples
+
+
+def as_labels(labels, count, classes):
+    """Returns labels as int32 (count,), or None where a model takes none and none are given.
+
+    Args:
+        labels: array-like of class numbers, or None.
+        count: how many there must be.
+        classes: K; labels go from 0 to K - 1. None for a model that takes no labels.
+
+    Raises:
+        DataError: labels for a model that takes none, none for one that does, or wrong ones.
+    """
+    if labels is None and classes is None:
+        return None
+    labels = None if labels is None else np.asarray(labels)
+    problem = None
+    if classes is None:
+        problem, expected, fix = "this model takes no labels", "examples alone", "leave out labels="
+    else:
+        expected = f"{count} whole numbers, 0 to {classes - 1}"
+        fix = "pass labels=numpy.array([...]), one for each example"
+        if labels is None:
+            problem = "this model takes a label with each example"
+        elif labels.shape != (count,) or labels.dtype.kind not in "iu":
+            problem = "labels are one whole number for each example"
+        elif labels.min() < 0 or labels.max() >= classes:
+            problem = "there is no such class"
+    if problem:
+        got = "labels=None"
+        if labels is not None:
+            got = f"{labels.dtype} {labels.shape}"
+            if labels.size and labels.dtype.kind in "iu":
+                got += f", {labels.min()} to {labels.max()}"
+        raise DataError(message(problem, got=got, expected=expected, fix=fix))
+    return labels.astype("int32")
+
+
+def as_codes(code_indices, shape, codebook_size):
+    """Returns code_indices as int32 (B, *shape), or raises.
+
+    Args:
+        code_indices: array-like of whole numbers.
+        shape: of one example's codes, (h, w).
+        codebook_size: K; codes go from 0 to K - 1.
+
+    Raises:
+        DataError: wrong shape, or a code that the codebook does not have.
+    """
+    code_indices = np.asarray(code_indices)
+    check_shape(code_indices, shape, source="code_indices")
+    lowest, highest = code_indices.min(), code_indices.max()
+    if lowest < 0 or highest >= codebook_size:
+        raise DataError(
+            message(
+                "there is no such code in the codebook",
+                got=f"code_indices from {lowest} to {highest}",
+                expected=f"0 to {codebook_size - 1}",
+                fix="pass what the encoder's second output gave, or float latents",
+            )
+        )
+    return code_indices.astype("int32")

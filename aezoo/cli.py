@@ -16,8 +16,15 @@ from nothing to an encoder that runs without TensorFlow:
   aezoo encode bundle images.npy -o latents.npy
 
 train, evaluate and export need  pip install "aezoo[train]";
-verify, encode, decode, reconstruct, score and bench run on the base install.
+verify, encode, decode, reconstruct, score, sample, interpolate, traverse and bench run bundles on the
+base install.
 """
+
+
+_EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file"
+_SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
+_NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
+_LABELS = "of a conditional model: one for each example, one for all, or a .npy file"
 
 
 def main(arguments=None):
@@ -89,6 +96,11 @@ def _parser():
     command.add_argument("path", metavar="RUN_OR_BUNDLE")
     command.add_argument("--data", metavar="SOURCE", help="default: what it was trained on")
     command.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    command.add_argument("--samples", type=int, default=200, metavar="N", help=_SAMPLES)
+    command.add_argument("--examples", type=int, default=1000, metavar="N", help=_NLL_EXAMPLES)
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="default the run's metrics.json, for other data ./metrics.json"
+    )
 
     command = add(
         "export",
@@ -129,10 +141,47 @@ def _parser():
         command.add_argument(
             "input",
             metavar="INPUT",
-            help="a .npy or .npz file"
-            if name == "decode"
-            else "an image, a folder of images, a .npy, .npz, .csv or .parquet file",
+            help="a .npy or .npz file" if name == "decode" else _EXAMPLES,
         )
+        command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+
+    command = add(
+        "sample",
+        commands.sample,
+        "draw new examples from a run or a bundle: an array, or PNG files into a folder",
+        "aezoo sample bundle -n 64 --seed 7 -o samples",
+        output="samples",
+    )
+    command.add_argument("path", metavar="RUN_OR_BUNDLE")
+    command.add_argument("-n", "--count", type=int, default=64, metavar="N", help="default 64")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same examples")
+    command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+
+    command = add(
+        "interpolate",
+        commands.interpolate,
+        "go from the first example of INPUT to the second, through the latent space",
+        "aezoo interpolate bundle images/ --steps 8 --way spherical -o between",
+        output="between",
+    )
+    command.add_argument("path", metavar="RUN_OR_BUNDLE")
+    command.add_argument("input", metavar="INPUT", help=_EXAMPLES)
+    command.add_argument("--steps", type=int, default=8, metavar="N", help="default 8, both ends included")
+    command.add_argument("--way", choices=("linear", "spherical"), default="linear", help="default linear")
+    command.add_argument("--labels", metavar="N", help="the one label of the way, for a conditional model")
+
+    command = add(
+        "traverse",
+        commands.traverse,
+        "decode the first example of INPUT with one latent axis set to several values",
+        "aezoo traverse bundle image.png --axis 3 --values=-3,-1,1,3 -o axis3",
+        output="traversal",
+    )
+    command.add_argument("path", metavar="RUN_OR_BUNDLE")
+    command.add_argument("input", metavar="INPUT", help=_EXAMPLES)
+    command.add_argument("--axis", type=int, default=0, metavar="N", help="of the latents, default 0")
+    command.add_argument("--values", metavar="X,X", help="default -3 to 3 in 9 steps")
+    command.add_argument("--labels", metavar="N", help="the one label, for a conditional model")
 
     command = add("bench", commands.bench, "measure a bundle's size and latency here", "aezoo bench bundle")
     command.add_argument("bundle", metavar="BUNDLE")

@@ -115,7 +115,7 @@ def evaluate(parsed):
     """Measures a run or a bundle on the test part of data."""
     from aezoo import bundle, data
     from aezoo.evaluation import evaluate as figures_of
-    from aezoo.run import Run
+    from aezoo.run import Run, write_json
 
     if bundle.is_bundle(parsed.path):
         from aezoo import runtime
@@ -141,8 +141,18 @@ def evaluate(parsed):
     if parsed.data is not None:
         options["image_shape"] = model.example_shape if pathlib.Path(parsed.data).is_dir() else None
     dataset = data.load(source, **options)
-    metrics = figures_of(model, dataset)
-    print(json.dumps(metrics)) if parsed.json else show_metrics(metrics)
+    metrics = figures_of(
+        model, dataset, full=True, likelihood_samples=parsed.samples, likelihood_examples=parsed.examples
+    )
+    # Figures of other data do not replace those of the run's own.
+    own = parsed.data is None and not bundle.is_bundle(parsed.path)
+    target = pathlib.Path(parsed.output or (run.metrics_file if own else "metrics.json"))
+    write_json(target, metrics)
+    if parsed.json:
+        print(json.dumps(metrics))
+        return
+    show_metrics(metrics)
+    print(f"figures: {target}")
 
 
 def export(parsed):
@@ -203,15 +213,9 @@ def infer(parsed):
     if parsed.verb == "decode":
         names, examples = inputs.read_latents(parsed.input)
     else:
-        run = bundle.manifest["run"]
-        names, examples = inputs.read(
-            parsed.input,
-            bundle.example_shape,
-            dtype=bundle.input_dtype,
-            feature_names=run and run["data"].get("feature_names"),
-        )
+        names, examples = _read(bundle, parsed.input)
     verb = {"score": "reconstruction_error"}.get(parsed.verb, parsed.verb)
-    results = getattr(bundle, verb)(examples)
+    results = getattr(bundle, verb)(examples, **_labels(parsed.labels, len(examples)))
     if parsed.verb == "score":
         rows = [
             {"example": name, "reconstruction_error": float(score)}
@@ -224,12 +228,118 @@ def infer(parsed):
             table.writerow(rows[0])
             table.writerows((row["example"], f"{row['reconstruction_error']:.8g}") for row in rows)
         return
-    pictures = parsed.verb != "encode" and bundle.kind == "images"
-    written = inputs.write(parsed.output, results, names, as_images=pictures, source=parsed.input)
+    _write(parsed, results, names, as_images=parsed.verb != "encode" and bundle.kind == "images")
+
+
+def sample(parsed):
+    """Draws new examples."""
+    model = _load(parsed.path)
+    results = model.sample(parsed.count, parsed.seed, **_labels(parsed.labels, parsed.count))
+    _write(parsed, results, _numbered("sample", results), as_images=model.kind == "images")
+
+
+def interpolate(parsed):
+    """Goes from one example to another."""
+    model = _load(parsed.path)
+    _, examples = _read(model, parsed.input)
+    if len(examples) < 2:
+        raise OptionError(
+            message(
+                "a way through the latent space has two ends",
+                got=f"{parsed.input}: one example",
+                expected="a folder or an array with at least two",
+                fix="put two images into a folder",
+            )
+        )
+    label = _labels(parsed.labels, 1)
+    results = model.interpolate(
+        examples[0],
+        examples[1],
+        parsed.steps,
+        parsed.way,
+        **{name: int(one[0]) for name, one in label.items()},
+    )
+    _write(parsed, results, _numbered("step", results), as_images=model.kind == "images")
+
+
+def traverse(parsed):
+    """Sets one latent axis of an example to several values."""
+    model = _load(parsed.path)
+    _, examples = _read(model, parsed.input)
+    values = None if parsed.values is None else _numbers(parsed.values, float, "--values")
+    label = {name: int(one[0]) for name, one in _labels(parsed.labels, 1).items()}
+    results = model.traverse(examples[0], parsed.axis, values, **label)
+    _write(parsed, results, _numbered("value", results), as_images=model.kind == "images")
+
+
+def _load(path):
+    """Loads a run or a bundle; a bundle needs no Keras."""
+    from aezoo import bundle
+    from aezoo.loading import load
+
+    if not bundle.is_bundle(path):
+        from aezoo.errors import need
+
+        need("keras", extra="train")
+    return load(path)
+
+
+def _read(model, path):
+    """Returns (names, examples) as a model or a bundle takes them."""
+    from aezoo import inputs
+
+    run = model.manifest["run"] if hasattr(model, "manifest") else None
+    return inputs.read(
+        path,
+        model.example_shape,
+        dtype=getattr(model, "input_dtype", "float32"),
+        feature_names=run and run["data"].get("feature_names"),
+    )
+
+
+def _write(parsed, results, names, *, as_images):
+    from aezoo import inputs
+
+    source = getattr(parsed, "input", "")
+    written = inputs.write(parsed.output, results, names, as_images=as_images, source=source)
     if parsed.json:
         print(json.dumps({"output": written, "shape": list(results.shape)}))
     else:
-        print(f"{written}: {results.shape[0]} x {tuple(results.shape[1:])} float32")
+        print(f"{written}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
+
+
+def _numbered(word, results):
+    """Returns names that sort as they were made: sample_00, sample_01, ..."""
+    width = len(str(max(len(results) - 1, 1)))
+    return [f"{word}_{number:0{width}}.png" for number in range(len(results))]
+
+
+def _labels(text, count):
+    """Returns {"labels": (count,)} of "3,1,4", of one number for all, or of a .npy file; {} of None."""
+    import numpy as np
+
+    if text is None:
+        return {}
+    if pathlib.Path(text).suffix == ".npy":
+        from aezoo.inputs import read_labels
+
+        return {"labels": read_labels(text)}
+    numbers = _numbers(text, int, "--labels")
+    return {"labels": np.asarray(numbers * count if len(numbers) == 1 else numbers)}
+
+
+def _numbers(text, kind, option):
+    try:
+        return [kind(number) for number in text.split(",")]
+    except ValueError:
+        raise OptionError(
+            message(
+                f"{option} are numbers with commas between",
+                got=f"{option} {text}",
+                expected="for example 3,1,4",
+                fix=f"{option}=3,1,4",
+            )
+        ) from None
 
 
 def bench(parsed):

@@ -13,6 +13,11 @@ layers = keras.layers
 NORMALIZATIONS = (None, "batch", "layer", "group")
 
 
+def first(outputs):
+    """Returns the first of several outputs, or the only one."""
+    return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+
+
 def activation_layer(activation, *, name=None):
     """Returns a layer for an activation's Keras name; None is the identity.
 

@@ -23,6 +23,7 @@ class Recipe:
         validation_fraction: share of the training part that is held back to choose the best epoch.
         expected: {data: {metric: (value, tolerance)}} on the test part; the metric is a key of
             metrics.json, with dots for nested ones.
+        evaluation: options of `aezoo.evaluation.evaluate`, for figures that cost more than a moment.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Recipe:
     elsewhere: dict = dataclasses.field(default_factory=dict)
     validation_fraction: float = 0.1
     expected: dict = dataclasses.field(default_factory=dict)
+    evaluation: dict = dataclasses.field(default_factory=dict)
 
     def settings_for(self, data):
         """Returns the settings for a source of data."""
@@ -54,11 +56,14 @@ def add_training_arguments(parser, *, output):
     group.add_argument(
         "--data",
         metavar="SOURCE",
-        help="mnist_mini, a TensorFlow Datasets name, a folder "
-        "of images, or a .npy, .npz, .csv or .parquet file",
+        help="mnist_mini, quasi_periodic, a TensorFlow Datasets name, a folder "
+        "of images, or a .npy, .npz, .csv, .parquet or .ts file",
     )
     group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
     group.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
+    group.add_argument(
+        "--kind", choices=("images", "rows", "sequences"), help="what an array of (N, A, B) holds"
+    )
     group.add_argument("--image-shape", metavar="HxWxC", type=image_shape, help="resize images of a folder")
     group.add_argument(
         "--validation-fraction", type=float, metavar="X", help="of the training part, default 0.1"
@@ -193,7 +198,13 @@ def _begin(recipe, parsed, run, say):
         f"training, {len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
     )
     return training.train(
-        model, dataset, settings, run.folder, overwrite=parsed.overwrite, progress=not parsed.json
+        model,
+        dataset,
+        settings,
+        run.folder,
+        overwrite=parsed.overwrite,
+        progress=not parsed.json,
+        evaluation={} if parsed.quick else recipe.evaluation,
     )
 
 
@@ -241,8 +252,14 @@ def _seeded(name, settings):
     return {"seed": settings.seed} if "seed" in describe(name).options() else {}
 
 
+_TAKES_ANY = {"images": "conv", "rows": "dense", "sequences": "conv1d"}
+
+
 def build_for(name, options, dataset):
-    """Builds a model by name in the shape of a dataset: image_shape, or features for rows."""
+    """Builds a model by name in the shape of a dataset: image_shape, sequence_shape, or features for rows.
+
+    A conditional model gets as many classes as the dataset has labels.
+    """
     from aezoo.registry import build, describe
 
     if dataset.kind not in describe(name).task:
@@ -251,10 +268,16 @@ def build_for(name, options, dataset):
                 f"the model {name!r} does not take {dataset.kind}",
                 got=f"{dataset.name}, {dataset.kind} of shape {tuple(dataset.shape)}",
                 expected=describe(name).task,
-                fix=f"aezoo train dense --data {dataset.source}",
+                fix=f"aezoo train {_TAKES_ANY[dataset.kind]} --data {dataset.source}",
             )
         )
-    size = {"features": dataset.shape[0]} if dataset.kind == "rows" else {"image_shape": dataset.shape}
+    size = {
+        "rows": lambda: {"features": dataset.shape[0]},
+        "sequences": lambda: {"sequence_shape": dataset.shape},
+        "images": lambda: {"image_shape": dataset.shape},
+    }[dataset.kind]()
+    if "classes" in describe(name).options() and dataset.label_names:
+        size["classes"] = len(dataset.label_names)
     return build(name, **{**size, **options})
 
 

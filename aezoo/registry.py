@@ -78,6 +78,13 @@ _TABLE = {
             "images, rows",
             "conv or dense behind a corruption that acts in training only",
         ),
+        Entry(
+            "vae",
+            "aezoo.models.vae:build",
+            "Kingma & Welling 2014, arXiv:1312.6114",
+            "images, rows",
+            "variational: latents drawn from a posterior that is kept near N(0, I)",
+        ),
     )
 }
 
@@ -177,7 +184,12 @@ def build(name, **options):
     # default of a later version does not change what an old file means.
     model.model_name = name
     built = {**known, **options}
-    model.model_options = {
-        option: list(value) if isinstance(value, tuple) else value for option, value in built.items()
-    }
+    model.model_options = _as_json(built)
     return model
+
+
+def _as_json(value):
+    """Returns a value as JSON gives it back: lists for tuples, at any depth."""
+    if isinstance(value, dict):
+        return {key: _as_json(inner) for key, inner in value.items()}
+    return [_as_json(inner) for inner in value] if isinstance(value, (tuple, list)) else value

@@ -3,6 +3,7 @@
 bundle = aezoo.runtime.load("bundle/")
 latents = bundle.encode(images)             # images (B, H, W, C) float32 in [0, 1]
 error = bundle.reconstruction_error(images)  # (B,)
+digits = bundle.sample(64, seed=7)          # (64, H, W, C), the same as the Keras model's
 """
 
 import pathlib
@@ -12,8 +13,10 @@ import numpy as np
 import onnxruntime
 
 from aezoo import bundle as contract
-from aezoo.checks import as_inputs, surely_inputs
+from aezoo import priors
+from aezoo.checks import as_codes, as_inputs, as_labels, surely_inputs
 from aezoo.errors import BundleError, OptionError, message
+from aezoo.latent_space import LatentSpace
 
 _BATCH = 256  # examples in one call of onnxruntime; larger batches only cost memory
 
@@ -37,16 +40,20 @@ def load(folder, *, providers=None, intra_op_threads=None, inter_op_threads=None
     return Bundle(folder, providers, intra_op_threads, inter_op_threads)
 
 
-class Bundle:
+class Bundle(LatentSpace):
     """An exported model, as `load` opens it. Safe to use from several threads.
 
     Attributes:
         manifest: the content of manifest.json.
-        kind: "images" or "rows".
-        example_shape: of one example, (H, W, C) or (F,).
-        latent_shape: of one example's latents, (D,).
+        kind: "images", "sequences" or "rows".
+        example_shape: of one example, (H, W, C), (T, F) or (F,).
+        latent_shape: of one example's latents, (D,), or (h, w, D) for maps.
         input_dtype: "float32" or "uint8", what the encoder takes.
         error_scale: what differences are divided by in `reconstruction_error`.
+        prior: what `sample` draws latents from, of `aezoo.priors`, or None.
+        likelihood: how an example is distributed given its reconstruction, or None.
+        classes: number of labels of a conditional model, or None.
+        codebook_size: K of a quantised model, or None.
     """
 
     def __init__(self, folder, providers=None, intra_op_threads=None, inter_op_threads=None):
@@ -59,6 +66,11 @@ class Bundle:
         self._dtype = np.dtype(self.input_dtype)
         scale = self.manifest["error_scale"]
         self.error_scale = np.float32(1.0) if scale is None else np.asarray(scale, "float32")
+        self.likelihood = self.manifest["likelihood"]
+        self.classes = self.manifest["classes"]
+        self.codebook_size = self.manifest["codebook_size"]
+        self.takes_labels = self.classes is not None
+        self.prior = _read_prior(self.folder, self.manifest, self.latent_shape)
         self._providers = _check_providers(providers)
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3  # errors only; they are raised as well
@@ -75,32 +87,65 @@ class Bundle:
     def __repr__(self):
         return f"Bundle({str(self.folder)!r}, model={self.manifest['model']!r})"
 
-    def encode(self, examples):
+    def encode(self, examples, labels=None):
         """Returns the latents (B, D), float32, of examples (B, ...); a batch of any size.
+
+        Of a variational model these are the posterior means. `labels` (B,) are for conditional
+        models alone, here and below.
 
         Raises:
             DataError: wrong shape, dtype, range, or NaN.
         """
-        return self._run("encoder", self._as_inputs(examples))
+        return self._run("encoder", self._as_inputs(examples), labels)
 
-    def decode(self, latents):
-        """Returns the reconstructions (B, ...), float32, of latents (B, D)."""
-        return self._run("decoder", as_inputs(latents, self.latent_shape, unit_range=False, source="latents"))
+    def decode(self, latents, labels=None):
+        """Returns the reconstructions (B, ...), float32, of latents (B, D).
 
-    def reconstruct(self, examples):
+        A quantised model takes code_indices as well, whole numbers without the last axis.
+        """
+        latents = np.asarray(latents)
+        if self.codebook_size is not None and latents.dtype.kind in "iu":
+            codes = as_codes(latents, self.latent_shape[:-1], self.codebook_size)
+            return self._run("code_decoder", codes, labels)
+        latents = as_inputs(latents, self.latent_shape, unit_range=False, source="latents")
+        return self._run("decoder", latents, labels)
+
+    def reconstruct(self, examples, labels=None):
         """Returns the reconstructions (B, ...), float32, of examples (B, ...)."""
-        return self._run("reconstructor", self._as_inputs(examples))
+        return self._run("reconstructor", self._as_inputs(examples), labels)
 
-    def reconstruction_error(self, examples):
+    def reconstruction_error(self, examples, labels=None):
         """Returns each example's anomaly score (B,), float32: its mean squared error.
 
-        In [0, 1] units for images, also for uint8 ones; in standard deviations of the columns for rows.
+        In [0, 1] units for images, also for uint8 ones; in standard deviations of the columns for rows
+        and sequences.
         """
         examples = self._as_inputs(examples)
-        difference = self._run("reconstructor", examples)
+        difference = self._run("reconstructor", examples, labels)
         difference -= examples / np.float32(255) if self.input_dtype == "uint8" else examples
         difference /= self.error_scale
         return np.square(difference, out=difference).reshape(len(examples), -1).mean(axis=1)
+
+    def posterior(self, examples, labels=None):
+        """Returns (posterior_mean, posterior_log_var) of a variational model, (B, D) each, float32.
+
+        Raises:
+            OptionError: the model has no posterior.
+        """
+        if self.likelihood is None:
+            raise _without(self, "posterior", "a variational model")
+        examples = self._as_inputs(examples)
+        return tuple(self._run("encoder", examples, labels, output=number) for number in (0, 1))
+
+    def code_indices(self, examples):
+        """Returns the codes of a quantised model, int32 (B, h, w).
+
+        Raises:
+            OptionError: the model has no codebook.
+        """
+        if self.codebook_size is None:
+            raise _without(self, "codebook", "a quantised model")
+        return self._run("encoder", self._as_inputs(examples), output=1)
 
     def encode_batches(self, batches):
         """Yields the latents of each batch of an iterable; memory stays flat, however many come."""
@@ -118,13 +163,21 @@ class Bundle:
             source="images" if self.kind == "images" else "examples",
         )
 
-    def _run(self, part, inputs):
+    def _run(self, part, inputs, labels=None, output=0):
         entry = self._sessions.get(part)
-        run, input_name, outputs = entry if entry is not None else self._open(part)
+        run, names, outputs = entry if entry is not None else self._open(part)
+        wanted = outputs[output : output + 1]
+        if self.takes_labels or labels is not None:
+            given = (inputs, as_labels(labels, len(inputs), self.classes))
+        else:
+            given = (inputs,)
         if len(inputs) <= _BATCH:
-            return run(outputs, {input_name: inputs})[0]
-        starts = range(0, len(inputs), _BATCH)
-        return np.concatenate([run(outputs, {input_name: inputs[i : i + _BATCH]})[0] for i in starts])
+            return run(wanted, dict(zip(names, given, strict=True)))[0]
+        answers = []
+        for start in range(0, len(inputs), _BATCH):
+            taken = (array[start : start + _BATCH] for array in given)
+            answers.append(run(wanted, dict(zip(names, taken, strict=True)))[0])
+        return np.concatenate(answers)
 
     def _open(self, part):
         with self._lock:  # two threads must not both load the file
@@ -145,10 +198,33 @@ class Bundle:
                     ) from error
                 self._sessions[part] = (
                     session.run,
-                    artifact["inputs"][0]["name"],
-                    [artifact["outputs"][0]["name"]],
+                    [row["name"] for row in artifact["inputs"]],
+                    [row["name"] for row in artifact["outputs"]],
                 )
             return self._sessions[part]
+
+
+def _read_prior(folder, manifest, latent_shape):
+    row = manifest["prior"]
+    if row is None:
+        return None
+    arrays = {"latent_shape": latent_shape}
+    if "files" in row:
+        contract.check_files(folder, row["files"])
+        with np.load(folder / contract.PRIOR) as file:
+            arrays = dict(file)
+    return priors.from_arrays(row["kind"], arrays)
+
+
+def _without(bundle, what, other):
+    return OptionError(
+        message(
+            f"this model has no {what}",
+            got=f"model {bundle.manifest['model']!r}",
+            expected=other,
+            fix=f"aezoo info {bundle.folder} says what the bundle holds",
+        )
+    )
 
 
 def _check_providers(providers):

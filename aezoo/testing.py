@@ -12,6 +12,7 @@ import numpy as np
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder, keras
 from aezoo.errors import AezooError, message
+from aezoo.layers import first
 from aezoo.loading import load_model
 
 
@@ -36,17 +37,23 @@ def check_model(name, *, checks=None, **options):
 
 
 def smooth_examples(shape, count=256, seed=0):
-    """Returns examples that can be learned: images of two blobs, or rows of correlated columns.
+    """Returns examples that can be learned: images of two blobs, correlated columns, or waves.
 
     Args:
-        shape: (H, W, C) or (F,).
+        shape: (H, W, C), (T, F) or (F,).
         count: N.
         seed: same seed, same examples.
 
     Returns:
-        float32 (N, *shape); images in [0, 1], rows in units that differ by column.
+        float32 (N, *shape); images in [0, 1], rows and sequences in units that differ by column.
     """
     draw = np.random.Generator(np.random.Philox(seed))
+    if len(shape) == 2:
+        length, features = shape
+        time = np.arange(length)[None, :, None] * 2 * np.pi / max(length, 2)
+        phase, height = draw.uniform(0, 2 * np.pi, (count, 1, 1)), draw.uniform(0.5, 2, (count, 1, features))
+        waves = height * np.sin(time * (1 + np.arange(features) % 3) + phase)
+        return ((waves + 3) * 10.0 ** (np.arange(features) % 4 - 1)).astype("float32")
     if len(shape) == 1:
         factors = draw.standard_normal((count, 2)) @ draw.standard_normal((2, shape[0]))
         units = 10.0 ** (np.arange(shape[0]) % 5 - 2)
@@ -75,10 +82,22 @@ def _is_autoencoder(model):
     _require(names == ("encoder", "decoder"), "the parts have these names", names, ("encoder", "decoder"))
 
 
+def labels_for(model, count):
+    """Returns {"labels": (count,)} for a conditional model, {} for any other."""
+    return {"labels": np.arange(count, dtype="int32") % model.classes} if model.takes_labels else {}
+
+
+def fit_on(model, examples, **options):
+    """Fits a model, with labels where it takes them; returns the losses of the epochs."""
+    labels = labels_for(model, len(examples))
+    given = {model.input_name: examples, **labels} if labels else examples
+    return model.fit(given, verbose=0, **options).history["loss"]
+
+
 def _shapes(model):
     for count in (1, 7):
-        examples = smooth_examples(model.example_shape, count)
-        latents, again = model.encode(examples), model.reconstruct(examples)
+        examples, labels = smooth_examples(model.example_shape, count), labels_for(model, count)
+        latents, again = model.encode(examples, **labels), model.reconstruct(examples, **labels)
         _require(
             latents.shape == (count, *model.latent_shape),
             "shape of latents",
@@ -86,52 +105,86 @@ def _shapes(model):
             model.latent_shape,
         )
         _require(again.shape == examples.shape, "shape of reconstructions", again.shape, examples.shape)
-        error = model.reconstruction_error(examples)
+        error = model.reconstruction_error(examples, **labels)
         _require(error.shape == (count,), "shape of reconstruction_error", error.shape, (count,))
         _require(np.isfinite(error).all(), "reconstruction_error is finite", error, "finite")
 
 
 def _fit_lowers_the_loss(model):
-    examples = smooth_examples(model.example_shape)
-    history = model.fit(examples, epochs=4, batch_size=32, verbose=0).history["loss"]
-    _require(history[-1] < history[0], "fit(images) without targets lowers the loss", history, "falling")
+    losses = fit_on(model, smooth_examples(model.example_shape), epochs=4, batch_size=32)
+    _require(losses[-1] < losses[0], "fit(images) without targets lowers the loss", losses, "falling")
 
 
 def _is_decoder_of_encoder(model):
     examples = smooth_examples(model.example_shape, 5)
-    whole = keras.ops.convert_to_numpy(model(examples))
-    parts = keras.ops.convert_to_numpy(model.decoder(model.encoder(examples)))
+    labels = labels_for(model, 5).get("labels")
+    given = examples if labels is None else {model.input_name: examples, "labels": labels}
+    whole = keras.ops.convert_to_numpy(model(given))
+    parts = model.through_decoder(first(model.through_encoder(examples, labels)), labels)
+    parts = keras.ops.convert_to_numpy(parts)
     _require(np.array_equal(whole, parts), "model(x) equals decoder(encoder(x))", np.ptp(whole - parts), 0)
 
 
 def _repeats_itself(model):
-    examples = smooth_examples(model.example_shape, 5)
-    first, second = model.encode(examples), model.encode(examples)
-    _require(np.array_equal(first, second), "nothing is random outside training", np.ptp(first - second), 0)
+    examples, labels = smooth_examples(model.example_shape, 5), labels_for(model, 5)
+    pair = model.encode(examples, **labels), model.encode(examples, **labels)
+    _require(np.array_equal(*pair), "nothing is random outside training", np.ptp(pair[0] - pair[1]), 0)
+
+
+def _samples(model):
+    examples = smooth_examples(model.example_shape, 64)
+    fit_on(model, examples)
+    if model.prior is None:
+        model.fit_prior(examples, components=2)
+    drawn, again, other = (model.sample(5, seed) for seed in (3, 3, 4))
+    _require(drawn.shape == (5, *model.example_shape), "shape of samples", drawn.shape, model.example_shape)
+    _require(np.array_equal(drawn, again), "a seed gives the same samples", np.ptp(drawn - again), 0)
+    _require(not np.array_equal(drawn, other), "another seed gives other samples", "the same", "others")
 
 
 def _saves_and_loads(model):
     examples = smooth_examples(model.example_shape, 64)
-    model.fit(examples, verbose=0)
+    labels = labels_for(model, 64)
+    fit_on(model, examples)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
         model.save(path)
         loaded = load_model(path)
-    first, second = model.reconstruct(examples), loaded.reconstruct(examples)
-    _require(np.array_equal(first, second), "a loaded model computes the same", np.ptp(first - second), 0)
+    pair = model.reconstruct(examples, **labels), loaded.reconstruct(examples, **labels)
+    _require(np.array_equal(*pair), "a loaded model computes the same", np.ptp(pair[0] - pair[1]), 0)
     same = (loaded.model_name, loaded.model_options) == (model.model_name, model.model_options)
     _require(same, "a loaded model knows its options", loaded.model_options, model.model_options)
-    loaded.fit(examples, verbose=0)  # compiled as it was saved
+    _require(loaded.likelihood == model.likelihood, "a loaded model", loaded.likelihood, model.likelihood)
+    fit_on(loaded, examples)  # compiled as it was saved
 
 
 def _layers_give_back_their_config(model):
-    for part in (model.encoder, model.decoder, model.corruption):
-        for layer in getattr(part, "layers", [part] if part is not None else []):
-            config = layer.get_config()
-            again = type(layer).from_config(config).get_config()
-            _require(
-                again == config, f"{layer.name}: get_config returns what the constructor takes", again, config
-            )
+    def own(config):
+        parts = ("encoder", "decoder", "corruption")
+        return {key: value for key, value in config.items() if key not in parts}
+
+    config = model.get_config()
+    again = type(model).from_config(config).get_config()
+    _require(
+        own(again) == own(config),
+        "the model's get_config returns what the constructor takes",
+        own(again),
+        own(config),
+    )
+    for layer in _leaves(model):
+        config = layer.get_config()
+        again = type(layer).from_config(config).get_config()
+        _require(
+            again == config, f"{layer.name}: get_config returns what the constructor takes", again, config
+        )
+
+
+def _leaves(model):
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
 
 
 def _exports(model):
@@ -139,12 +192,17 @@ def _exports(model):
     from aezoo.export import export_bundle
 
     examples = smooth_examples(model.example_shape, 64)
-    model.fit(examples, verbose=0)
+    labels = labels_for(model, 64)
+    fit_on(model, examples)
+    if model.prior is None:
+        model.fit_prior(examples, components=2)
     with tempfile.TemporaryDirectory() as folder:
         path = export_bundle(model, pathlib.Path(folder) / "bundle", examples=examples)
         bundle = runtime.load(path)
-        for verb in ("encode", "reconstruct", "reconstruction_error"):
-            ours, keras_s = getattr(bundle, verb)(examples), getattr(model, verb)(examples)
+        verbs = dict.fromkeys(("encode", "reconstruct", "reconstruction_error"), (examples,))
+        for verb, arguments in {**verbs, "sample": (9, 7)}.items():
+            given = {} if verb == "sample" else labels
+            ours, keras_s = (getattr(which, verb)(*arguments, **given) for which in (bundle, model))
             worst = float(np.abs(ours - keras_s).max() / (np.ptp(keras_s) or 1.0))
             _require(
                 worst <= 1e-4, f"the runtime's {verb} is the model's", worst, "at most 1e-4 of the range"
@@ -157,6 +215,7 @@ CHECKS = {
     "fit_lowers_the_loss": _fit_lowers_the_loss,
     "is_decoder_of_encoder": _is_decoder_of_encoder,
     "repeats_itself": _repeats_itself,
+    "samples": _samples,
     "saves_and_loads": _saves_and_loads,
     "layers_give_back_their_config": _layers_give_back_their_config,
     "exports": _exports,

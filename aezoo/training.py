@@ -25,6 +25,7 @@ from aezoo.settings import Settings
 keras = import_keras()
 
 _HELD_OUT = 64  # examples kept beside the model; an export is proven on them
+_FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
 
 
@@ -41,7 +42,9 @@ def seed_everything(settings):
         tf.config.experimental.enable_op_determinism()
 
 
-def train(model, dataset, settings=None, folder="runs/latest", *, overwrite=False, progress=True):
+def train(
+    model, dataset, settings=None, folder="runs/latest", *, overwrite=False, progress=True, evaluation=None
+):
     """Trains a model and writes everything about it into a folder.
 
     Args:
@@ -51,6 +54,7 @@ def train(model, dataset, settings=None, folder="runs/latest", *, overwrite=Fals
         folder: of the run; made if it is not there.
         overwrite: whether a run that lies there may be deleted.
         progress: whether a line an epoch is printed, with a bar on a terminal.
+        evaluation: options of `aezoo.evaluation.evaluate`, a dict, or None.
 
     Returns:
         The finished `Run`.
@@ -66,14 +70,15 @@ def train(model, dataset, settings=None, folder="runs/latest", *, overwrite=Fals
     _check_fits(model, dataset)
     run.clear()
     run.folder.mkdir(parents=True, exist_ok=True)
-    if model.kind == "rows":
+    if model.kind != "images":
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
     model.compile(keras.optimizers.Adam(_schedule(settings, steps)), settings.loss)
     model.optimizer.build(model.trainable_variables)
     with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
         model.save(path)
-    write_json(run.info_file, _describe(model, dataset, settings))
+    info = _describe(model, dataset, settings)
+    write_json(run.info_file, {**info, "evaluation": dict(evaluation or {})})
     return _continue(run, model, dataset, settings, progress)
 
 
@@ -163,6 +168,7 @@ def _continue(run, model, dataset, settings, progress):
             shuffle_seed=settings.seed,
             epochs=settings.epochs,
             skip=done * steps,
+            labels=model.takes_labels,
         )
         model.fit(
             batches,
@@ -180,7 +186,7 @@ def _continue(run, model, dataset, settings, progress):
 def _validation(model, dataset, settings):
     """Returns what the best epoch is chosen by: for a denoiser, how well it denoises."""
     if model.corruption is None:
-        return dataset.validation.batches(settings.batch_size)
+        return dataset.validation.batches(settings.batch_size, labels=model.takes_labels)
     clean = dataset.validation.array(_VALIDATION_PAIRS)
     return model.corrupt(clean, seed=settings.seed), clean
 
@@ -255,7 +261,11 @@ def _finish(run, dataset, seconds):
     held_out = dataset.test.array(_HELD_OUT)
     with replacing(run.held_out_file) as path:
         np.savez_compressed(path, examples=held_out)
-    write_json(run.metrics_file, evaluate(model, dataset))
+    if model.prior is None:  # so that what a plain model leaves of its latent space can be drawn from
+        model.fit_prior(dataset.train.array(_FOR_PRIOR))
+        with replacing(run.model_file) as path:
+            model.save(path, include_optimizer=False)
+    write_json(run.metrics_file, evaluate(model, dataset, **run.info["evaluation"]))
     pictures.save_all(run, model, dataset)
     rows = run.history
     info = run.info

@@ -66,11 +66,11 @@ def export_bundle(
     for form in formats:
         check_choice("formats", form, contract.FORMATS)
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))
-    if input_dtype == "uint8" and model.kind == "rows":
+    if input_dtype == "uint8" and model.kind != "images":
         raise OptionError(
             message(
                 "only images can be taken as bytes",
-                got="input_dtype='uint8' for a model of rows",
+                got=f"input_dtype='uint8' for a model of {model.kind}",
                 expected="input_dtype='float32'",
                 fix="leave out --input-dtype",
             )
@@ -85,7 +85,7 @@ def export_bundle(
         artifacts = [
             _write(model, part, form, draft, opset, input_dtype, properties)
             for form in formats
-            for part in contract.PARTS
+            for part in model.parts().items()
         ]
         manifest = {
             "schema_version": contract.SCHEMA_VERSION,
@@ -96,7 +96,11 @@ def export_bundle(
             "example_shape": list(model.example_shape),
             "latent_shape": list(model.latent_shape),
             "input_dtype": input_dtype,
-            "error_scale": np.atleast_1d(model.error_scale).tolist() if model.kind == "rows" else None,
+            "error_scale": None if model.kind == "images" else np.atleast_1d(model.error_scale).tolist(),
+            "prior": _write_prior(model, draft),
+            "likelihood": model.likelihood,
+            "classes": model.classes,
+            "codebook_size": None if model.codebook is None else len(model.codebook),
             "parameters": model.count_params(),
             "licence": licence or _LICENCE,
             "versions": versions(),
@@ -127,18 +131,22 @@ def export_bundle(
 def make_golden(model, examples=None, input_dtype="float32"):
     """Returns the proof's arrays: real inputs, and what Keras makes of them.
 
+    Examples that lie on the border between two codes of a quantised model are left out: a rounding
+    decides there, and every runtime rounds in its own way.
+
     Args:
         model: an `Autoencoder`.
         examples: (N, ...) float32; at most 64 are used; None draws 64 from a seed.
         input_dtype: of the exported inputs.
 
     Returns:
-        {"examples": as the exported encoder takes them, "latents": float32, "reconstructions": float32}.
+        {"examples": as the exported encoder takes them, "latents": the encoder's first output,
+        "reconstructions": float32}; further outputs by their names, and "labels" for a conditional model.
     """
     if examples is None:
         draw = np.random.Generator(np.random.Philox(0))
         examples = draw.random((_GOLDEN, *model.example_shape), dtype="float32")
-        if model.kind == "rows":
+        if model.kind != "images":
             layer = model.encoder.get_layer("standardize")
             mean = keras.ops.convert_to_numpy(layer.mean)
             examples = mean + model.error_scale * (examples * 4 - 2)
@@ -148,83 +156,109 @@ def make_golden(model, examples=None, input_dtype="float32"):
         examples = stored / np.float32(255)
     else:
         stored = examples
-    latents = model.encode(examples)
-    return {"examples": stored, "latents": latents, "reconstructions": model.decode(latents)}
+    if model.codebook is not None:
+        sure = _away_from_borders(model, examples)
+        stored, examples = stored[sure], examples[sure]
+    labels = {}
+    if model.takes_labels:  # each class in turn
+        labels["labels"] = np.arange(len(examples), dtype="int32") % model.classes
+    latents, *others = model.outputs(examples, **labels)
+    return {
+        "examples": stored,
+        **labels,
+        "latents": latents,
+        **dict(zip(model.encoder_outputs[1:], others, strict=True)),
+        "reconstructions": model.decode(latents, **labels),
+    }
 
 
-def part_of(model, part):
-    """Returns a part as a Keras model; the reconstructor is made of the other two."""
-    if part != "reconstructor":
-        return getattr(model, part)
-    inputs = keras.Input(model.example_shape, name=contract.part_names(part, model.kind)[0])
-    return keras.Model(inputs, model.decoder(model.encoder(inputs)), name=part)
+def _away_from_borders(model, examples):
+    """Returns which examples (N,) keep their codes when they change by a few roundings."""
+    codes = model.code_indices(examples)
+    sure = np.ones(len(examples), bool)
+    for factor in (1 - 2e-6, 1 + 2e-6):
+        nearby = np.clip(examples * np.float32(factor), 0, 1) if model.kind == "images" else examples * factor
+        same = model.code_indices(nearby) == codes
+        sure &= same.reshape(len(codes), -1).all(axis=1)
+    return sure if sure.any() else np.ones(len(examples), bool)
 
 
 def _write(model, part, form, draft, opset, input_dtype, properties):
     """Writes one artifact; returns its row of the manifest, without parity figures yet."""
-    keras_part = part_of(model, part)
-    input_name, output_name = contract.part_names(part, model.kind)
-    dtype = "float32" if part == "decoder" else input_dtype
-    relative = contract.artifact_file(part, form)
+    name, (keras_part, inputs, outputs) = part
+    relative = contract.artifact_file(name, form)
     (draft / relative).parent.mkdir(parents=True, exist_ok=True)
+    takes = [_tensor(model, *pair, input_dtype) for pair in zip(inputs, keras_part.inputs, strict=True)]
     _WRITERS[form](
         keras_part,
         draft / relative,
-        part=part,
-        input_name=input_name,
-        output_name=output_name,
-        input_dtype=dtype,
+        part=name,
+        inputs=inputs,
+        outputs=outputs,
+        input_dtype=takes[0]["dtype"],
         opset=opset,
         properties=properties,
     )
     files = contract.hash_files(draft, relative)
+    gives = [_tensor(model, *pair) for pair in zip(outputs, keras_part.outputs, strict=True)]
     return {
-        "part": part,
+        "part": name,
         "format": form,
         "precision": "float32",
         "file": relative,
         "files": files,
-        "size_bytes": sum((draft / name).stat().st_size for name in files),
+        "size_bytes": sum((draft / file).stat().st_size for file in files),
         "opset": opset if form == "onnx" else None,
-        "inputs": [_tensor(input_name, dtype, keras_part.input_shape, _range(model, part, dtype))],
-        "outputs": [_tensor(output_name, "float32", keras_part.output_shape, None)],
+        "inputs": takes,
+        "outputs": gives,
     }
 
 
-def _tensor(name, dtype, shape, value_range):
-    return {"name": name, "dtype": dtype, "shape": ["batch", *shape[1:]], "range": value_range}
+def _tensor(model, name, keras_tensor, input_dtype="float32"):
+    """Returns a row of the manifest; "golden" is the array of golden.npz that the tensor is held to."""
+    dtype, golden, value_range = keras_tensor.dtype, name, None
+    if name == model.input_name:
+        dtype, golden = input_dtype, "examples"
+        if model.kind == "images":
+            value_range = [0, 255] if dtype == "uint8" else [0.0, 1.0]
+    elif name == model.encoder_outputs[0]:
+        golden = "latents"
+    elif name == "labels":
+        value_range = [0, model.classes - 1]
+    shape = ["batch", *keras_tensor.shape[1:]]
+    return {"name": name, "dtype": dtype, "shape": shape, "range": value_range, "golden": golden}
 
 
-def _range(model, part, dtype):
-    if part == "decoder" or model.kind == "rows":
+def _write_prior(model, draft):
+    """Writes what latents are drawn from; returns its row of the manifest, or None."""
+    if model.prior is None:
         return None
-    return [0, 255] if dtype == "uint8" else [0.0, 1.0]
+    row = {"kind": model.prior.kind}
+    if model.prior.kind != "standard_normal":
+        np.savez_compressed(draft / contract.PRIOR, **model.prior.to_arrays())
+        row["files"] = contract.hash_files(draft, contract.PRIOR)
+    return row
 
 
-def _write_onnx(keras_part, path, *, part, input_name, output_name, input_dtype, opset, properties):
+def _write_onnx(keras_part, path, *, part, inputs, outputs, input_dtype, opset, properties):
     from aezoo.export import to_onnx
 
     to_onnx.write(
         keras_part,
         path,
-        inputs=(input_name,),
-        outputs=(output_name,),
+        inputs=inputs,
+        outputs=outputs,
         opset=opset,
-        input_dtype=input_dtype,
+        input_dtype=input_dtype if input_dtype == "uint8" else "float32",
         metadata={**properties, "aezoo.part": part},
     )
 
 
-def _write_saved_model(keras_part, path, *, part, input_name, output_name, input_dtype, opset, properties):
+def _write_saved_model(keras_part, path, *, part, inputs, outputs, input_dtype, opset, properties):
     from aezoo.export import to_saved_model
 
     to_saved_model.write(
-        keras_part,
-        path,
-        input_name=input_name,
-        output_name=output_name,
-        endpoint=part,
-        input_dtype=input_dtype,
+        keras_part, path, inputs=inputs, outputs=outputs, endpoint=part, input_dtype=input_dtype
     )
 
 

@@ -4,7 +4,7 @@ _USE = """import numpy as np, onnxruntime
 
 session = onnxruntime.InferenceSession("encoder.onnx")
 {name} = np.zeros((1, {shape}), "{dtype}")  # {range}
-(latents,) = session.run(["latents"], {{"{name}": {name}}})
+{labels}(latents,) = session.run(["{latents}"], {{{given}}})
 print(latents.shape)
 """
 
@@ -15,7 +15,7 @@ def render(manifest):
     Args:
         manifest: the finished manifest, parity figures included.
     """
-    encoder = next(a for a in manifest["artifacts"] if a["part"] == "encoder")["inputs"][0]
+    encoder = next(a for a in manifest["artifacts"] if a["part"] == "encoder")
     formats = {artifact["format"] for artifact in manifest["artifacts"]}
     lines = [
         f"# {manifest['model'] or 'autoencoder'}: an aezoo bundle",
@@ -33,9 +33,10 @@ def render(manifest):
         "|---|---|---|---:|---:|---:|",
     ]
     for artifact in manifest["artifacts"]:
-        (taken,), (given,), parity = artifact["inputs"], artifact["outputs"], artifact["parity"]
+        parity = artifact["parity"]
+        taken, given = (", ".join(_tensor(row) for row in artifact[end]) for end in ("inputs", "outputs"))
         lines.append(
-            f"| `{artifact['file']}` | {_tensor(taken)} | {_tensor(given)} | {artifact['size_bytes']:,} "
+            f"| `{artifact['file']}` | {taken} | {given} | {artifact['size_bytes']:,} "
             f"| {parity['max_difference']:.1e} | {parity['allowed']:.1e} |"
         )
     golden = manifest["golden"]
@@ -65,11 +66,19 @@ def _use(encoder):
     yield "## Use"
     yield ""
     yield "```python"
+    first, *others = encoder["inputs"]
+    names = [row["name"] for row in encoder["inputs"]]
     yield _USE.format(
-        name=encoder["name"],
-        shape=", ".join(str(size) for size in encoder["shape"][1:]),
-        dtype=encoder["dtype"],
-        range="raw units" if encoder["range"] is None else "{} to {}".format(*encoder["range"]),
+        name=first["name"],
+        shape=", ".join(str(size) for size in first["shape"][1:]),
+        dtype=first["dtype"],
+        range="raw units" if first["range"] is None else "{} to {}".format(*first["range"]),
+        labels="".join(
+            f'{row["name"]} = np.zeros(1, "{row["dtype"]}")  # {row["range"][0]} to {row["range"][1]}\n'
+            for row in others
+        ),
+        latents=encoder["outputs"][0]["name"],
+        given=", ".join(f'"{name}": {name}' for name in names),
     ).rstrip()
     yield "```"
     yield ""

@@ -41,65 +41,87 @@ def prove(folder, artifact, golden):
     Args:
         folder: of the bundle.
         artifact: its row of the manifest.
-        golden: {"examples": (N, ...), "latents": (N, D), "reconstructions": (N, ...)}.
+        golden: {name: array}; the rows of inputs and outputs say which array each is.
 
     Returns:
         The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
-        float32 at the largest value where that is more), output_range, tolerance, reason, batches,
-        examples. For rows those of the column that comes nearest to its limit.
+        float32 at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
+        output, batches, examples. Of several outputs, and for rows and sequences of several columns,
+        those of the one that comes nearest to its limit.
 
     Raises:
         ParityError: a name, dtype, shape or value is not as it was in Keras.
         BundleError: a file is missing or altered.
     """
     contract.check_files(folder, artifact["files"])
-    part = artifact["part"]
-    inputs = golden["latents" if part == "decoder" else "examples"]
-    expected = golden["latents" if part == "encoder" else "reconstructions"]
     form = artifact["format"]
     try:
-        run, found = _OPENERS[form](pathlib.Path(folder) / artifact["file"], part)
+        run, found = _OPENERS[form](pathlib.Path(folder) / artifact["file"], artifact["part"])
     except Exception as error:  # each runtime raises its own
         raise _failed(artifact, "cannot be loaded", str(error).splitlines()[0], _RUNTIMES[form]) from error
-    wanted = {end: [(t["name"], t["dtype"]) for t in artifact[end]] for end in ("inputs", "outputs")}
+    wanted = {end: {t["name"]: t["dtype"] for t in artifact[end]} for end in ("inputs", "outputs")}
     if found != wanted:
         raise _failed(artifact, "has other inputs or outputs than the manifest says", found, wanted)
-
+    inputs = {t["name"]: golden[t["golden"]] for t in artifact["inputs"]}
+    count = len(next(iter(inputs.values())))
+    answers = {}
+    for size in sorted({*BATCHES, count}):  # a small table's examples come again
+        answers[size] = run({name: _resized(array, size) for name, array in inputs.items()})
     tolerance, reason = TOLERANCES[form, artifact["precision"]]
-    # The columns of a table have units of their own: each is held to its own range.
-    axes = 0 if expected.ndim == 2 and part != "encoder" else None
-    output_range = np.ptp(expected, axis=axes).astype("float64")
-    # Where the range is tiny beside the values themselves, float32 cannot even hold such a share of it.
-    floor = _ROUNDINGS * np.spacing(np.abs(expected).max(axis=axes)).astype("float64")
-    allowed = np.maximum(tolerance * output_range, floor)
+    figures = [
+        _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
+        for row in artifact["outputs"]
+    ]
+    nearest = max(figures, key=lambda one: one["max_difference"] / one["allowed"] if one["allowed"] else 0.0)
+    return {
+        **nearest,
+        "tolerance": tolerance,
+        "reason": reason,
+        "batches": list(BATCHES),
+        "examples": count,
+    }
+
+
+def _resized(array, size):
+    return np.resize(array, (size, *array.shape[1:]))
+
+
+def _axes(row):
+    """Over which axes an output has one range: the columns of rows and sequences have units of their own."""
+    axes = len(row["shape"])
+    return tuple(range(axes - 1)) if row["golden"] == "reconstructions" and axes < 4 else None
+
+
+def _compare(artifact, name, expected, answers, tolerance, axes):
+    """Returns one output's figures, or raises ParityError."""
+    if expected.dtype.kind in "iu":
+        output_range, allowed = np.zeros(()), np.zeros(())
+    else:
+        output_range = np.ptp(expected, axis=axes).astype("float64")
+        # Where the range is tiny beside the values themselves, float32 cannot even hold such a share of it.
+        floor = _ROUNDINGS * np.spacing(np.abs(expected).max(axis=axes)).astype("float64")
+        allowed = np.maximum(tolerance * output_range, floor)
     worst = np.zeros_like(allowed)
-    for size in sorted({*BATCHES, len(inputs)}):
-        taken = np.resize(inputs, (size, *inputs.shape[1:]))  # a small table's examples come again
-        wanted_values = np.resize(expected, (size, *expected.shape[1:]))
-        got = np.asarray(run(taken))
-        if got.shape != wanted_values.shape:
-            raise _failed(artifact, f"gives another shape at batch {size}", got.shape, wanted_values.shape)
+    for size, answer in answers.items():
+        wanted, got = _resized(expected, size), np.asarray(answer[name])
+        if got.shape != wanted.shape:
+            raise _failed(artifact, f"gives {name} another shape at batch {size}", got.shape, wanted.shape)
         if not np.isfinite(got).all():
-            raise _failed(artifact, f"gives NaN or infinity at batch {size}", "not finite", "finite values")
-        worst = np.maximum(worst, np.abs(got.astype("float64") - wanted_values).max(axis=axes))
-    at = np.argmax(worst / allowed)  # the column that comes nearest to its limit
+            raise _failed(
+                artifact, f"gives NaN or infinity in {name} at batch {size}", "not finite", "finite values"
+            )
+        difference = np.abs(got.astype("float64") - wanted)
+        worst = np.maximum(worst, difference.max(axis=None if expected.dtype.kind in "iu" else axes))
+    at = np.argmax(worst / np.where(allowed > 0, allowed, 1))  # the column that comes nearest to its limit
     worst, allowed, output_range = (float(np.ravel(a)[at]) for a in (worst, allowed, output_range))
     if not worst <= allowed:
         raise _failed(
             artifact,
             "does not compute what the Keras model computes",
-            f"largest difference {worst:.3g} where the output's range is {output_range:.3g}",
-            f"at most {allowed:.3g}: {tolerance:g} of the range ({reason})",
+            f"largest difference {worst:.3g} in {name}, whose range is {output_range:.3g}",
+            f"at most {allowed:.3g}: {tolerance:g} of the range" if allowed else "the same whole numbers",
         )
-    return {
-        "max_difference": worst,
-        "output_range": output_range,
-        "tolerance": tolerance,
-        "allowed": allowed,
-        "reason": reason,
-        "batches": list(BATCHES),
-        "examples": len(inputs),
-    }
+    return {"output": name, "max_difference": worst, "output_range": output_range, "allowed": allowed}
 
 
 def _failed(artifact, problem, got, expected):
@@ -118,13 +140,13 @@ def _open_onnx(path, part):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtypes = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+    dtypes = {"tensor(float)": "float32"}
     found = {
-        "inputs": [(t.name, dtypes.get(t.type, t.type)) for t in session.get_inputs()],
-        "outputs": [(t.name, dtypes.get(t.type, t.type)) for t in session.get_outputs()],
+        end: {t.name: dtypes.get(t.type, t.type[len("tensor(") : -1]) for t in tensors}
+        for end, tensors in (("inputs", session.get_inputs()), ("outputs", session.get_outputs()))
     }
-    name = found["inputs"][0][0]
-    return lambda inputs: session.run(None, {name: inputs})[0], found
+    names = list(found["outputs"])
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), found
 
 
 def _open_saved_model(path, part):
@@ -135,14 +157,16 @@ def _open_saved_model(path, part):
         tf = need("tensorflow", extra="train")
         loaded = tf.saved_model.load(str(path))
     endpoint = loaded.signatures[part]
-    (name, spec), *_ = endpoint.structured_input_signature[1].items()
-    outputs = endpoint.structured_outputs
     found = {
-        "inputs": [(name, spec.dtype.name)],
-        "outputs": [(key, value.dtype.name) for key, value in outputs.items()],
+        "inputs": {name: spec.dtype.name for name, spec in endpoint.structured_input_signature[1].items()},
+        "outputs": {name: spec.dtype.name for name, spec in endpoint.structured_outputs.items()},
     }
+
     # The archive must outlive the endpoint, which does not hold its variables itself.
-    return lambda inputs, keep=loaded: next(iter(endpoint(**{name: tf.constant(inputs)}).values())), found
+    def run(inputs, keep=loaded):
+        return endpoint(**{name: tf.constant(array) for name, array in inputs.items()})
+
+    return run, found
 
 
 _OPENERS = {"onnx": _open_onnx, "saved_model": _open_saved_model}
@@ -185,8 +209,8 @@ def verify(folder):
     """
     manifest = contract.read_manifest(folder)
     # Hashes first, all of them: an altered file is named even where its runtime is not installed.
-    for row in (manifest["golden"], *manifest["artifacts"]):
-        contract.check_files(folder, row["files"])
+    for row in (manifest["golden"], manifest["prior"] or {}, *manifest["artifacts"]):
+        contract.check_files(folder, row.get("files", {}))
     forms = dict.fromkeys(artifact["format"] for artifact in manifest["artifacts"])
     provers = {form: Prover(form) for form in forms if importlib.util.find_spec(_RUNTIMES[form])}
     try:

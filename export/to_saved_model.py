@@ -1,18 +1,19 @@
-"""Writes a part as a SavedModel: one endpoint, with named input and output."""
+"""Writes a part as a SavedModel: one endpoint, with named inputs and outputs."""
 
 from aezoo.errors import ExportError, message
 from aezoo.quiet import import_keras, silent_stderr
 
 
-def write(part, path, *, input_name, output_name, endpoint, input_dtype="float32"):
+def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32"):
     """Writes a Keras model as a TensorFlow SavedModel.
 
     Args:
-        part: built Keras model of one input and one output.
+        part: functional Keras model.
         path: folder to write.
-        input_name, output_name: names in the signature.
+        inputs, outputs: their names in the signature, a tuple each.
         endpoint: name of the signature; "serving_default" is another name of it.
-        input_dtype: "float32", or "uint8" for bytes 0..255, which are divided by 255.
+        input_dtype: of the first input; "uint8" for bytes 0..255, which are divided by 255, or the
+            part's own.
 
     Raises:
         ExportError: Keras does not run on TensorFlow in this process.
@@ -29,14 +30,21 @@ def write(part, path, *, input_name, output_name, endpoint, input_dtype="float32
         )
     import tensorflow as tf
 
-    def serve(inputs):
+    def serve(*values):
         if input_dtype == "uint8":
-            inputs = tf.cast(inputs, "float32") / 255.0
-        return {output_name: part(inputs, training=False)}
+            values = (tf.cast(values[0], "float32") / 255.0, *values[1:])
+        given = part(list(values) if len(values) > 1 else values[0], training=False)
+        return dict(zip(outputs, given if isinstance(given, (list, tuple)) else [given], strict=True))
 
-    spec = tf.TensorSpec((None, *part.input_shape[1:]), input_dtype, name=input_name)
+    dtypes = [tensor.dtype for tensor in part.inputs]
+    if input_dtype == "uint8":
+        dtypes[0] = "uint8"
+    specs = [
+        tf.TensorSpec((None, *tensor.shape[1:]), dtype, name=name)
+        for tensor, dtype, name in zip(part.inputs, dtypes, inputs, strict=True)
+    ]
     archive = keras.export.ExportArchive()
     archive.track(part)
-    archive.add_endpoint(name=endpoint, fn=serve, input_signature=[spec])
+    archive.add_endpoint(name=endpoint, fn=serve, input_signature=specs)
     with silent_stderr():  # TensorFlow's C++ reports each SavedModel on descriptor 2
         archive.write_out(str(path), verbose=False)

@@ -26,7 +26,9 @@ def trained():
 
     keras.utils.set_random_seed(0)
     model = aezoo.build("conv", latent_dim=4, image_shape=(16, 12, 1), filters=(8, 16))
-    model.fit(smooth_examples(model.example_shape), epochs=2, verbose=0)
+    examples = smooth_examples(model.example_shape)
+    model.fit(examples, epochs=2, verbose=0)
+    model.fit_prior(examples, components=2)
     return model, smooth_examples(model.example_shape, 64, seed=1)
 
 

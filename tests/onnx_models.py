@@ -81,12 +81,89 @@ def both(shape, **options):
     return keras.Model(images, parts[1](parts[0](images)), name="autoencoder")
 
 
+def convolutional_autoencoder(length=13, features=3):
+    x = examples = keras.Input((length, features))
+    for filters in (4, 6):
+        x = layers.Conv1D(filters, 3, strides=2, padding="same")(x)
+        x = layers.LeakyReLU()(layers.BatchNormalization()(x))
+    x = layers.Dense(5)(layers.Flatten()(x))
+    shortest = -(-length // 4)
+    x = layers.Reshape((shortest, 6))(layers.Dense(shortest * 6, activation="gelu")(x))
+    for filters, size in ((4, -(-length // 2)), (4, length)):
+        x = layers.Conv1DTranspose(filters, 3, strides=2, padding="same")(x)
+        x = layers.Cropping1D((0, x.shape[1] - size))(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    return randomize(keras.Model(examples, layers.Conv1D(features, 3, padding="same")(x)))
+
+
+def recurrent_autoencoder(kind, length=7, features=3, layers_each=2):
+    x = examples = keras.Input((length, features))
+    for index in range(layers_each):
+        x = layers.Dropout(0.1)(kind(4, return_sequences=index < layers_each - 1)(x))
+    x = layers.RepeatVector(length)(layers.Dense(2)(x))
+    for _ in range(layers_each):
+        x = kind(4, return_sequences=True)(x)
+    return randomize(keras.Model(examples, layers.TimeDistributed(layers.Dense(features))(x)))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Positions(layers.Layer):
+    """Adds a learned row to each step."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:], name="table")
+
+    def call(self, x):
+        return x + self.table
+
+
+@to_onnx.emits(Positions, keeps=(to_onnx.MAP,))
+def positions(graph, layer, x):
+    table = keras.ops.convert_to_numpy(layer.table)
+    return graph.pointwise(x, "Add", graph.aligned(x, table, "table"))
+
+
+def block(x, heads=2):
+    y = layers.LayerNormalization()(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(heads, 3)(y, y)])
+    y = layers.Dense(9, activation="gelu")(layers.LayerNormalization()(x))
+    return layers.Add()([x, layers.Dropout(0.1)(layers.Dense(x.shape[-1])(y))])
+
+
+def patches_encoder(shape=(9, 6, 3), size=3, depth=2):
+    x = images = keras.Input(shape)
+    x = layers.Conv2D(6, size, strides=size)(x)
+    x = Positions()(layers.Reshape((-1, 6))(x))
+    for _ in range(depth):
+        x = block(x)
+    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
+    return randomize(keras.Model(images, layers.Dense(4)(x)))
+
+
+def patches_decoder(shape=(9, 6, 3), size=3):
+    height, width, channels = (shape[0] // size, shape[1] // size, shape[2])
+    x = latents = keras.Input((4,))
+    x = Positions()(layers.RepeatVector(height * width)(layers.Dense(6)(x)))
+    x = layers.Dense(size * size * channels)(layers.LayerNormalization()(block(x)))
+    x = layers.Reshape((height, width, size, size, channels))(x)
+    x = layers.Reshape(shape)(layers.Permute((1, 3, 2, 4, 5))(x))
+    return randomize(keras.Model(latents, x))
+
+
+# Integers of all models here, labels for example, are below this.
+CLASSES = 5
+
+
 def examples(model, batch, seed=0, low=-1.0):
     generator = np.random.default_rng(seed)
-    return [
-        generator.uniform(low, 1, (batch, *keras_input.shape[1:])).astype("float32")
-        for keras_input in model.inputs
-    ]
+    given = []
+    for keras_input in model.inputs:
+        shape = batch, *keras_input.shape[1:]
+        if "int" in keras_input.dtype:
+            given.append(generator.integers(0, CLASSES, shape, keras_input.dtype))
+        else:
+            given.append(generator.uniform(low, 1, shape).astype("float32"))
+    return given
 
 
 def keras_outputs(model, given):
@@ -105,6 +182,7 @@ def onnxruntime_outputs(path, given):
 def difference(expected, got):
     """The largest difference, relative to the range of what was expected."""
     assert got.shape == expected.shape
+    assert got.dtype == expected.dtype
     assert np.isfinite(got).all()
     return np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-3)
 
@@ -122,6 +200,34 @@ def assert_equal_to_keras(model, path, tolerance=1e-5):
         given = examples(model, batch)
         for expected, got in zip(keras_outputs(model, given), onnxruntime_outputs(path, given), strict=True):
             assert difference(expected, got) < tolerance
+
+
+def assert_direct(model, path, opsets=(17, 18, 21), tolerance=1e-5):
+    """Writes at several opsets and compares with Keras; returns the operators of the last."""
+    for opset in opsets:
+        proto = write(model, path, route="direct", opset=opset)
+        assert_clean(proto)
+        assert not {"Loop", "Scan", "If"} & set(ops_of(proto))
+        assert_equal_to_keras(model, path, tolerance)
+    return ops_of(proto)
+
+
+def assert_takes_bytes(model, path, scale=True, *others):
+    """Gives seven examples of bytes, and what further inputs there are."""
+    pixels = np.random.default_rng(0).integers(0, 256, (7, *model.inputs[0].shape[1:]), dtype=np.uint8)
+    expected = keras_outputs(model, [pixels.astype("float32") / (255 if scale else 1), *others])
+    for wanted, got in zip(expected, onnxruntime_outputs(path, [pixels, *others]), strict=True):
+        assert difference(wanted, got) < 1e-5
+
+
+def assert_routes_agree(model, path, tolerance=1e-5):
+    """Writes through both routes and compares what onnxruntime computes."""
+    given, results = examples(model, 3), []
+    for route in ("direct", "tf2onnx"):
+        write(model, path, route=route)
+        results.append(onnxruntime_outputs(path, given))
+    for direct, other in zip(*results, strict=True):
+        assert difference(direct, other) < tolerance
 
 
 def ops_of(proto):

@@ -26,15 +26,19 @@ WITHOUT_FRAMEWORK = {
     "aezoo.options": set(),
     "aezoo.settings": set(),
     "aezoo.checks": {"numpy"},
+    "aezoo.priors": {"numpy"},
+    "aezoo.latent_space": {"numpy"},
     "aezoo.runtime": {"numpy", "onnxruntime"},
     "aezoo.latency": {"numpy"},
     "export.card": set(),
 }
 # the row of the design: a module may import from its own stage and from earlier ones
 STAGES = [
-    {"errors", "quiet", "checks", "options", "settings", "bundle", "run", "registry", "loading"},
+    {"errors", "quiet", "checks", "options", "settings", "bundle", "run", "registry", "loading"}
+    | {"priors", "latent_space"},
     {"data"},
-    {"layers", "autoencoder", "models"},
+    {"layers", "losses", "predicting", "autoencoder"}
+    | {"bodies", "variational", "regularized", "quantized", "models"},
     {"evaluation"},
     {"training", "progress"},
     {"export"},

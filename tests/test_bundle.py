@@ -126,7 +126,7 @@ def test_few_examples_are_proven_at_both_batches(tmp_path):
 
     def spy(path, part):
         run, found = opener(path, part)
-        return lambda inputs: taken.append(len(inputs)) or run(inputs), found
+        return lambda inputs: taken.extend(map(len, inputs.values())) or run(inputs), found
 
     parity._OPENERS["onnx"] = spy
     try:
@@ -196,12 +196,20 @@ def test_manifest_says_what_is_there(exported):
     manifest = contract.read_manifest(exported)
     assert manifest["model"] == "conv"
     assert manifest["golden"]["source"] == "held-out examples"
-    listed = {name for row in manifest["artifacts"] for name in row["files"]} | {"golden.npz"}
+    rows = (manifest["golden"], manifest["prior"], *manifest["artifacts"])
+    listed = {name for row in rows for name in row["files"]}
+    assert {"golden.npz", "prior.npz", "encoder.onnx"} <= listed
     on_disk = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
     assert on_disk == listed | {"manifest.json", "README.md"}
     encoder = contract.find(manifest, "encoder")
     assert encoder["inputs"] == [
-        {"name": "images", "dtype": "float32", "shape": ["batch", 16, 12, 1], "range": [0.0, 1.0]}
+        {
+            "name": "images",
+            "dtype": "float32",
+            "shape": ["batch", 16, 12, 1],
+            "range": [0.0, 1.0],
+            "golden": "examples",
+        }
     ]
     assert encoder["outputs"][0]["shape"] == ["batch", 4]
     assert encoder["size_bytes"] == (exported / "encoder.onnx").stat().st_size

@@ -15,13 +15,13 @@ from onnx_models import (
     assert_clean,
     assert_equal_to_keras,
     assert_no_transpose_inside,
+    assert_takes_bytes,
     both,
     decoder,
     difference,
     encoder,
     examples,
     keras,
-    keras_outputs,
     layers,
     onnxruntime_outputs,
     ops_of,
@@ -184,13 +184,6 @@ def bytes_model(kind, shape=(9, 7, 3)):
     return randomize(keras.Model(images, layers.Dense(3)(layers.Flatten()(x)), name=kind))
 
 
-def assert_takes_bytes(model, path, scale=True):
-    pixels = np.random.default_rng(0).integers(0, 256, (7, *model.input_shape[1:]), dtype=np.uint8)
-    expected = keras_outputs(model, [pixels.astype("float32") / (255 if scale else 1)])
-    for wanted, got in zip(expected, onnxruntime_outputs(path, [pixels]), strict=True):
-        assert difference(wanted, got) < 1e-5
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_bytes_are_scaled_by_the_first_weights(kind, tmp_path):
     model = bytes_model(kind)
@@ -346,25 +339,37 @@ from aezoo.quiet import import_keras
 keras = import_keras()
 from aezoo.export import to_onnx
 keras.layers.Dense(3)((keras.ops.ones((1, 2))))  # moves the counters of names
-model = keras.models.load_model(sys.argv[1])
-for route in sys.argv[3:]:
-    to_onnx.write(model, sys.argv[2], inputs=("in_0",), outputs=("out_0",), route=route)
-    print(hashlib.sha256(open(sys.argv[2], "rb").read()).hexdigest())
+folder, written, *routes = sys.argv[1:]
+for name, route in (*(("maps", route) for route in routes), ("sequences", "direct")):
+    model = keras.models.load_model(f"{folder}/{name}.keras")
+    to_onnx.write(model, written, inputs=("in_0",), outputs=("out_0",), route=route)
+    print(hashlib.sha256(open(written, "rb").read()).hexdigest())
 """
+
+
+def sequences_of_every_kind():
+    x = given = keras.Input((9, 3))
+    x = layers.GRU(4, return_sequences=True)(layers.Conv1D(4, 3, strides=2, padding="same")(x))
+    x = layers.LSTM(4, return_state=True)(layers.MultiHeadAttention(2, 3)(x, x))[2]
+    return randomize(keras.Model(given, layers.TimeDistributed(layers.Dense(2))(layers.RepeatVector(3)(x))))
 
 
 def test_the_same_bytes_in_every_process_and_on_jax(tmp_path):
     pytest.importorskip("jax")
-    model = randomize(both((9, 7, 3), norm="batch", activation="gelu"))
-    model.save(tmp_path / "model.keras")
-    here = []
-    for route in ("direct", "tf2onnx"):
-        write(model, tmp_path / "here.onnx", route=route)
-        here.append(hashlib.sha256((tmp_path / "here.onnx").read_bytes()).hexdigest())
+    models = {
+        "maps": randomize(both((9, 7, 3), norm="batch", activation="gelu")),
+        "sequences": sequences_of_every_kind(),
+    }
+    here = {}
+    for name, route in (("maps", "direct"), ("maps", "tf2onnx"), ("sequences", "direct")):
+        models[name].save(tmp_path / f"{name}.keras")
+        write(models[name], tmp_path / "here.onnx", route=route)
+        here[name, route] = hashlib.sha256((tmp_path / "here.onnx").read_bytes()).hexdigest()
     for backend, routes in (("tensorflow", ("direct", "tf2onnx")), ("jax", ("direct",))):
-        command = [sys.executable, "-c", _DIGESTS, tmp_path / "model.keras", tmp_path / "it.onnx", *routes]
+        command = [sys.executable, "-c", _DIGESTS, tmp_path, tmp_path / "it.onnx", *routes]
         environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
         assert run.stderr == ""
-        assert run.stdout.split() == here[: len(routes)]
+        wanted = [here["maps", route] for route in routes]
+        assert run.stdout.split() == [*wanted, here["sequences", "direct"]]

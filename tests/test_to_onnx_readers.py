@@ -1,9 +1,25 @@
 """Runtimes that nobody here wrote must read the files, and compute the same."""
 
+import functools
+
 import numpy as np
 import pytest
 from onnx.reference import ReferenceEvaluator
-from onnx_models import both, decoder, difference, encoder, examples, keras_outputs, randomize, write
+from onnx_models import (
+    both,
+    convolutional_autoencoder,
+    decoder,
+    difference,
+    encoder,
+    examples,
+    keras_outputs,
+    layers,
+    patches_decoder,
+    patches_encoder,
+    randomize,
+    recurrent_autoencoder,
+    write,
+)
 
 
 def reference(path, given):
@@ -56,3 +72,21 @@ def test_readers_at_other_opsets(read, opset, tmp_path):
     model = randomize(both((9, 7, 3), norm="group", activation="gelu"))
     write(model, tmp_path / "model.onnx", route="direct", opset=opset)
     assert_read(read, model, tmp_path / "model.onnx", batches=(3,))
+
+
+@pytest.mark.parametrize("read", [reference, openvino, opencv])
+@pytest.mark.parametrize(
+    "build",
+    [
+        convolutional_autoencoder,
+        functools.partial(recurrent_autoencoder, layers.LSTM),
+        functools.partial(recurrent_autoencoder, layers.GRU),
+        patches_encoder,
+        patches_decoder,
+    ],
+    ids=["convolutions", "lstm", "gru", "patches-encoder", "patches-decoder"],
+)
+def test_readers_of_sequences(read, build, tmp_path):
+    model = build()
+    write(model, tmp_path / "model.onnx", route="direct")
+    assert_read(read, model, tmp_path / "model.onnx")

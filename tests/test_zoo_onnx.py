@@ -8,91 +8,111 @@ from onnx.reference import ReferenceEvaluator
 from test_conformance import CASES
 
 import aezoo
-from aezoo import bundle as contract
 from aezoo.autoencoder import keras
 from aezoo.export import to_onnx
-from aezoo.export.bundling import part_of
-from aezoo.testing import smooth_examples
+from aezoo.export.bundling import make_golden
+from aezoo.testing import fit_on, smooth_examples
 
 
-def by_onnxruntime(path, name, given):
-    return onnxruntime.InferenceSession(path).run(None, {name: given})[0]
+def by_onnxruntime(path, given, names):
+    return onnxruntime.InferenceSession(path).run(names, given)
 
 
-def by_reference(path, name, given):
-    return ReferenceEvaluator(str(path)).run(None, {name: given})[0]
+def by_reference(path, given, names):
+    return ReferenceEvaluator(str(path)).run(names, given)
 
 
-def by_openvino(path, name, given):
+def by_openvino(path, given, names):
     openvino = pytest.importorskip("openvino")
     # It would compute in bfloat16 where the processor can.
     compiled = openvino.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return compiled({name: given})[0]
+    answers = compiled(given)
+    return [answers[name] for name in names]
 
 
-def by_opencv(path, name, given):
+def by_opencv(path, given, names):
     net = pytest.importorskip("cv2").dnn.readNetFromONNX(str(path))
-    net.setInput(given, name)
-    return net.forward()
+    for name, array in given.items():
+        net.setInput(array, name)
+    return net.forward(names)
 
 
 READERS = (by_onnxruntime, by_reference, by_openvino, by_opencv)
 
+# (reader, model, part) -> why it cannot read the file: limits of readers, written down and not hidden.
+NOT_READ = {}
+
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}{case[1] or ''}")
 def written(request, tmp_path_factory):
-    """A model with weights that training has moved, and its parts, each written both ways."""
+    """{part: (folder, names of outputs, inputs by name, expected by name)} of a model that training has moved.
+
+    Each part lies there written both ways.
+    """
     name, options = request.param
     keras.utils.set_random_seed(0)
-    model = aezoo.build(name, latent_dim=5, **options)
+    model = aezoo.build(name, **options)
     examples = smooth_examples(model.example_shape, 32)
-    model.fit(examples, verbose=0)
+    fit_on(model, examples)
     for weight in model.trainable_weights:  # an output that hardly varies would prove little
-        weight.assign(weight * 2.5)
-    latents = model.encode(examples)
+        weight.assign(weight * 1.7)
+    golden = make_golden(model, examples)
     folder = tmp_path_factory.mktemp("written")
     parts = {}
-    for part in contract.PARTS:
-        taken, given = contract.part_names(part, model.kind)
+    for part, (keras_part, taken, given) in model.parts().items():
         for route in ("direct", "tf2onnx"):
             path = folder / f"{part}_{route}.onnx"
-            to_onnx.write(part_of(model, part), path, inputs=(taken,), outputs=(given,), route=route)
-        inputs = latents if part == "decoder" else examples
-        parts[part] = (folder, taken, given, inputs, keras.ops.convert_to_numpy(part_of(model, part)(inputs)))
+            to_onnx.write(keras_part, path, inputs=taken, outputs=given, route=route)
+        known = {model.input_name: golden["examples"], model.encoder_outputs[0]: golden["latents"], **golden}
+        inputs, expected = ({name: known[name] for name in names} for names in (taken, given))
+        parts[part] = (folder, list(given), inputs, expected)
     return parts
 
 
-@pytest.mark.parametrize("part", contract.PARTS)
-def test_both_ways_agree(written, part):
-    folder, name, _, inputs, expected = written[part]
-    direct, second = (
-        by_onnxruntime(folder / f"{part}_{route}.onnx", name, inputs) for route in ("direct", "tf2onnx")
-    )
-    allowed = 2e-5 * np.ptp(expected)
-    np.testing.assert_allclose(direct, second, rtol=0, atol=allowed)
-    np.testing.assert_allclose(direct, expected, rtol=0, atol=allowed)
+def differences(got, expected, size=None):
+    """Yields (largest difference, range of the output, its name); whole numbers have range 0."""
+    for array, (name, wanted) in zip(got, expected.items(), strict=True):
+        wanted = wanted[:size]
+        assert np.shape(array) == wanted.shape, name
+        spread = 0.0 if wanted.dtype.kind in "iu" else np.ptp(expected[name])
+        yield float(np.abs(np.asarray(array, "float64") - wanted).max()), spread, name
 
 
-@pytest.mark.parametrize("part", contract.PARTS)
+def test_both_ways_agree(written):
+    for part, (folder, names, inputs, expected) in written.items():
+        for route in ("direct", "tf2onnx"):
+            got = by_onnxruntime(folder / f"{part}_{route}.onnx", inputs, names)
+            for difference, spread, name in differences(got, expected):
+                assert difference <= 2e-5 * spread, (part, route, name)
+
+
 @pytest.mark.parametrize("read", READERS)
-def test_readers_agree(written, part, read):
-    folder, name, _, inputs, expected = written[part]
-    for size in (1, 3):
-        got = np.asarray(read(folder / f"{part}_direct.onnx", name, inputs[:size]))
-        np.testing.assert_allclose(got, expected[:size], rtol=0, atol=3e-5 * np.ptp(expected))
+def test_readers_agree(written, read, request):
+    model = request.node.callspec.params["written"][0]
+    for part, (folder, names, inputs, expected) in written.items():
+        if (reason := NOT_READ.get((read.__name__, model, part))) is not None:
+            pytest.skip(reason)
+        for size in (1, 3):
+            given = {name: array[:size] for name, array in inputs.items()}
+            got = read(folder / f"{part}_direct.onnx", given, names)
+            for difference, spread, name in differences(got, expected, size):
+                assert difference <= 3e-5 * spread, (part, name)
 
 
-@pytest.mark.parametrize("part", contract.PARTS)
-def test_the_graph_is_clean(written, part):
-    folder, taken, given, _, _ = written[part]
-    model = onnx.load(folder / f"{part}_direct.onnx")
-    onnx.checker.check_model(model, full_check=True)
-    for tensors, name in ((model.graph.input, taken), (model.graph.output, given)):
-        assert [tensor.name for tensor in tensors] == [name]
-        assert tensors[0].type.tensor_type.shape.dim[0].dim_param == "batch"
-    operators = {node.op_type for node in model.graph.node}
-    assert not operators & {"Shape", "Transpose", "Loop", "Identity", "RandomNormal", "RandomUniform"}
-    assert [opset.domain for opset in model.opset_import] == [""]
-    used = {name for node in model.graph.node for name in node.input}
-    assert {tensor.name for tensor in model.graph.initializer} <= used
-    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)
+def test_the_graph_is_clean(written):
+    for part, (folder, names, inputs, _) in written.items():
+        model = onnx.load(folder / f"{part}_direct.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        for tensors, wanted in ((model.graph.input, list(inputs)), (model.graph.output, names)):
+            assert [tensor.name for tensor in tensors] == wanted
+            assert all(tensor.type.tensor_type.shape.dim[0].dim_param == "batch" for tensor in tensors)
+        operators = {node.op_type for node in model.graph.node}
+        assert not operators & {"Shape", "Loop", "Identity", "RandomNormal", "RandomUniform"}
+        if not operators & {"Softmax", "LSTM", "GRU", "ArgMin"}:  # they work along another axis than Conv
+            for node in model.graph.node:  # a layout may change at an end of the graph, never in the middle
+                at_an_end = node.input[0] in inputs or node.output[0] in names
+                assert node.op_type != "Transpose" or at_an_end, (part, node.name)
+        assert [opset.domain for opset in model.opset_import] == [""]
+        used = {name for node in model.graph.node for name in node.input}
+        assert {tensor.name for tensor in model.graph.initializer} <= used
+        assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)

@@ -10,10 +10,10 @@ of the encoder and acts in training only, so what is exported is the body alone.
 """
 
 from aezoo.autoencoder import Autoencoder
-from aezoo.errors import OptionError, check_choice, message
+from aezoo.bodies import body as build_body
+from aezoo.errors import check_choice
 from aezoo.layers import CORRUPTIONS, Corruption
 from aezoo.options import check_seed
-from aezoo.registry import build as build_by_name
 
 
 def build(
@@ -46,24 +46,9 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    check_choice("body", body, ("conv", "dense"))
     check_choice("corruption", corruption, CORRUPTIONS)
     check_seed(seed)
-    if not isinstance(body_options or {}, dict):
-        raise OptionError(
-            message(
-                "body_options are the options of the body",
-                got=f"body_options={body_options!r}",
-                expected="a dict, for example {'filters': (32, 64)}",
-                fix=f"see `aezoo info {body}` for the options",
-            )
-        )
-    options = {"latent_dim": latent_dim, **(body_options or {})}
-    if features is None:
-        options["image_shape"] = image_shape
-    else:
-        body, options["features"] = "dense", features
-    plain = build_by_name(body, **options)
+    plain = build_body(body, latent_dim, image_shape, features, body_options)
     noise = Corruption(corruption, level, seed, clip=features is None, name="corruption")
     model = Autoencoder(plain.encoder, plain.decoder, corruption=noise)
     model.compile()

@@ -19,9 +19,20 @@ onnx = need("onnx", extra="train")
 
 from aezoo.export.to_onnx import direct  # noqa: E402 (after the two frameworks were met quietly)
 from aezoo.export.to_onnx.graph import NotEmittable, Tensor  # noqa: E402
-from aezoo.export.to_onnx.table import FACTOR, MAP, ORDER, emits  # noqa: E402
+from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits  # noqa: E402
 
-__all__ = ["FACTOR", "MAP", "OPSETS", "ORDER", "ROUTES", "NotEmittable", "Tensor", "emits", "write"]
+__all__ = [
+    "FACTOR",
+    "INTEGERS",
+    "MAP",
+    "OPSETS",
+    "ORDER",
+    "ROUTES",
+    "NotEmittable",
+    "Tensor",
+    "emits",
+    "write",
+]
 
 OPSETS = range(17, 25)
 ROUTES = ("auto", "direct", "tf2onnx")
@@ -52,7 +63,8 @@ def write(
         inputs: names for the graph's inputs, for example ("images",).
         outputs: names for the graph's outputs, for example ("latents",).
         opset: 17 to 24.
-        input_dtype: "float32" as in Keras, or "uint8" for bytes 0 to 255.
+        input_dtype: "float32" as in Keras, or "uint8" for bytes 0 to 255; of the first input, if
+            that is one of floats. The others, and integers, stay what they are in Keras.
         scale_input: bytes stand for 0 to 1, so divide them by 255; the division is folded into
             the weights of the first convolution or Dense.
         metadata: texts to keep in the file, a dict of str.

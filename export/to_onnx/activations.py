@@ -69,8 +69,9 @@ def stored_axis(x, axis):
     >>> stored_axis(Tensor("t", (None, 7, 5, 3), channels_first=True), -1)
     1
     """
-    axis %= len(x.shape)
-    return (0, 2, 3, 1)[axis] if x.channels_first else axis
+    rank = len(x.shape)
+    axis %= rank
+    return (0, *range(2, rank), 1)[axis] if x.channels_first else axis
 
 
 def _along(graph, x, op_type, axis):

@@ -2,11 +2,19 @@
 
 import dataclasses
 
-from onnx import TensorProto, helper
+from onnx import helper
 
-from aezoo.export.to_onnx import activations, layers, layers_conv, layers_norm  # noqa: F401 (they fill the table)
-from aezoo.export.to_onnx.graph import Graph, Tensor
-from aezoo.export.to_onnx.table import EMITTERS, FACTOR, MAP, ORDER
+from aezoo.export.to_onnx import (  # noqa: F401 (they fill the table)
+    activations,
+    layers,
+    layers_attention,
+    layers_conv,
+    layers_norm,
+    layers_own,
+    layers_recurrent,
+)
+from aezoo.export.to_onnx.graph import Graph, Tensor, element_type
+from aezoo.export.to_onnx.table import EMITTERS, FACTOR, INTEGERS, MAP, ORDER
 from aezoo.export.to_onnx.walk import Plan
 
 
@@ -22,33 +30,38 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
     plan = Plan(part)
     graph = Graph(opset, reserved=(*inputs, *outputs))
     graph.plan = plan
-    element = TensorProto.UINT8 if input_dtype == "uint8" else TensorProto.FLOAT
-    factor = 1 / 255 if input_dtype == "uint8" and scale_input else 1.0
+    # Bytes are what images are stored as; whatever other inputs a model has are no images.
+    first = plan.inputs[0]
+    as_bytes = input_dtype == "uint8" and first.dtype == "float32"
+    stored = {ref.number: ref.dtype for ref in plan.inputs} | ({first.number: "uint8"} if as_bytes else {})
     values = {}
     for ref, name in zip(plan.inputs, inputs, strict=True):
-        values[ref.number] = _input(graph, ref, name, element, factor)
+        factor = 1 / 255 if as_bytes and scale_input and ref is first else 1.0
+        values[ref.number] = _input(graph, ref, name, stored[ref.number], factor)
     for step in plan.steps:
         graph.step, graph.scope = step, step.path
         emitter = EMITTERS[type(step.layer)]
         given = [_prepared(graph, emitter, values[ref.number]) for ref in step.inputs]
-        result = emitter.function(graph, step.layer, *given)
-        values[step.output.number] = dataclasses.replace(result, shape=step.output.shape)
-    graph.finish([values[ref.number] for ref in plan.outputs], outputs)
+        results = emitter.function(graph, step.layer, *given)
+        results = (results,) if isinstance(results, Tensor) else results
+        for ref, result in zip(step.outputs, results, strict=True):
+            values[ref.number] = dataclasses.replace(result, shape=ref.shape)
+    graph.finish([values[ref.number] for ref in plan.outputs], outputs, [ref.dtype for ref in plan.outputs])
     proto = helper.make_graph(
         graph.nodes,
         part.name,
-        [_value_info(name, ref, element) for name, ref in zip(inputs, plan.inputs, strict=True)],
-        [_value_info(name, ref, TensorProto.FLOAT) for name, ref in zip(outputs, plan.outputs, strict=True)],
+        [_value_info(name, ref, stored[ref.number]) for name, ref in zip(inputs, plan.inputs, strict=True)],
+        [_value_info(name, ref, ref.dtype) for name, ref in zip(outputs, plan.outputs, strict=True)],
         graph.initializers(),
     )
     return helper.make_model(proto, opset_imports=[helper.make_opsetid("", opset)])
 
 
-def _input(graph, ref, name, element, factor):
+def _input(graph, ref, name, dtype, factor):
     graph.scope = name
-    tensor = Tensor(name, ref.shape, factor=factor)
-    if element != TensorProto.FLOAT:
-        tensor = graph.pointwise(tensor, "Cast", to=TensorProto.FLOAT)
+    tensor = Tensor(name, ref.shape, factor=factor, dtype=dtype)
+    if ref.dtype == "float32":
+        tensor = graph.cast(tensor, "float32")
     # At the input rather than before the first convolution, so that what lies between is
     # channels first already.
     return graph.channels_first(tensor) if graph.plan.wants_channels_first(ref) else tensor
@@ -57,6 +70,8 @@ def _input(graph, ref, name, element, factor):
 def _prepared(graph, emitter, tensor):
     """Carries out what the layer's function does not declare that it takes."""
     takes = emitter.keeps | emitter.reads
+    if INTEGERS not in takes:
+        tensor = graph.cast(tensor, "float32")
     if FACTOR not in takes:
         tensor = graph.multiplied(tensor)
     if emitter.channels_first:
@@ -66,5 +81,5 @@ def _prepared(graph, emitter, tensor):
     return tensor
 
 
-def _value_info(name, ref, element):
-    return helper.make_tensor_value_info(name, element, ("batch", *ref.shape[1:]))
+def _value_info(name, ref, dtype):
+    return helper.make_tensor_value_info(name, element_type(dtype), ("batch", *ref.shape[1:]))

@@ -1,10 +1,10 @@
 """Symbolic tensors and the builder that turns them into an ONNX graph.
 
-Keras keeps maps as (B, H, W, C), ONNX's convolutions want (B, C, H, W). A `Tensor` therefore says
-in which of the two its name is stored, and a row of features that was flattened from a
-channels-first map says so too. Whoever adds a per-feature constant asks `Graph.aligned` for it,
-which puts the constant in the tensor's own order: this is what keeps Transpose nodes out of the
-middle of a graph.
+Keras keeps maps as (B, H, W, C) and sequences as (B, T, F), ONNX's convolutions want (B, C, H, W)
+and (B, F, T). A `Tensor` therefore says in which of the two its name is stored, and a row of
+features that was flattened from a channels-first map or sequence says so too. Whoever adds a
+per-feature constant asks `Graph.aligned` for it, which puts the constant in the tensor's own order:
+this is what keeps Transpose nodes out of the middle of a graph.
 """
 
 import dataclasses
@@ -27,9 +27,11 @@ class Tensor:
     Args:
         name: what ONNX calls it.
         shape: as in Keras, channels last, None for the batch.
-        channels_first: the value of this name is stored as (B, C, H, W); rank 4 only.
-        order: (H, W, C) where the last axis holds such a map flattened channels first, else None.
+        channels_first: the value of this name is stored as (B, C, H, W) or (B, F, T).
+        order: (H, W, C) or (T, F) where the last axis holds such a map flattened channels first,
+            else None.
         factor: what the stored value must still be multiplied by; 1/255 for pixels as bytes.
+        dtype: of the stored value, "float32" or an integer type such as "int64".
     """
 
     name: str
@@ -37,6 +39,7 @@ class Tensor:
     channels_first: bool = False
     order: tuple | None = None
     factor: float = 1.0
+    dtype: str = "float32"
 
     def with_name(self, name):
         """Returns the same tensor under another name."""
@@ -44,25 +47,30 @@ class Tensor:
 
 
 def meaningful_order(shape):
-    """Returns (H, W, C), or None where flattening is the same with channels first or last.
+    """Returns (H, W, C) or (T, F), or None where flattening is the same with channels first or last.
 
-    >>> meaningful_order((7, 7, 64)), meaningful_order((7, 7, 1)), meaningful_order((1, 1, 64))
+    >>> meaningful_order((7, 7, 64)), meaningful_order((7, 7, 1)), meaningful_order((1, 64))
     ((7, 7, 64), None, None)
     """
-    height, width, channels = shape
-    return None if channels == 1 or height * width == 1 else (height, width, channels)
+    *sizes, channels = shape
+    return None if channels == 1 or math.prod(sizes) == 1 else (*sizes, channels)
 
 
 def reorder(array, order, *, axis):
-    """Permutes an axis of H*W*C features from channels last to channels first.
+    """Permutes an axis of H*W*C or T*F features from channels last to channels first.
 
     >>> reorder(np.arange(8), (2, 2, 2), axis=0)
     array([0, 2, 4, 6, 1, 3, 5, 7])
     """
     if order is None:
         return array
-    indices = np.arange(math.prod(order)).reshape(order).transpose(2, 0, 1).ravel()
+    indices = np.moveaxis(np.arange(math.prod(order)).reshape(order), -1, 0).ravel()
     return np.take(array, indices, axis=axis)
+
+
+def element_type(dtype):
+    """Returns ONNX's number of a type of element, "int32" for example."""
+    return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
 class Graph:
@@ -86,20 +94,24 @@ class Graph:
         self._initializers = {}
         self._taken = set(reserved)
         self._conversions = {}
+        self._transposes = {}
 
-    def node(self, op_type, inputs, *, name=None, **attributes):
-        """Adds a node of one output and returns the output's name.
+    def node(self, op_type, inputs, *, name=None, outputs=None, **attributes):
+        """Adds a node and returns the name of its output, or a tuple of names.
 
         Args:
             op_type: ONNX's name of the operator.
             inputs: names of tensors or initialisers, or Tensors; "" leaves an optional one out.
             name: last part of the node's name; the operator's where it is None.
+            outputs: what a node of several outputs calls them, for example ("Y", "Y_h"); "" leaves
+                an optional one out.
             attributes: the operator's; those that are None are left out.
         """
-        output = self._unique(f"{self.scope}/{name or op_type}")
+        own = self._unique(f"{self.scope}/{name or op_type}")
+        made = [own] if outputs is None else [last and self._unique(f"{own}/{last}") for last in outputs]
         names = [value.name if isinstance(value, Tensor) else value for value in inputs]
-        self.nodes.append(helper.make_node(op_type, names, [output], name=output, **attributes))
-        return output
+        self.nodes.append(helper.make_node(op_type, names, made, name=own, **attributes))
+        return own if outputs is None else tuple(made)
 
     def pointwise(self, tensor, op_type, *others, **attributes):
         """Adds a node that leaves shape and layout alone; returns the tensor after it."""
@@ -119,6 +131,47 @@ class Graph:
         """Adds an int64 vector: a shape, axes, starts."""
         return self.constant(name, np.asarray(values, dtype=np.int64))
 
+    def cast(self, tensor, dtype):
+        """Returns a tensor as another type of element; itself where it is of that type."""
+        if tensor.dtype == dtype:
+            return tensor
+        name = self._once(tensor, lambda: self.node("Cast", [tensor], to=element_type(dtype)), dtype)
+        return dataclasses.replace(tensor, name=name, dtype=dtype)
+
+    def reduced(self, op_type, value, axes, *, keepdims=True):
+        """Adds ReduceMean, ReduceMax and the like over stored axes; returns the output's name."""
+        # From opset 18 the axes are an input, of ReduceSum already from 13: do not write that one here.
+        if self.opset < 18:
+            return self.node(op_type, [value], axes=tuple(axes), keepdims=int(keepdims))
+        return self.node(op_type, [value, self.indices("axes", axes)], keepdims=int(keepdims))
+
+    def transposed(self, name, shape, permutation):
+        """Permutes the stored axes of a value, with the cheapest node that does.
+
+        Nothing where an earlier Transpose is undone, a Reshape where no value changes its place.
+
+        Args:
+            name: of the value.
+            shape: as stored, None for the batch, wherever that lies.
+            permutation: of its axes, as ONNX's Transpose has it.
+
+        Returns:
+            The name of the result.
+        """
+        if name in self._transposes:
+            name, first = self._transposes[name]
+            permutation = tuple(first[axis] for axis in permutation)
+            shape = tuple(shape[first.index(axis)] for axis in range(len(shape)))
+        if permutation == tuple(range(len(shape))):
+            return name
+        kept = [axis for axis in permutation if shape[axis] != 1]
+        if kept == sorted(kept):
+            sizes = [-1 if shape[axis] is None else shape[axis] for axis in permutation]
+            return self.node("Reshape", [name, self.indices("shape", sizes)])
+        result = self.node("Transpose", [name], perm=permutation)
+        self._transposes[result] = name, tuple(permutation)
+        return result
+
     def aligned(self, tensor, array, name):
         """Adds a float32 initialiser that broadcasts against a tensor as `array` does in Keras.
 
@@ -131,7 +184,8 @@ class Graph:
         # A leading batch axis of 1 says nothing, and some readers broadcast equal ranks only.
         array = array.reshape(array.shape[max(array.ndim - len(tensor.shape) + 1, 0) :])
         if tensor.channels_first and array.ndim:
-            array = array.reshape((1,) * (3 - array.ndim) + array.shape).transpose(2, 0, 1)
+            missing = len(tensor.shape) - 1 - array.ndim
+            array = np.moveaxis(array.reshape((1,) * missing + array.shape), -1, 0)
         elif tensor.order and array.ndim and array.shape[-1] > 1:
             array = reorder(array, tensor.order, axis=-1)
         return self.constant(name, array)
@@ -140,22 +194,26 @@ class Graph:
         """Adds a (C,) initialiser for operators that know the feature axis by themselves."""
         return self.constant(name, reorder(np.asarray(vector, dtype=np.float32), tensor.order, axis=0))
 
-    def result(self, name, *, channels_first=False, order=None, factor=1.0):
-        """Returns what the layer being emitted gives, stored under `name`."""
-        return Tensor(name, self.step.output.shape, channels_first, order, factor)
+    def result(self, name, *, channels_first=False, order=None, factor=1.0, dtype="float32", output=0):
+        """Returns what the layer being emitted gives, stored under `name`; the first output by default."""
+        return Tensor(name, self.step.outputs[output].shape, channels_first, order, factor, dtype)
 
     def channels_first(self, tensor):
-        """Returns a rank-4 tensor stored as (B, C, H, W); other ranks as they are."""
-        if len(tensor.shape) != 4 or tensor.channels_first:
+        """Returns a map as (B, C, H, W) or a sequence as (B, F, T); rows as they are."""
+        rank = len(tensor.shape)
+        if rank < 3 or tensor.channels_first:
             return tensor
-        _, height, width, channels = tensor.shape
-        name = self._moved(tensor, (0, 3, 1, 2), (channels, height, width))
+        permutation = (0, rank - 1, *range(1, rank - 1))
+        name = self._once(tensor, lambda: self.transposed(tensor.name, tensor.shape, permutation))
         return dataclasses.replace(tensor, name=name, channels_first=True)
 
     def channels_last(self, tensor):
         """Returns a tensor stored as Keras has it, whatever its rank."""
         if tensor.channels_first:
-            name = self._moved(tensor, (0, 2, 3, 1), tensor.shape[1:])
+            batch, *sizes, channels = tensor.shape
+            permutation = (0, *range(2, len(tensor.shape)), 1)
+            stored = batch, channels, *sizes
+            name = self._once(tensor, lambda: self.transposed(tensor.name, stored, permutation))
             return dataclasses.replace(tensor, name=name, channels_first=False)
         if tensor.order is not None:
             name = self._once(tensor, lambda: self._in_keras_order(tensor))
@@ -169,20 +227,10 @@ class Graph:
         name = self._once(tensor, lambda: self.node("Mul", [tensor, self.scalar(tensor.factor)]), "Mul")
         return dataclasses.replace(tensor, name=name, factor=1.0)
 
-    def _moved(self, tensor, permutation, stored_shape):
-        """Moves the channel axis; by a Reshape where no value changes its place."""
-
-        def move():
-            if meaningful_order(tensor.shape[1:]) is None:
-                return self.node("Reshape", [tensor, self.indices("shape", (-1, *stored_shape))])
-            return self.node("Transpose", [tensor], perm=permutation)
-
-        return self._once(tensor, move)
-
     def _in_keras_order(self, tensor):
-        height, width, channels = tensor.order
-        rows = self.node("Reshape", [tensor, self.indices("map", (-1, channels, height, width))])
-        rows = self.node("Transpose", [rows], perm=(0, 2, 3, 1))
+        *sizes, channels = tensor.order
+        rows = self.node("Reshape", [tensor, self.indices("map", (-1, channels, *sizes))])
+        rows = self.node("Transpose", [rows], perm=(0, *range(2, len(sizes) + 2), 1))
         return self.node("Reshape", [rows, self.indices("features", (-1, tensor.shape[-1]))])
 
     def _once(self, tensor, make, kind="layout"):
@@ -192,13 +240,14 @@ class Graph:
             self._conversions[key] = make()
         return self._conversions[key]
 
-    def finish(self, tensors, names):
-        """Gives the graph's outputs their names, stored as Keras has them."""
+    def finish(self, tensors, names, dtypes):
+        """Gives the graph's outputs their names, stored as Keras has them; drops what nothing reads."""
         produced = []
-        for tensor, name in zip(tensors, names, strict=True):
+        for tensor, name, dtype in zip(tensors, names, dtypes, strict=True):
             self.scope = name
-            produced.append(self.channels_last(self.multiplied(tensor)).name)
-        made = {node.output[0]: node for node in self.nodes}
+            produced.append(self.cast(self.channels_last(self.multiplied(tensor)), dtype).name)
+        self._drop_unread(produced)
+        made = {output: node for node in self.nodes for output in node.output}
         renamed = {}
         for old, name in zip(produced, names, strict=True):
             if old in renamed or old not in made:
@@ -206,9 +255,18 @@ class Graph:
                 source = renamed.get(old, old)
                 self.nodes.append(helper.make_node("Identity", [source], [name], name=f"{name}/Identity"))
                 continue
-            made[old].output[0] = renamed[old] = name
+            outputs = made[old].output
+            outputs[list(outputs).index(old)] = renamed[old] = name
         for node in self.nodes:
             node.input[:] = [renamed.get(value, value) for value in node.input]
+
+    def _drop_unread(self, wanted):
+        wanted, kept = set(wanted), []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.output):
+                wanted.update(node.input)
+                kept.append(node)
+        self.nodes = kept[::-1]
 
     def initializers(self):
         """Returns the initialisers that a node reads, in the order of their making."""

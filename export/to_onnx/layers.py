@@ -5,12 +5,15 @@ import numpy as np
 from aezoo.errors import message
 from aezoo.export.to_onnx.activations import activate, as_float32, stored_axis
 from aezoo.export.to_onnx.graph import NotEmittable, meaningful_order, reorder
-from aezoo.export.to_onnx.table import FACTOR, MAP, ORDER, emits
-from aezoo.layers import Corruption, Standardize, Unstandardize
+from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
 from aezoo.quiet import import_keras
 
 keras = import_keras()
 layers = keras.layers
+
+
+# What takes a sequence step by step, the steps first: (T, B, F).
+RECURRENT = (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Bidirectional)
 
 
 def scaled(kernel, x):
@@ -20,14 +23,14 @@ def scaled(kernel, x):
 
 @emits(
     layers.Dropout,
+    layers.SpatialDropout1D,
     layers.SpatialDropout2D,
     layers.AlphaDropout,
     layers.GaussianDropout,
     layers.GaussianNoise,
     layers.ActivityRegularization,
     layers.Identity,
-    Corruption,
-    keeps=(MAP, ORDER, FACTOR),
+    keeps=(MAP, ORDER, FACTOR, INTEGERS),
 )
 def vanish(graph, layer, x):
     """Layers that act in training only, or never."""
@@ -36,7 +39,7 @@ def vanish(graph, layer, x):
 
 @emits(layers.Dense, keeps=(MAP,), reads=(ORDER, FACTOR))
 def dense(graph, layer, x):
-    """Rank 2 as Gemm, a channels-first map as a 1x1 convolution, any other rank as MatMul.
+    """Rank 2 as Gemm, what is channels first as a convolution of size 1, anything else as MatMul.
 
     Rows of the kernel follow the order in which the features come; columns and bias the order in
     which a Reshape further on wants them.
@@ -51,10 +54,11 @@ def dense(graph, layer, x):
             weights.append(graph.constant("bias", reorder(bias, order, axis=0)))
         y = graph.node("Gemm", [x, *weights])
     elif x.channels_first:
-        weights = [graph.constant("kernel", kernel.T[:, :, None, None])]
+        ones = (1,) * (len(x.shape) - 2)
+        weights = [graph.constant("kernel", kernel.T.reshape(*kernel.T.shape, *ones))]
         if bias is not None:
             weights.append(graph.constant("bias", bias))
-        y = graph.node("Conv", [x, *weights], kernel_shape=(1, 1))
+        y = graph.node("Conv", [x, *weights], kernel_shape=ones)
     else:
         y = graph.node("MatMul", [x, graph.constant("kernel", kernel)])
         if bias is not None:
@@ -63,32 +67,97 @@ def dense(graph, layer, x):
     return activate(graph, y, layer.activation)
 
 
-@emits(layers.Flatten, keeps=(FACTOR,), reads=(MAP, ORDER))
+@emits(layers.TimeDistributed, keeps=(MAP,), reads=(FACTOR,))
+def time_distributed(graph, layer, x):
+    """A Dense works on the last axis by itself."""
+    if type(layer.layer) is not layers.Dense:
+        raise NotEmittable(
+            message(
+                f"no function writes what {graph.scope!r} does at every step as ONNX",
+                got=f"TimeDistributed({type(layer.layer).__name__}(...))",
+                expected="TimeDistributed(Dense(...))",
+                fix="pass route='tf2onnx', or use a layer that works on sequences",
+            )
+        )
+    return dense(graph, layer.layer, x)
+
+
+@emits(layers.Embedding, reads=(INTEGERS,))
+def embedding(graph, layer, x):
+    """A row of the table for each index."""
+    if layer.mask_zero:
+        raise NotEmittable(
+            message(
+                f"the layer {graph.scope!r} hands on a mask",
+                got="mask_zero=True",
+                expected="layers that see every step",
+                fix="pass route='tf2onnx', or leave mask_zero out",
+            )
+        )
+    table = graph.constant("embeddings", as_float32(layer.embeddings))
+    return graph.result(graph.node("Gather", [table, graph.cast(x, "int64")], axis=0))
+
+
+@emits(layers.Flatten, keeps=(FACTOR, INTEGERS), reads=(MAP, ORDER))
 def flatten(graph, layer, x):
     """A row of features a channels-first map says so, and whoever reads it permutes its weights."""
     if len(x.shape) == 2:
         return x
     order = meaningful_order(x.shape[1:]) if x.channels_first else None
-    return graph.result(graph.node("Flatten", [x], axis=1), order=order, factor=x.factor)
+    if len(x.shape) == 1:
+        y = graph.node("Reshape", [x, graph.indices("shape", (-1, 1))])
+    else:
+        y = graph.node("Flatten", [x], axis=1)
+    return graph.result(y, order=order, factor=x.factor, dtype=x.dtype)
 
 
-@emits(layers.Reshape, keeps=(FACTOR,), reads=(MAP, ORDER))
+@emits(layers.Reshape, keeps=(FACTOR, INTEGERS), reads=(MAP, ORDER))
 def reshape(graph, layer, x):
-    """To a channels-first map where the features are in that order, or where order is all the same."""
+    """To channels first where the features are in that order, or where order is all the same."""
     target = graph.step.output.shape[1:]
     if target == x.shape[1:]:
         return x
-    if len(target) == 1 and len(x.shape) == 4:
+    if len(target) == 1:
         return flatten(graph, layer, x)
-    to_map = len(target) == 3 and len(x.shape) == 2
-    first = to_map and graph.plan.wants_channels_first(graph.step.output)
-    if first and x.order == meaningful_order(target):
-        height, width, channels = target
-        y = graph.node("Reshape", [x, graph.indices("shape", (-1, channels, height, width))])
-        return graph.result(y, channels_first=True, factor=x.factor)
+    *sizes, channels = target
+    if graph.plan.wants_channels_first(graph.step.output):
+        in_order = len(x.shape) == 2 and x.order == meaningful_order(target)
+        if in_order or (x.channels_first and x.shape[-1] == channels):
+            y = graph.node("Reshape", [x, graph.indices("shape", (-1, channels, *sizes))])
+            return graph.result(y, channels_first=True, factor=x.factor, dtype=x.dtype)
     x = graph.channels_last(x)
     y = graph.node("Reshape", [x, graph.indices("shape", (-1, *target))])
-    return graph.result(y, factor=x.factor)
+    return graph.result(y, factor=x.factor, dtype=x.dtype)
+
+
+@emits(layers.Permute, keeps=(FACTOR, INTEGERS), reads=(MAP,))
+def permute(graph, layer, x):
+    """From the layout at hand to the one that is wanted."""
+    rank = len(x.shape)
+    first = rank > 2 and graph.plan.wants_channels_first(graph.step.output)
+    axes = (0, *layer.dims)
+    axes = (0, axes[-1], *axes[1:-1]) if first else axes
+    stored = (None, x.shape[-1], *x.shape[1:-1]) if x.channels_first else x.shape
+    y = graph.transposed(x.name, stored, tuple(stored_axis(x, axis) for axis in axes))
+    return graph.result(y, channels_first=first, factor=x.factor, dtype=x.dtype)
+
+
+@emits(layers.RepeatVector, keeps=(FACTOR, INTEGERS))
+def repeat_vector(graph, layer, x):
+    """Expand, stored as whoever comes next wants it."""
+    output = graph.step.output
+    first = graph.plan.wants_channels_first(output)
+    times, features = output.shape[1:]
+    by_step = any(isinstance(step.layer, RECURRENT) for step in graph.plan.consumers(output))
+    axis = 2 if first else 0 if by_step else 1
+    shape = [1, 1, 1]
+    shape[axis] = times
+    y = graph.node("Unsqueeze", [x, graph.indices("axes", (axis,))])
+    y = graph.node("Expand", [y, graph.indices("shape", shape)])
+    if axis == 0:
+        # Whoever reads this wants it the other way round, and then nothing is left of it.
+        y = graph.transposed(y, (times, None, features), (1, 0, 2))
+    return graph.result(y, channels_first=first, factor=x.factor, dtype=x.dtype)
 
 
 @emits(layers.Rescaling, keeps=(MAP, ORDER))
@@ -107,27 +176,17 @@ def normalization(graph, layer, x):
     """(x - mean) / deviation, or the way back; a deviation is at least Keras's epsilon."""
     mean = as_float32(layer.mean)
     deviation = np.maximum(np.sqrt(as_float32(layer.variance)), np.float32(keras.config.epsilon()))
-    return _unshift(graph, x, mean, deviation) if layer.invert else _shift(graph, x, mean, deviation)
+    return unshift(graph, x, mean, deviation) if layer.invert else shift(graph, x, mean, deviation)
 
 
-@emits(Standardize, keeps=(MAP, ORDER))
-def standardize(graph, layer, x):
+def shift(graph, x, mean, scale):
     """(x - mean) / scale."""
-    return _shift(graph, x, as_float32(layer.mean), as_float32(layer.scale))
-
-
-@emits(Unstandardize, keeps=(MAP, ORDER))
-def unstandardize(graph, layer, x):
-    """x * scale + mean."""
-    return _unshift(graph, x, as_float32(layer.mean), as_float32(layer.scale))
-
-
-def _shift(graph, x, mean, scale):
     x = graph.pointwise(x, "Sub", graph.aligned(x, mean, "mean"))
     return graph.pointwise(x, "Div", graph.aligned(x, scale, "scale"))
 
 
-def _unshift(graph, x, mean, scale):
+def unshift(graph, x, mean, scale):
+    """x * scale + mean."""
     x = graph.pointwise(x, "Mul", graph.aligned(x, scale, "scale"))
     return graph.pointwise(x, "Add", graph.aligned(x, mean, "mean"))
 

@@ -1,12 +1,15 @@
-"""Layers that work on maps, all of them channels first: convolution, pooling, resizing, edges."""
+"""Layers that work on maps and sequences: convolution, pooling, resizing, edges.
+
+One function serves both: a sequence is a map of one axis. All but the edges work channels first.
+"""
 
 import numpy as np
 
 from aezoo.errors import message
-from aezoo.export.to_onnx.activations import activate, as_float32
+from aezoo.export.to_onnx.activations import activate, as_float32, stored_axis
 from aezoo.export.to_onnx.graph import NotEmittable
 from aezoo.export.to_onnx.layers import scaled
-from aezoo.export.to_onnx.table import FACTOR, emits
+from aezoo.export.to_onnx.table import FACTOR, MAP, emits
 from aezoo.quiet import import_keras
 
 keras = import_keras()
@@ -36,16 +39,23 @@ def _only_channels_last(graph, layer):
         )
 
 
-def _pads(layer, x, kernel, dilation=(1, 1)):
+def _pads(layer, x, kernel, dilation):
     """ONNX's pads of a convolution or pooling: all befores, then all afters."""
+    if layer.padding == "causal":
+        return ((kernel[0] - 1) * dilation[0], 0)
     if layer.padding != "same":
-        return (0, 0, 0, 0)
-    pairs = [same_padding(*axis) for axis in zip(x.shape[1:3], kernel, layer.strides, dilation, strict=True)]
+        return (0,) * (2 * len(kernel))
+    pairs = [same_padding(*axis) for axis in zip(x.shape[1:-1], kernel, layer.strides, dilation, strict=True)]
     return tuple(before for before, _ in pairs) + tuple(after for _, after in pairs)
 
 
 def _with_bias(graph, layer, *weights):
     return [*weights, graph.constant("bias", as_float32(layer.bias))] if layer.use_bias else [*weights]
+
+
+def _turned(kernel):
+    """The last two axes first, and in the other order: as ONNX has those of convolutions."""
+    return np.moveaxis(kernel, (-1, -2), (0, 1))
 
 
 def _convolution(graph, layer, x, weights, groups):
@@ -61,22 +71,22 @@ def _convolution(graph, layer, x, weights, groups):
     return graph.result(y, channels_first=True)
 
 
-@emits(layers.Conv2D, channels_first=True, reads=(FACTOR,))
-def conv_2d(graph, layer, x):
+@emits(layers.Conv1D, layers.Conv2D, channels_first=True, reads=(FACTOR,))
+def conv(graph, layer, x):
     """(kh, kw, in / groups, out) in Keras is (out, in / groups, kh, kw) in ONNX."""
     _only_channels_last(graph, layer)
-    kernel = graph.constant("kernel", scaled(as_float32(layer.kernel), x).transpose(3, 2, 0, 1))
+    kernel = graph.constant("kernel", _turned(scaled(as_float32(layer.kernel), x)))
     y = _convolution(graph, layer, x, _with_bias(graph, layer, kernel), layer.groups)
     return activate(graph, y, layer.activation)
 
 
 def _depthwise_kernel(kernel):
-    height, width, channels, multiplier = kernel.shape
-    return kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
+    *sizes, channels, multiplier = kernel.shape
+    return np.moveaxis(kernel, (-2, -1), (0, 1)).reshape(channels * multiplier, 1, *sizes)
 
 
-@emits(layers.DepthwiseConv2D, channels_first=True, reads=(FACTOR,))
-def depthwise_conv_2d(graph, layer, x):
+@emits(layers.DepthwiseConv1D, layers.DepthwiseConv2D, channels_first=True, reads=(FACTOR,))
+def depthwise_conv(graph, layer, x):
     """A convolution with one group a channel."""
     _only_channels_last(graph, layer)
     kernel = graph.constant("kernel", _depthwise_kernel(scaled(as_float32(layer.kernel), x)))
@@ -84,32 +94,37 @@ def depthwise_conv_2d(graph, layer, x):
     return activate(graph, y, layer.activation)
 
 
-@emits(layers.SeparableConv2D, channels_first=True, reads=(FACTOR,))
-def separable_conv_2d(graph, layer, x):
-    """A depthwise convolution without bias, then a 1x1 convolution with it."""
+@emits(layers.SeparableConv1D, layers.SeparableConv2D, channels_first=True, reads=(FACTOR,))
+def separable_conv(graph, layer, x):
+    """A depthwise convolution without bias, then one of size 1 with it."""
     _only_channels_last(graph, layer)
     depthwise = _depthwise_kernel(scaled(as_float32(layer.depthwise_kernel), x))
-    pointwise = as_float32(layer.pointwise_kernel).transpose(3, 2, 0, 1)
+    pointwise = _turned(as_float32(layer.pointwise_kernel))
     y = _convolution(graph, layer, x, [graph.constant("depthwise_kernel", depthwise)], x.shape[-1])
     weights = _with_bias(graph, layer, graph.constant("pointwise_kernel", pointwise))
-    y = graph.node("Conv", [y, *weights], kernel_shape=(1, 1))
+    y = graph.node("Conv", [y, *weights], kernel_shape=pointwise.shape[2:])
     return activate(graph, graph.result(y, channels_first=True), layer.activation)
 
 
-@emits(layers.Conv2DTranspose, channels_first=True, reads=(FACTOR,))
-def conv_2d_transpose(graph, layer, x):
+def _sides(pairs):
+    """Both ends of each axis; Keras writes those of a sequence without the outer tuple."""
+    return tuple(pairs) if isinstance(pairs[0], (list, tuple)) else (tuple(pairs),)
+
+
+@emits(layers.Conv1DTranspose, layers.Conv2DTranspose, channels_first=True, reads=(FACTOR,))
+def conv_transpose(graph, layer, x):
     """(kh, kw, out, in) in Keras is (in, out, kh, kw) in ONNX; a cropping behind it joins the pads.
 
     The pads differ at the two ends for a kernel of 3 and a stride of 2. Equal pads and a Slice
     compute the same, and were 5 to 12 % slower in onnxruntime on a 64x64x3 decoder.
     """
     _only_channels_last(graph, layer)
-    kernel = graph.constant("kernel", scaled(as_float32(layer.kernel), x).transpose(3, 2, 0, 1))
+    kernel = graph.constant("kernel", _turned(scaled(as_float32(layer.kernel), x)))
     output = graph.step.output
-    cropping = ((0, 0), (0, 0))
+    cropping = ((0, 0),) * (len(x.shape) - 2)
     follower = graph.plan.only_consumer(output)
-    if follower is not None and type(follower.layer) is layers.Cropping2D:
-        cropping = follower.layer.cropping
+    if follower is not None and type(follower.layer) in (layers.Cropping1D, layers.Cropping2D):
+        cropping = _sides(follower.layer.cropping)
         graph.absorbed.add(follower.output.number)
     befores, afters, extras = [], [], []
     for axis, (cut_before, cut_after) in enumerate(cropping):
@@ -133,40 +148,46 @@ def conv_2d_transpose(graph, layer, x):
     return activate(graph, graph.result(y, channels_first=True), layer.activation)
 
 
-@emits(layers.MaxPooling2D, channels_first=True, keeps=(FACTOR,))
-def max_pooling_2d(graph, layer, x):
+@emits(layers.MaxPooling1D, layers.MaxPooling2D, channels_first=True, keeps=(FACTOR,))
+def max_pooling(graph, layer, x):
     """Padding takes no part in the maximum."""
     return _pooling(graph, layer, x, "MaxPool")
 
 
-@emits(layers.AveragePooling2D, channels_first=True, keeps=(FACTOR,))
-def average_pooling_2d(graph, layer, x):
+@emits(layers.AveragePooling1D, layers.AveragePooling2D, channels_first=True, keeps=(FACTOR,))
+def average_pooling(graph, layer, x):
     """Padding takes no part in the mean either."""
     return _pooling(graph, layer, x, "AveragePool", count_include_pad=0)
 
 
 def _pooling(graph, layer, x, op_type, **attributes):
     _only_channels_last(graph, layer)
-    pads = _pads(layer, x, layer.pool_size)
+    pads = _pads(layer, x, layer.pool_size, (1,) * len(layer.pool_size))
     shape = {"kernel_shape": layer.pool_size, "strides": layer.strides, "pads": pads}
     y = graph.node(op_type, [x], **shape, **attributes)
     return graph.result(y, channels_first=True, factor=x.factor)
 
 
+@emits(layers.GlobalAveragePooling1D, keeps=(FACTOR,), reads=(MAP,))
 @emits(layers.GlobalAveragePooling2D, channels_first=True, keeps=(FACTOR,))
-def global_average_pooling_2d(graph, layer, x):
+def global_average_pooling(graph, layer, x):
     """The mean of each channel."""
-    return _global_pooling(graph, layer, x, "GlobalAveragePool")
+    return _global_pooling(graph, layer, x, "GlobalAveragePool", "ReduceMean")
 
 
+@emits(layers.GlobalMaxPooling1D, keeps=(FACTOR,), reads=(MAP,))
 @emits(layers.GlobalMaxPooling2D, channels_first=True, keeps=(FACTOR,))
-def global_max_pooling_2d(graph, layer, x):
+def global_max_pooling(graph, layer, x):
     """The maximum of each channel."""
-    return _global_pooling(graph, layer, x, "GlobalMaxPool")
+    return _global_pooling(graph, layer, x, "GlobalMaxPool", "ReduceMax")
 
 
-def _global_pooling(graph, layer, x, op_type):
+def _global_pooling(graph, layer, x, op_type, reduction):
+    """A sequence in Keras's layout is reduced as it lies: what follows attention is no convolution."""
     _only_channels_last(graph, layer)
+    if not x.channels_first:
+        y = graph.reduced(reduction, x, (1,), keepdims=layer.keepdims)
+        return graph.result(y, factor=x.factor)
     y = graph.node(op_type, [x])
     if layer.keepdims:
         return graph.result(y, channels_first=True, factor=x.factor)
@@ -183,41 +204,49 @@ _RESIZE = {
 }
 
 
-@emits(layers.UpSampling2D, channels_first=True, keeps=(FACTOR,))
-def up_sampling_2d(graph, layer, x):
+@emits(layers.UpSampling1D, layers.UpSampling2D, channels_first=True, keeps=(FACTOR,))
+def up_sampling(graph, layer, x):
     """One Resize by whole numbers."""
     _only_channels_last(graph, layer)
-    if layer.interpolation not in _RESIZE:
+    interpolation = getattr(layer, "interpolation", "nearest")
+    if interpolation not in _RESIZE:
         raise NotEmittable(
             message(
                 f"no function writes the interpolation of {graph.scope!r} as ONNX",
-                got=f"interpolation={layer.interpolation!r}",
+                got=f"interpolation={interpolation!r}",
                 expected=f"one of {', '.join(_RESIZE)}",
                 fix="pass route='tf2onnx', or use interpolation='bilinear'",
             )
         )
-    scales = graph.constant("scales", np.array([1, 1, *layer.size], np.float32))
-    y = graph.node("Resize", [x, "", scales], **_RESIZE[layer.interpolation])
+    size = (layer.size,) if isinstance(layer.size, int) else layer.size
+    scales = graph.constant("scales", np.array([1, 1, *size], np.float32))
+    y = graph.node("Resize", [x, "", scales], **_RESIZE[interpolation])
     return graph.result(y, channels_first=True, factor=x.factor)
 
 
-@emits(layers.Cropping2D, channels_first=True, keeps=(FACTOR,))
-def cropping_2d(graph, layer, x):
+@emits(layers.Cropping1D, layers.Cropping2D, keeps=(MAP, FACTOR))
+def cropping(graph, layer, x):
     """A Slice, unless the transposed convolution before it has cut the edges off already."""
     _only_channels_last(graph, layer)
-    _, height, width, _ = graph.step.output.shape
-    (top, _), (left, _) = layer.cropping
+    sizes = graph.step.output.shape[1:-1]
     if graph.step.output.number in graph.absorbed:
         return graph.result(x.name, channels_first=True, factor=x.factor)
-    window = {"starts": (top, left), "ends": (top + height, left + width), "axes": (2, 3)}
+    starts = [before for before, _ in _sides(layer.cropping)]
+    window = {
+        "starts": starts,
+        "ends": [start + size for start, size in zip(starts, sizes, strict=True)],
+        "axes": [stored_axis(x, axis + 1) for axis in range(len(sizes))],
+    }
     y = graph.node("Slice", [x, *(graph.indices(name, values) for name, values in window.items())])
-    return graph.result(y, channels_first=True, factor=x.factor)
+    return graph.result(y, channels_first=x.channels_first, factor=x.factor)
 
 
-@emits(layers.ZeroPadding2D, channels_first=True, keeps=(FACTOR,))
-def zero_padding_2d(graph, layer, x):
+@emits(layers.ZeroPadding1D, layers.ZeroPadding2D, keeps=(MAP, FACTOR))
+def zero_padding(graph, layer, x):
     """Pad with its default of zeros."""
     _only_channels_last(graph, layer)
-    (top, bottom), (left, right) = layer.padding
-    y = graph.node("Pad", [x, graph.indices("pads", (0, 0, top, left, 0, 0, bottom, right))])
-    return graph.result(y, channels_first=True, factor=x.factor)
+    pads = np.zeros((2, len(x.shape)), np.int64)
+    for axis, sides in enumerate(_sides(layer.padding)):
+        pads[:, stored_axis(x, axis + 1)] = sides
+    y = graph.node("Pad", [x, graph.indices("pads", pads.ravel())])
+    return graph.result(y, channels_first=x.channels_first, factor=x.factor)

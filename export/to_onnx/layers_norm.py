@@ -69,10 +69,22 @@ def layer_normalization(graph, layer, x):
 
 
 def _mean(graph, x, axes):
-    # From opset 18 the axes are an input.
-    if graph.opset < 18:
-        return graph.node("ReduceMean", [x], axes=axes, keepdims=1)
-    return graph.node("ReduceMean", [x, graph.indices("axes", axes)], keepdims=1)
+    return graph.reduced("ReduceMean", x, axes)
+
+
+@emits(layers.RMSNormalization, keeps=(MAP, ORDER))
+def rms_normalization(graph, layer, x):
+    """x over its root mean square, times a scale (Zhang & Sennrich 2019, arXiv:1910.07467).
+
+    ONNX has an operator for it from opset 23 only.
+    """
+    rank = len(x.shape)
+    axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    axes = [axis % rank for axis in axes]
+    square = _mean(graph, graph.node("Mul", [x, x]), sorted(stored_axis(x, axis) for axis in axes))
+    root = graph.node("Sqrt", [graph.node("Add", [square, graph.scalar(layer.epsilon)])])
+    y = graph.pointwise(x, "Div", root)
+    return graph.pointwise(y, "Mul", graph.aligned(x, as_float32(layer.scale), "scale"))
 
 
 @emits(layers.GroupNormalization, channels_first=True)
@@ -82,21 +94,22 @@ def group_normalization(graph, layer, x):
     The operator GroupNormalization changed its meaning between opset 18 and 21, and OpenCV reads
     it wrong; these nodes are the same from opset 17 to 24.
     """
-    if len(x.shape) != 4 or layer.axis not in (-1, 3):
+    rank = len(x.shape)
+    if rank < 3 or layer.axis not in (-1, rank - 1):
         raise NotEmittable(
             message(
                 f"no function writes the options of {graph.scope!r} as ONNX",
-                got=f"axis={layer.axis} on a tensor of rank {len(x.shape)}",
-                expected="axis=-1 on a map (B, H, W, C)",
+                got=f"axis={layer.axis} on a tensor of rank {rank}",
+                expected="axis=-1 on a map (B, H, W, C) or a sequence (B, T, F)",
                 fix="pass route='tf2onnx', or use LayerNormalization",
             )
         )
-    _, height, width, channels = x.shape
+    _, *sizes, channels = x.shape
     ones, zeros = np.ones(layer.groups, np.float32), np.zeros(layer.groups, np.float32)
     y = graph.node("Reshape", [x, graph.indices("groups", (0, layer.groups, -1))])
     unit = graph.constant("ones", ones), graph.constant("zeros", zeros)
     y = graph.node("InstanceNormalization", [y, *unit], epsilon=float(layer.epsilon))
-    y = graph.node("Reshape", [y, graph.indices("map", (-1, channels, height, width))])
+    y = graph.node("Reshape", [y, graph.indices("map", (-1, channels, *sizes))])
     y = x.with_name(y)
     if layer.scale:
         y = graph.pointwise(y, "Mul", graph.aligned(y, as_float32(layer.gamma), "gamma"))

@@ -1,7 +1,7 @@
 """Writes a model through TensorFlow's graph and tf2onnx: layers that the table does not know.
 
 What tf2onnx writes wrongly without a word is kept from it: see the functions that begin with
-`_call_` and the handler of Erfc. A record at ERROR level in its log is an error here.
+`_call_`, the handler of Erfc and `_plain_arg_min`. A record at ERROR level in its log is an error here.
 """
 
 import contextlib
@@ -43,18 +43,21 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
 
     converter = _patched()
     part = _in_float32(part)
+    as_bytes = input_dtype == "uint8" and "float" in part.inputs[0].dtype
     specs = []
     for keras_input, name in zip(part.inputs, inputs, strict=True):
-        dtype = "uint8" if input_dtype == "uint8" else keras_input.dtype
+        dtype = "uint8" if as_bytes and not specs else keras_input.dtype
         specs.append(tf.TensorSpec((None, *keras_input.shape[1:]), dtype, name=name))
 
     def compute(*values):
-        if input_dtype == "uint8":
-            factor = 1 / 255 if scale_input else 1.0
-            values = [tf.cast(value, tf.float32) * factor for value in values]
-        return dict(zip(outputs, walk(part, values, _call), strict=True))
+        if as_bytes:
+            first, *others = values
+            values = [tf.cast(first, tf.float32) * (1 / 255 if scale_input else 1.0), *others]
+        # What layers add as a loss here would stay in them, as a tensor of a graph that is gone.
+        with keras.StatelessScope():
+            return dict(zip(outputs, walk(part, values, _call), strict=True))
 
-    with _quietly() as errors:
+    with _quietly() as errors, _plain_arg_min():
         try:
             proto, _ = converter.convert.from_function(
                 tf.function(compute, input_signature=specs),
@@ -182,6 +185,35 @@ def _patched():
             ctx.make_node("Sub", inputs, outputs=[output], shapes=[shape], dtypes=[dtype])
 
     return tf2onnx
+
+
+@contextlib.contextmanager
+def _plain_arg_min():
+    """Lets Keras find the smallest and largest values by TensorFlow's own operations.
+
+    Its detour for negative zeros looks at the bits of the numbers, which becomes an operation that
+    no runtime knows.
+    """
+    import tensorflow as tf
+    from keras.src.backend.tensorflow import numpy as backend
+
+    def plain(function):
+        def find(x, axis=None, keepdims=False):
+            x = tf.convert_to_tensor(x)
+            values = tf.reshape(x, (-1,)) if axis is None else x
+            found = function(values, axis=axis or 0, output_type="int32")
+            if not keepdims:
+                return found
+            return tf.reshape(found, (1,) * x.ndim) if axis is None else tf.expand_dims(found, axis)
+
+        return find
+
+    kept = backend.argmin, backend.argmax
+    backend.argmin, backend.argmax = plain(tf.argmin), plain(tf.argmax)
+    try:
+        yield
+    finally:
+        backend.argmin, backend.argmax = kept
 
 
 class _Errors(logging.Handler):

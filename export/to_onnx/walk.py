@@ -1,6 +1,7 @@
 """From a Keras functional model to a flat list of layer calls, and what follows each of them."""
 
 import dataclasses
+import inspect
 import itertools
 
 from aezoo.errors import ExportError, message
@@ -80,20 +81,38 @@ def _visit(layer, call, prefix):
 
 @dataclasses.dataclass(frozen=True)
 class Ref:
-    """A value between two layers: a number that counts up along the walk, and its Keras shape."""
+    """A value between two layers: a number that counts up along the walk, its Keras shape and type.
+
+    All floating types are "float32", as they are written.
+    """
 
     number: int
     shape: tuple
+    dtype: str = "float32"
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One call of one layer; `path` is its name after the names of the nested models around it."""
+    """One call of one layer.
+
+    Args:
+        layer: the Keras layer.
+        path: its name after the names of the nested models around it.
+        inputs: a Ref for each tensor it is called with, in the order of its parameters.
+        names: the parameter of its `call` that each of them belongs to.
+        outputs: a Ref for each tensor it returns.
+    """
 
     layer: object
     path: str
     inputs: tuple
-    output: Ref
+    names: tuple
+    outputs: tuple
+
+    @property
+    def output(self):
+        """The first output."""
+        return self.outputs[0]
 
 
 class Plan:
@@ -111,32 +130,40 @@ class Plan:
     def __init__(self, model):
         self._count = itertools.count()
         self.steps = []
-        self.inputs = [self._ref(model.name, keras_input.shape) for keras_input in model.inputs]
+        self.inputs = [self._ref(model.name, keras_input) for keras_input in model.inputs]
         self.outputs = walk(model, self.inputs, self._add)
-        self._consumers = {}
+        self._consumers, self._wants = {}, {}
         for step in self.steps:
             for ref in step.inputs:
                 self._consumers.setdefault(ref.number, []).append(step)
 
+    def consumers(self, ref):
+        """The steps that read a value."""
+        return self._consumers.get(ref.number, [])
+
     def wants_channels_first(self, ref):
         """Whether a map reaches a layer that computes channels first, such as a convolution."""
-        for step in self._consumers.get(ref.number, ()):
-            emitter = EMITTERS[type(step.layer)]
-            if emitter.channels_first or (MAP in emitter.keeps and self.wants_channels_first(step.output)):
-                return True
-        return False
+        if ref.number not in self._wants:
+            self._wants[ref.number] = any(self._passes_on(step) for step in self.consumers(ref))
+        return self._wants[ref.number]
+
+    def _passes_on(self, step):
+        emitter = EMITTERS[type(step.layer)]
+        return emitter.channels_first or (
+            MAP in emitter.keeps and any(self.wants_channels_first(output) for output in step.outputs)
+        )
 
     def map_of_features(self, ref):
-        """The (H, W, C) that a row of features becomes by a Reshape further on, or None.
+        """The (H, W, C) or (T, F) that a row of features becomes by a Reshape further on, or None.
 
         None also where the row is an output of the model, or becomes a map that nothing wants
         channels first: then Keras's order serves better.
         """
         if ref in self.outputs:
             return None
-        for step in self._consumers.get(ref.number, ()):
+        for step in self.consumers(ref):
             shape = step.output.shape
-            if len(shape) == 4 and isinstance(step.layer, keras.layers.Reshape):
+            if len(shape) > 2 and isinstance(step.layer, keras.layers.Reshape):
                 if self.wants_channels_first(step.output):
                     return meaningful_order(shape[1:])
             elif len(shape) == 2 and ORDER in EMITTERS[type(step.layer)].keeps:
@@ -147,12 +174,12 @@ class Plan:
 
     def only_consumer(self, ref):
         """The one step that reads a value, or None where there are several or it is an output."""
-        steps = self._consumers.get(ref.number, ())
+        steps = self.consumers(ref)
         return steps[0] if len(steps) == 1 and ref not in self.outputs else None
 
-    def _ref(self, path, shape):
-        shape = tuple(shape)
-        if None in shape[1:] or len(shape) < 2:
+    def _ref(self, path, spec):
+        shape = tuple(spec.shape)
+        if None in shape[1:] or not shape:
             raise NotEmittable(
                 message(
                     f"a size is not known at {path!r}",
@@ -161,26 +188,50 @@ class Plan:
                     fix="give keras.Input the full shape, or export with route='tf2onnx'",
                 )
             )
-        return Ref(next(self._count), shape)
+        dtype = keras.backend.standardize_dtype(spec.dtype)
+        return Ref(next(self._count), (None, *shape[1:]), "float32" if "float" in dtype else dtype)
 
     def _add(self, layer, path, *args, **kwargs):
-        given = keras.tree.flatten([args, kwargs])
-        refs = tuple(value for value in given if isinstance(value, Ref))
-        others = [value for value in given if not (isinstance(value, Ref) or value is None or value is False)]
         quantized = getattr(layer, "quantization_mode", None)
-        if type(layer) not in EMITTERS or others or quantized:
-            what = f", quantized to {quantized}" if quantized else ", called with more than its input"
-            raise NotEmittable(
-                message(
-                    f"no function writes the layer {path!r} as ONNX",
-                    got=f"{type(layer).__module__}.{type(layer).__name__}{what * bool(quantized or others)}",
-                    expected="a layer of the table in aezoo.export.to_onnx, matched by its exact class",
-                    fix="pass route='tf2onnx', or write one with @aezoo.export.to_onnx.emits(TheLayer)",
-                )
-            )
-        specs = [keras.KerasTensor(ref.shape) for ref in refs]
-        is_list = isinstance(args[0] if args else kwargs.get("inputs"), (list, tuple))
-        shape = layer.compute_output_spec(specs if is_list else specs[0]).shape
-        step = Step(layer, path, refs, self._ref(path, shape))
-        self.steps.append(step)
-        return step.output
+        if type(layer) not in EMITTERS or quantized:
+            raise _unknown(layer, path, f", quantized to {quantized}" if quantized else "")
+        refs, names = [], []
+        for name, value in _by_parameter(layer, args, kwargs):
+            if isinstance(value, Ref) and not name.endswith("mask"):
+                refs.append(value)
+                names.append(name)
+            elif value is not None and value is not False:
+                raise _unknown(layer, path, f", called with {name}={_shown(value)}")
+        args, kwargs = keras.tree.map_structure(_spec, (args, kwargs))
+        kwargs.pop("training", None)
+        specs = layer.compute_output_spec(*args, **kwargs)
+        outputs = [self._ref(path, spec) for spec in keras.tree.flatten(specs)]
+        self.steps.append(Step(layer, path, tuple(refs), tuple(names), tuple(outputs)))
+        return keras.tree.pack_sequence_as(specs, outputs)
+
+
+def _by_parameter(layer, args, kwargs):
+    """Pairs of a parameter's name and a value, in the order in which `call` declares them."""
+    bound = inspect.signature(layer.call).bind(*args, **kwargs)
+    for name, given in bound.arguments.items():
+        for value in keras.tree.flatten(given):
+            yield name, value
+
+
+def _spec(value):
+    return keras.KerasTensor(value.shape, value.dtype) if isinstance(value, Ref) else value
+
+
+def _shown(value):
+    return f"a tensor of shape {value.shape}" if isinstance(value, Ref) else repr(value)
+
+
+def _unknown(layer, path, what):
+    return NotEmittable(
+        message(
+            f"no function writes the layer {path!r} as ONNX",
+            got=f"{type(layer).__module__}.{type(layer).__name__}{what}",
+            expected="a layer of the table in aezoo.export.to_onnx, matched by its exact class",
+            fix="pass route='tf2onnx', or write one with @aezoo.export.to_onnx.emits(TheLayer)",
+        )
+    )

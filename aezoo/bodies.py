@@ -1,0 +1,70 @@
+"""The bodies that families share: `dense` and `conv` by name, and new heads on their encoders."""
+
+from aezoo.errors import OptionError, check_choice, message
+from aezoo.layers import keras, layers
+from aezoo.registry import build as build_by_name
+
+BODIES = ("dense", "conv")
+
+
+def body(name, latent_dim, image_shape, features=None, options=None):
+    """Builds a plain model whose encoder and decoder a family takes for its own.
+
+    Args:
+        name: "dense" or "conv"; for rows the body is "dense".
+        latent_dim: D.
+        image_shape: (H, W, C).
+        features: F, for a model of rows.
+        options: further options of the body, for example {"filters": (32, 64)}, or None.
+
+    Returns:
+        A compiled `Autoencoder`.
+
+    Raises:
+        OptionError: there is no such body, or it has no such option.
+    """
+    check_choice("body", name, BODIES)
+    if not isinstance(options or {}, dict):
+        raise OptionError(
+            message(
+                "body_options are the options of the body",
+                got=f"body_options={options!r}",
+                expected="a dict, for example {'filters': (32, 64)}",
+                fix=f"see `aezoo info {name}` for the options",
+            )
+        )
+    options = {"latent_dim": latent_dim, **(options or {})}
+    if features is None:
+        options["image_shape"] = image_shape
+    else:
+        name, options["features"] = "dense", features
+    return build_by_name(name, **options)
+
+
+def with_heads(encoder, **sizes):
+    """Returns an encoder with other outputs on its last hidden layer: a Dense layer each.
+
+    Args:
+        encoder: of a plain body, whose last layer is the bottleneck.
+        **sizes: name of an output and its size, in order: posterior_mean=40, posterior_log_var=40.
+    """
+    hidden = encoder.layers[-1].input
+    outputs = [layers.Dense(size, name=name)(hidden) for name, size in sizes.items()]
+    return keras.Model(encoder.inputs[0], outputs, name="encoder")
+
+
+def variational_parts(name, latent_dim, image_shape, features, options, likelihood):
+    """Builds what every variational family starts from.
+
+    Args:
+        name, latent_dim, image_shape, features, options: as for `body`.
+        likelihood: None is "bernoulli" for images and "gaussian" for rows.
+
+    Returns:
+        (encoder of posterior_mean and posterior_log_var, decoder, likelihood).
+    """
+    plain = body(name, latent_dim, image_shape, features, options)
+    encoder = with_heads(plain.encoder, posterior_mean=latent_dim, posterior_log_var=latent_dim)
+    if likelihood is None:
+        likelihood = "bernoulli" if features is None else "gaussian"
+    return encoder, plain.decoder, likelihood
