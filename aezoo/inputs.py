@@ -8,15 +8,17 @@ import numpy as np
 from aezoo.data.contents import refuse
 from aezoo.data.image_folder import SUFFIXES, read_images
 from aezoo.data.loading import READERS
-from aezoo.data.numpy_files import read_arrays
+from aezoo.data.numpy_files import read_arrays, read_numpy
+from aezoo.data.ts_files import read_ts
 
 
 def read(path, shape, *, dtype="float32", feature_names=None):
     """Reads the examples of a file or a folder for a model of a given shape.
 
     Args:
-        path: an image, a folder of images at any depth, or a .npy, .npz, .csv or .parquet file.
-        shape: of one example; images of a folder are resized and converted to it.
+        path: an image, a folder of images at any depth, or a .npy, .npz, .csv, .parquet or .ts file.
+        shape: of one example, (H, W, C), (T, F) or (F,); images of a folder are resized and
+            converted to it, an array (N, ?, ?) is taken for images or sequences by it.
         feature_names: of the columns that the model was trained on; a table with others is refused.
         dtype: "float32" gives images in [0, 1]; "uint8" gives bytes.
 
@@ -30,7 +32,14 @@ def read(path, shape, *, dtype="float32", feature_names=None):
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in SUFFIXES:
         files = [path] if path.is_file() else _images_below(path)
-        if len(shape) != 3:
+        if len(shape) == 2:
+            refuse(
+                "this bundle takes sequences, not images",
+                got=str(path),
+                expected=f"sequences of shape {tuple(shape)}",
+                fix="pass a .npy, .npz or .ts file",
+            )
+        if len(shape) == 1:
             refuse(
                 "this bundle takes rows, not images",
                 got=str(path),
@@ -40,7 +49,7 @@ def read(path, shape, *, dtype="float32", feature_names=None):
         examples = read_images(files, shape, name=path.name)
         names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
     elif suffix in READERS and path.is_file():
-        contents = READERS[suffix](path)
+        contents = _contents(path, suffix, shape)
         _check_columns(path, contents.feature_names, feature_names)
         parts = contents.parts
         examples = np.concatenate([examples for examples, _ in parts.values()])
@@ -55,6 +64,17 @@ def read(path, shape, *, dtype="float32", feature_names=None):
     if dtype == "float32" and examples.dtype == np.uint8:
         examples = examples / np.float32(255)
     return names, examples
+
+
+def _contents(path, suffix, shape):
+    """Returns the `Contents` of a file; what its axes leave open, the model's shape tells."""
+    reader = READERS[suffix]
+    if reader is read_ts:
+        return read_ts(path, alone=True)
+    kind = {2: "sequences", 3: "images"}.get(len(shape))
+    contents = reader(path, kind) if reader is read_numpy else reader(path)
+    rows_are_sequences = contents.kind == "rows" and kind == "sequences" and shape[-1] == 1
+    return contents.as_kind("sequences", source=path.name) if rows_are_sequences else contents
 
 
 def _check_columns(path, found, expected):
@@ -116,6 +136,33 @@ def read_latents(path):
             fix="numpy.save(path, latents)",
         )
     return [str(number) for number in range(len(arrays))], arrays
+
+
+def read_labels(path):
+    """Reads the labels of a conditional model from a .npy file: whole numbers (N,).
+
+    Raises:
+        DataError: the file cannot be read, or holds something else.
+    """
+    path = pathlib.Path(path).expanduser()
+    try:
+        labels = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        refuse(
+            "labels cannot be read",
+            got=f"{path}: {str(error).splitlines()[0]}",
+            expected="a .npy file of whole numbers",
+            fix="numpy.save('labels.npy', labels)",
+            cause=error,
+        )
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        refuse(
+            "labels are one whole number for each example",
+            got=f"{path}: {labels.dtype} {labels.shape}",
+            expected="int32 (N,)",
+            fix="labels.astype('int32').ravel()",
+        )
+    return labels
 
 
 def write(path, results, names, *, as_images, source):

@@ -1,6 +1,9 @@
 """`aezoo.load`: from disk, whatever aezoo wrote there."""
 
+import importlib
 import pathlib
+import re
+import zipfile
 
 from aezoo.errors import RunError, message
 
@@ -34,16 +37,16 @@ def load_model(path):
     Raises:
         RunError: the file is missing, damaged, or holds another kind of model.
     """
-    # The classes register themselves when their module is imported.
     from aezoo.autoencoder import Autoencoder, keras
 
     problem, cause = None, None
     try:
+        _import_classes(path)
         model = keras.saving.load_model(path)
         if not isinstance(model, Autoencoder):
             problem = f"holds a {type(model).__name__}"
     except Exception as error:  # zipfile, h5py, Keras and the file system each raise their own
-        problem, cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", error
+        problem, cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}", error
     if problem:
         raise RunError(
             message(
@@ -54,3 +57,11 @@ def load_model(path):
             )
         ) from cause
     return model
+
+
+def _import_classes(path):
+    """Imports the modules of aezoo that a .keras file names: a class registers itself when it is imported."""
+    with zipfile.ZipFile(path) as archive:
+        config = archive.read("config.json").decode()
+    for module in sorted(set(re.findall(r'"module": ?"(aezoo\.[a-z0-9_.]+)"', config))):
+        importlib.import_module(module)

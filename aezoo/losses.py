@@ -125,7 +125,9 @@ def mmd_imq(first, second, scales=MMD_SCALES):
     1.9518
     """
     count = ops.cast(ops.shape(first)[0], first.dtype)
-    others = ops.maximum(count - 1.0, 1.0)  # a last batch of one example has no pairs
+    # A last batch of one example has no pairs; its own kernel in their place keeps the estimate at 0 or more.
+    others = ops.maximum(count - 1.0, 1.0)
+    alone = len(scales) * ops.cast(ops.equal(count, 1.0), first.dtype)
     constants = [2.0 * first.shape[-1] * scale for scale in scales]
 
     def kernels(a, b):
@@ -135,7 +137,7 @@ def mmd_imq(first, second, scales=MMD_SCALES):
     def within(a):
         # An example and itself give 1 a kernel, whatever the rounding of a distance of 0.
         own = 1.0 - ops.eye(ops.shape(a)[0], dtype=a.dtype)
-        return ops.sum(kernels(a, a) * own) / (count * others)
+        return alone + ops.sum(kernels(a, a) * own) / (count * others)
 
     return within(first) + within(second) - 2.0 * ops.mean(kernels(first, second))
 

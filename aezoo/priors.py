@@ -13,7 +13,6 @@ import numpy as np
 from aezoo.errors import OptionError, message
 from aezoo.options import check_positive, check_seed
 
-
 _MOST_FULL = 128  # latent axes up to which a covariance is fitted with all its entries
 
 
@@ -100,20 +99,28 @@ class GaussianMixture(_Prior):
 
     def log_density(self, latents):
         latents = np.asarray(latents, "float64").reshape(len(latents), -1)
-        each = np.stack([self._log_gaussian(latents, number) for number in range(len(self.weights))])
-        each += np.log(self.weights)[:, None]
-        highest = each.max(axis=0)
-        return highest + np.log(np.exp(each - highest).sum(axis=0))
+        constant = 0.5 * latents.shape[1] * math.log(2 * math.pi)
+        each = np.log(self.weights) - constant - self._log_determinants() - 0.5 * self._distances(latents)
+        highest = each.max(axis=1, keepdims=True)
+        return highest[:, 0] + np.log(np.exp(each - highest).sum(axis=1))
 
-    def _log_gaussian(self, latents, number):
-        difference, factor = latents - self.means[number], self.factors[number]
-        if factor.ndim == 1:
-            whitened, log_determinant = difference / factor, np.log(factor).sum()
-        else:
-            whitened = np.linalg.solve(factor, difference.T).T
-            log_determinant = np.log(np.diag(factor)).sum()
-        constant = 0.5 * len(factor) * math.log(2 * math.pi)
-        return -0.5 * np.square(whitened).sum(axis=1) - log_determinant - constant
+    def _log_determinants(self):
+        """Half the logarithms of the covariances' determinants, (K,)."""
+        if self.factors.ndim == 2:
+            return np.log(self.factors).sum(axis=1)
+        return np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
+
+    def _distances(self, latents):
+        """Squared Mahalanobis distances (n, K) of latents (n, D) from the means."""
+        if self.factors.ndim == 2:  # matrix products: a VampPrior has hundreds of components
+            precision = self.factors**-2.0
+            far = np.square(latents) @ precision.T - 2 * latents @ (self.means * precision).T
+            return far + (np.square(self.means) * precision).sum(axis=1)
+        whitened = [
+            np.linalg.solve(factor, (latents - mean).T)
+            for mean, factor in zip(self.means, self.factors, strict=True)
+        ]
+        return np.square(whitened).sum(axis=1).T
 
     def to_arrays(self):
         arrays = {"weights": self.weights, "means": self.means, "factors": self.factors}
@@ -125,7 +132,9 @@ class GaussianMixture(_Prior):
 
     @classmethod
     def fit(cls, latents, components=10, seed=0):
-        """Fits a mixture to latents by expectation maximisation: full covariances up to 128 axes, else diagonal.
+        """Fits a mixture to latents by expectation maximisation.
+
+        Covariances are full up to 128 axes, and diagonal above.
 
         Source: Ghosh et al. 2020, "From Variational to Deterministic Autoencoders", arXiv:1903.12436,
         section 4: a density that is fitted to the latents of the training part afterwards.

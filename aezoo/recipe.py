@@ -282,21 +282,21 @@ def build_for(name, options, dataset):
 
 
 def show_metrics(metrics):
-    """Prints the figures of metrics.json as a table."""
+    """Prints the figures of metrics.json as tables."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    names = [name for name in ("mse", "psnr_db", "ssim") if name in metrics]
-    table = Table("", *names, box=box.SIMPLE, title=f"{metrics['test_examples']:,} test examples")
-    rows = {"model": metrics, f"PCA, {metrics['pca']['components']} components": metrics["pca"]}
-    noisy = metrics.get("denoising", {})
-    for name in ("corrupted", "median_filter", "pca", "model"):
-        if name in noisy:
-            rows[f"{noisy['kind']} {noisy['level']:g}, {name.replace('_', ' ')}"] = noisy[name]
-    for label, figures in rows.items():
-        table.add_row(label, *(f"{figures[name]:.4g}" for name in names))
-    Console(highlight=False).print(table)
+    from aezoo.evaluation.table import tables
+
+    console = Console(highlight=False)
+    title = f"{metrics['test_examples']:,} test examples"
+    for names, rows in tables(metrics):
+        table = Table("", *names, box=box.SIMPLE, title=title)
+        for label, cells in rows:
+            table.add_row(label, *cells)
+        console.print(table)
+        title = None
 
 
 def _against(expected, metrics):

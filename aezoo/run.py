@@ -189,6 +189,7 @@ _FILES = {
     "held_out_file": "held_out.npz",
     "reconstructions_file": "reconstructions.png",
     "latents_file": "latents.png",
+    "samples_file": "samples.png",
     "loss_file": "loss.png",
     "checkpoint_file": "checkpoint.keras",
 }

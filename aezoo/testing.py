@@ -21,7 +21,7 @@ class ConformanceError(AezooError, AssertionError):
 
 
 def check_model(name, *, checks=None, **options):
-    """Builds a registered model and checks every rule; some seconds a model.
+    """Builds a registered model and checks every rule on it, one after the other; some seconds a model.
 
     Args:
         name: in the registry.
@@ -31,9 +31,10 @@ def check_model(name, *, checks=None, **options):
     Raises:
         ConformanceError: a rule is broken; the text says which.
     """
+    keras.utils.set_random_seed(0)
+    model = registry.build(name, **options)
     for check in checks or CHECKS:
-        keras.utils.set_random_seed(0)
-        CHECKS[check](registry.build(name, **options))
+        CHECKS[check](model)
 
 
 def smooth_examples(shape, count=256, seed=0):
@@ -91,7 +92,7 @@ def fit_on(model, examples, **options):
     """Fits a model, with labels where it takes them; returns the losses of the epochs."""
     labels = labels_for(model, len(examples))
     given = {model.input_name: examples, **labels} if labels else examples
-    return model.fit(given, verbose=0, **options).history["loss"]
+    return model.fit(given, verbose=0, batch_size=32, **options).history["loss"]
 
 
 def _shapes(model):
@@ -111,7 +112,7 @@ def _shapes(model):
 
 
 def _fit_lowers_the_loss(model):
-    losses = fit_on(model, smooth_examples(model.example_shape), epochs=4, batch_size=32)
+    losses = fit_on(model, smooth_examples(model.example_shape), epochs=4)
     _require(losses[-1] < losses[0], "fit(images) without targets lowers the loss", losses, "falling")
 
 

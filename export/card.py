@@ -1,5 +1,7 @@
 """The model card of a bundle, made from its manifest alone, so that its numbers cannot drift."""
 
+from aezoo.evaluation.table import tables
+
 _USE = """import numpy as np, onnxruntime
 
 session = onnxruntime.InferenceSession("encoder.onnx")
@@ -88,18 +90,13 @@ def _use(encoder):
 
 
 def _figures(metrics):
-    names = [name for name in ("mse", "psnr_db", "ssim") if name in metrics]
-    rows = {"model": metrics, f"PCA, {metrics['pca']['components']} components": metrics["pca"]}
-    denoising = metrics.get("denoising", {})
-    for name in ("corrupted", "median_filter", "pca", "model"):
-        if name in denoising:
-            rows[f"{denoising['kind']} {denoising['level']:g}: {name.replace('_', ' ')}"] = denoising[name]
     yield f"{metrics['test_examples']:,} test examples of `{metrics['data']}`."
-    yield ""
-    yield "| | " + " | ".join(names) + " |"
-    yield "|---|" + "---:|" * len(names)
-    for label, figures in rows.items():
-        yield f"| {label} | " + " | ".join(f"{figures[name]:.4g}" for name in names) + " |"
+    for names, rows in tables(metrics):
+        yield ""
+        yield "| | " + " | ".join(names) + " |"
+        yield "|---|" + "---:|" * len(names)
+        for label, cells in rows:
+            yield f"| {label} | " + " | ".join(cells) + " |"
 
 
 def _shape(shape):

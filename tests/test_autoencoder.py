@@ -1,9 +1,12 @@
 """`Autoencoder`: every way of fitting it, what it refuses, and what corruption and rows change."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import four_lines
+from conftest import ROOT, four_lines
 
 import aezoo
 from aezoo.autoencoder import Autoencoder, keras
@@ -218,3 +221,12 @@ def test_load_names_what_is_wrong(tmp_path):
         with pytest.raises(RunError) as error:
             aezoo.load(tmp_path / name)
         four_lines(error, word)
+
+
+def test_a_family_is_loaded_in_a_process_that_has_not_imported_it(tmp_path):
+    aezoo.build("vae", latent_dim=2, image_shape=(8, 8, 1), body_options={"units": 4}).save(
+        tmp_path / "vae.keras"
+    )
+    code = f"import aezoo; print(type(aezoo.load({str(tmp_path / 'vae.keras')!r})).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "Variational"

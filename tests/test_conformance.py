@@ -39,10 +39,9 @@ CASES += [("vae", with_conv("vae"))]
 CASES += [(name, {"latent_dim": 4, "features": 6}) for name in ("dense", "denoising", "vae")]
 
 
-@pytest.mark.parametrize("check", testing.CHECKS)
 @pytest.mark.parametrize(("name", "options"), CASES, ids=lambda value: str(value))
-def test_conformance(name, options, check):
-    testing.check_model(name, checks=[check], **options)
+def test_conformance(name, options):
+    testing.check_model(name, **options)
 
 
 def test_check_model_finds_a_broken_model(monkeypatch):

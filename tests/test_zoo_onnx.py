@@ -45,9 +45,9 @@ NOT_READ = {}
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}{case[1] or ''}")
 def written(request, tmp_path_factory):
-    """{part: (folder, names of outputs, inputs by name, expected by name)} of a model that training has moved.
+    """{part: (folder, names of outputs, inputs by name, expected by name)}, each part written both ways.
 
-    Each part lies there written both ways.
+    Training has moved the model.
     """
     name, options = request.param
     keras.utils.set_random_seed(0)

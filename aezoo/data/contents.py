@@ -8,7 +8,9 @@ import numpy as np
 
 from aezoo.checks import check_finite, check_unit_range, position
 from aezoo.data.options import CHANNELS
-from aezoo.errors import DataError, message
+from aezoo.errors import DataError, OptionError, message
+
+_KINDS = {2: "rows", 3: "sequences", 4: "images"}  # by the axes that `as_examples` gives them
 
 
 @dataclasses.dataclass
@@ -28,8 +30,31 @@ class Contents:
 
     @property
     def kind(self):
-        """Whether these are "images" (N, H, W, C) or "rows" (N, F)."""
-        return "images" if self.parts["train"][0].ndim == 4 else "rows"
+        """Whether these are "images" (N, H, W, C), "sequences" (N, T, F) or "rows" (N, F)."""
+        return _KINDS[self.parts["train"][0].ndim]
+
+    def as_kind(self, kind, *, source):
+        """Returns the same examples as "images", "sequences" or "rows"; None leaves their kind.
+
+        Rows (N, T), a line for each sequence, become sequences (N, T, 1).
+
+        Raises:
+            OptionError: they are of another kind.
+        """
+        if kind in (None, self.kind):
+            return self
+        if (self.kind, kind) == ("rows", "sequences"):
+            parts = {name: (examples[..., None], labels) for name, (examples, labels) in self.parts.items()}
+            return Contents(parts, self.label_names)
+        shape = tuple(self.parts["train"][0].shape[1:])
+        raise OptionError(
+            message(
+                f"{source}: holds {self.kind}, not {kind}",
+                got=f"kind={kind!r} for {self.kind} of shape {shape}",
+                expected=f"kind={self.kind!r}, or no kind",
+                fix="leave kind out",
+            )
+        )
 
     def sha256(self):
         """Returns the hash over dtype, shape and bytes of all parts, labels and names, in hexadecimal."""
@@ -51,10 +76,31 @@ def refuse(problem, *, got, expected, fix, cause=None):
     raise DataError(message(problem, got=got, expected=expected, fix=fix)) from cause
 
 
-def as_examples(array, *, source):
-    """Returns images (N, H, W, C), uint8 or float32 in [0, 1], or rows (N, F), float32.
+def looks_like_sequences(array):
+    """Whether an array of three axes is taken for sequences (N, T, F) where nobody says what it is.
 
-    (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255.
+    It is if it holds floats of which one is below -1 or above 255, which no image has. Bytes, and
+    floats in [0, 1], are grey images (N, H, W). What lies between is refused.
+    """
+    return (
+        array.ndim == 3
+        and array.dtype.kind == "f"
+        and array.size > 0
+        and bool(array.min() < -1 or array.max() > 255)
+    )
+
+
+def as_examples(array, *, source, kind=None):
+    """Returns images (N, H, W, C), uint8 or float32 in [0, 1]; or float32 rows or sequences.
+
+    (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255. Sequences and
+    rows keep their units.
+
+    Args:
+        array: as it was stored.
+        source: how an error names it.
+        kind: "images" or "sequences", what three axes are; else `looks_like_sequences` decides.
+            Two axes are rows, four are images.
 
     Raises:
         DataError: any other shape or dtype, no examples, values out of range or not finite.
@@ -63,14 +109,14 @@ def as_examples(array, *, source):
         refuse(
             f"{source}: no numbers",
             got=f"dtype {array.dtype}",
-            expected="uint8 or float32 images, or rows of numbers",
+            expected="uint8 or float32 images, or sequences or rows of numbers",
             fix="save the numbers alone, for example with .astype('float32')",
         )
     if array.ndim not in (2, 3, 4):
         refuse(
-            f"{source}: neither images nor rows",
+            f"{source}: neither images nor sequences nor rows",
             got=f"shape {array.shape}",
-            expected="images (N, H, W) or (N, H, W, C), or rows (N, F)",
+            expected="images (N, H, W) or (N, H, W, C), sequences (N, T, F), or rows (N, F)",
             fix="reshape(-1, 1) for a single feature"
             if array.ndim == 1
             else "reshape the array before saving it",
@@ -83,22 +129,42 @@ def as_examples(array, *, source):
             fix="check how the file was written",
         )
     if array.ndim == 2:
-        return _as_rows(array, source)
-    return _as_images(array[..., None] if array.ndim == 3 else array, source)
+        return _as_floats(array, source)
+    if array.ndim == 4:
+        return _as_images(array, source)
+    if kind == "sequences" or (kind != "images" and looks_like_sequences(array)):
+        return _as_floats(array, source)
+    if kind != "images":
+        _refuse_neither(array, source)
+    return _as_images(array[..., None], source)
 
 
-def _as_rows(rows, source):
-    check_finite(rows, source=source)
+def _as_floats(array, source):
+    check_finite(array, source=source)
     with np.errstate(over="ignore"):
-        floats = rows.astype(np.float32)
+        floats = array.astype(np.float32)
     if not np.isfinite(floats).all():
         refuse(
             f"{source}: a value is too large for float32",
-            got=position(rows, ~np.isfinite(floats)),
+            got=position(array, ~np.isfinite(floats)),
             expected=f"values up to {np.finfo(np.float32).max:g}",
             fix="scale the column first, for example by its largest value",
         )
     return floats
+
+
+def _refuse_neither(array, source):
+    """Raises DataError for floats (N, ?, ?) of -1 to 255: unscaled images, or sequences?"""
+    if array.dtype.kind != "f" or not (array.min() < 0 or array.max() > 1):  # NaN is refused later
+        return
+    array = array[..., None]
+    worst = position(array, (array < 0) | (array > 1))
+    refuse(
+        f"{source}: float images must lie in [0, 1], and nothing says that these are sequences",
+        got=f"{worst}; smallest {array.min():g}, largest {array.max():g}",
+        expected="images from 0 to 1, or sequences (N, T, F) that are called so",
+        fix="images / 255; or kind='sequences', or numpy.savez(path, sequences=...)",
+    )
 
 
 def _as_images(images, source):

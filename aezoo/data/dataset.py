@@ -15,11 +15,12 @@ class Dataset:
         name: short, for tables and file names: "mnist_mini", "mnist", the file's or folder's name.
         source: what `load` takes: a name (with its version where it has one) or an absolute path.
         load_options: keyword arguments of `load`, fit for JSON.
-        kind: "images" or "rows".
-        shape: of one example, (H, W, C) or (F,).
-        value_range: (0.0, 1.0) for images, None for rows.
+        kind: "images", "sequences" or "rows".
+        shape: of one example, (H, W, C), (T, F) or (F,).
+        value_range: (0.0, 1.0) for images, None for sequences and rows.
         stored_dtype: "uint8" or "float32", how the examples are kept; batches are always float32.
         label_names: the class that each label stands for, or None.
+        class_count: K, how many classes the labels stand for, or None.
         feature_names: of rows, (F,) names, or None.
         train, validation, test: a `Part` each.
         hasher: computes `content_hash`.
@@ -40,8 +41,15 @@ class Dataset:
 
     @property
     def value_range(self):
-        """(0.0, 1.0) for images; None for rows, whose values may be any finite number."""
+        """(0.0, 1.0) for images; None for sequences and rows, whose values may be any finite number."""
         return (0.0, 1.0) if self.kind == "images" else None
+
+    @property
+    def class_count(self):
+        """K, the number of classes: class numbers are 0 to K - 1. None without labels."""
+        if self.label_names is not None:
+            return len(self.label_names)
+        return None if self.train.classes is None else len(self.train.classes)
 
     @functools.cached_property
     def content_hash(self):

@@ -8,14 +8,24 @@ from aezoo.data import options
 from aezoo.data.contents import refuse
 from aezoo.data.dataset import Dataset
 from aezoo.data.embedded import FILES, read_embedded
+from aezoo.data.generated import GENERATORS, generate
 from aezoo.data.image_folder import read_image_folder
 from aezoo.data.numpy_files import read_numpy
 from aezoo.data.scikit_learn import PREFIX, read_scikit_learn
+from aezoo.data.shipped import PREFIX as SKTIME
+from aezoo.data.shipped import read_sktime
 from aezoo.data.splitting import three_parts
 from aezoo.data.tables import read_table
+from aezoo.data.ts_files import problem_name, read_ts
 from aezoo.errors import DataError, OptionError, message, nearest
 
-READERS = {".npy": read_numpy, ".npz": read_numpy, ".csv": read_table, ".parquet": read_table}
+READERS = {
+    ".npy": read_numpy,
+    ".npz": read_numpy,
+    ".csv": read_table,
+    ".parquet": read_table,
+    ".ts": read_ts,
+}
 # Suffixes that say "a file" of a source that is not there; no set of TensorFlow Datasets ends so.
 FILE_SUFFIXES = (*READERS, ".png", ".jpg", ".jpeg", ".zip", ".tsv", ".txt", ".h5", ".pkl", ".gz", ".json")
 
@@ -25,6 +35,7 @@ def load(
     *,
     data_dir=None,
     image_shape=None,
+    kind=None,
     validation_fraction=0.1,
     test_fraction=0.1,
     seed=0,
@@ -37,16 +48,23 @@ def load(
 
     Args:
         source: "mnist_mini", the embedded digits; "sklearn:breast_cancer" and the other tables that
-            scikit-learn ships; a path to a folder of images, an .npy, .npz, .csv
-            or .parquet; or the name of a TensorFlow Datasets image set ("mnist", "cifar10",
-            "mnist:3.0.1"). An existing path comes before a set of the same name.
+            scikit-learn ships; "sktime:GunPoint" and the other series of equal length that sktime
+            ships; "quasi_periodic", signals made by a generator, with faults in the test part; a
+            path to a folder of images, an .npy, .npz, .csv, .parquet or .ts; or the name of a
+            TensorFlow Datasets image set ("mnist", "cifar10", "mnist:3.0.1"). An existing path
+            comes before a set of the same name. NAME_TRAIN.ts brings NAME_TEST.ts along.
         data_dir: where TensorFlow Datasets has prepared its sets; None is TFDS_DATA_DIR, else its
             own default.
         image_shape: (H, W, C) to which the images of a folder or a set are resized; None keeps
             them. Arrays are never resized.
+        kind: "images", "sequences" or "rows", where a file could hold either. None: an array of
+            four axes holds images, of two rows. Of three (N, ?, ?) it holds sequences (N, T, F) if
+            it is called so in its .npz, or if a float is below -1 or above 255; otherwise grey
+            images. "sequences" also makes sequences (N, T, 1) of a table or array (N, T).
         validation_fraction: of train, where the source has no validation part.
         test_fraction: of train, where the source has no test part.
-        seed: of the cut. Sets of TensorFlow Datasets are cut at their end, as they lie shuffled.
+        seed: of the cut, and of signals that are generated. Sets of TensorFlow Datasets are cut at
+            their end, as they lie shuffled.
         download: whether a set that is not prepared may be downloaded.
 
     Raises:
@@ -68,27 +86,34 @@ def load(
                 fix="pass source='mnist_mini'; an array goes into a file first, with numpy.save",
             )
         )
-    image_shape = options.image_shape(image_shape)
+    image_shape, kind = options.image_shape(image_shape), options.kind(kind)
     validation_fraction, test_fraction = options.fractions(validation_fraction, test_fraction)
     seed = options.whole_number("seed", seed, at_least=0)
     load_options = {
         "image_shape": None if image_shape is None else list(image_shape),
+        "kind": kind,
         "validation_fraction": validation_fraction,
         "test_fraction": test_fraction,
         "seed": seed,
     }
     if source in FILES:
         contents, name = read_embedded(source), source
+    elif source in GENERATORS:
+        contents, name = generate(source, seed), source
     elif str(source).startswith(PREFIX):
         contents, name = read_scikit_learn(source), source.removeprefix(PREFIX)
+    elif str(source).startswith(SKTIME):
+        contents, name = read_sktime(source), source.removeprefix(SKTIME)
     else:
         path = pathlib.Path(source).expanduser()
         if not path.exists():
             if isinstance(source, os.PathLike) or _means_a_file(source):
                 _refuse_missing(path)
             return _load_set(source, data_dir, download, image_shape, load_options)
-        contents, name = _read_path(path, image_shape), path.stem if path.is_file() else path.resolve().name
+        contents = _read_path(path, image_shape, kind)
+        name = problem_name(path) if path.is_file() else path.resolve().name
         source = os.path.abspath(path)
+    contents = contents.as_kind(kind, source=name)
     examples = contents.parts["train"][0]
     _check_image_shape(image_shape, contents.kind, examples.shape[1:], name)
     digest = contents.sha256()  # before anything is cut: the same for every seed and fraction
@@ -113,7 +138,7 @@ def load(
     )
 
 
-def _read_path(path, image_shape):
+def _read_path(path, image_shape, kind):
     if path.is_dir():
         return read_image_folder(path, image_shape)
     reader = READERS.get(path.suffix.lower())
@@ -127,7 +152,7 @@ def _read_path(path, image_shape):
             if image
             else "convert it to .npz or .csv",
         )
-    return reader(path)
+    return reader(path, kind) if reader is read_numpy else reader(path)
 
 
 def _check_image_shape(image_shape, kind, shape, name):
@@ -169,6 +194,15 @@ def _load_set(source, data_dir, download, image_shape, load_options):
     """Returns the Dataset of a TensorFlow Datasets name."""
     from aezoo.data import tfds_images
 
+    if load_options["kind"] not in (None, "images"):
+        raise OptionError(
+            message(
+                "sets of TensorFlow Datasets are loaded as images",
+                got=f"kind={load_options['kind']!r} for source={source!r}",
+                expected="kind='images', or no kind",
+                fix="leave kind out, or pass the path of a file",
+            )
+        )
     data_dir = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
     builder = None
     if tfds_images.NAME.fullmatch(source):
@@ -178,7 +212,7 @@ def _load_set(source, data_dir, download, image_shape, load_options):
             message(
                 f"no path and no image set is called {source!r}{tfds_images.nearest_name(source)}",
                 got=f"source={source!r}, in the folder {os.getcwd()}",
-                expected="'mnist_mini', an existing path, or a name of TensorFlow Datasets",
+                expected="'mnist_mini', 'quasi_periodic', an existing path, or a name of TensorFlow Datasets",
                 fix="check the spelling; see https://www.tensorflow.org/datasets/catalog for names",
             )
         )

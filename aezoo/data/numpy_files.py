@@ -1,23 +1,37 @@
-"""Reads .npy and .npz files: images (N, H, W[, C]) or rows (N, F), with or without labels."""
+"""Reads .npy and .npz files: images, sequences or rows, with or without labels."""
 
 import zipfile
 import zlib
 
 import numpy as np
 
-from aezoo.data.contents import Contents, as_examples, as_labels, check_alike, refuse
+from aezoo.data.contents import (
+    Contents,
+    as_examples,
+    as_labels,
+    check_alike,
+    looks_like_sequences,
+    refuse,
+)
 
 PART_WORDS = {"train": ("train",), "test": ("test",), "validation": ("validation", "valid", "val")}
-EXAMPLE_WORDS = ("images", "examples", "x", "data", "rows", "features", "arr_0")
+EXAMPLE_WORDS = ("images", "sequences", "examples", "x", "data", "rows", "features", "arr_0")
 LABEL_WORDS = ("labels", "label", "y", "targets", "target", "classes")
 
 
-def read_numpy(path):
+def read_numpy(path, kind=None):
     """Returns the `Contents` of one .npy or .npz file.
 
     An .npz holds one array of examples ("images", "x", "data", "arr_0", ...) and perhaps "labels"
     or "y"; or parts as Keras ships them: "x_train", "y_train", "x_test", "y_test", or "train" and
     "test". Pickles are never opened.
+
+    What (N, ?, ?) is, the name of the array says, "images" or "sequences"; else its values, see
+    `looks_like_sequences`, in any part.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        kind: "images" or "sequences", what (N, ?, ?) is whatever the file says.
 
     Raises:
         DataError: an unreadable or truncated file, arrays that cannot be told apart, or examples
@@ -25,13 +39,14 @@ def read_numpy(path):
     """
     arrays = read_arrays(path)
     if isinstance(arrays, np.ndarray):
-        return Contents({"train": (as_examples(arrays, source=path.name), None)})
+        return Contents({"train": (as_examples(arrays, source=path.name, kind=kind), None)})
     keys = {key.lower(): key for key in reversed(arrays)}
     chosen = _part_keys(keys) or {"train": _single_keys(path, keys, arrays)}
+    kind = kind or _kind([key for key, _ in chosen.values()], arrays)
     parts, names = {}, {}
     for part, (example_key, label_key) in chosen.items():
         source = f"{path.name}, array {example_key!r}"
-        examples, labels = as_examples(arrays[example_key], source=source), None
+        examples, labels = as_examples(arrays[example_key], source=source, kind=kind), None
         if label_key is not None:
             source = f"{path.name}, array {label_key!r}"
             labels, names[part] = as_labels(arrays[label_key], len(examples), source=source)
@@ -62,6 +77,14 @@ def read_arrays(path):
             fix="save it again with numpy.save(path, images) or numpy.savez(path, images=..., labels=...)",
             cause=error,
         )
+
+
+def _kind(keys, arrays):
+    """Returns the kind that the names of the arrays tell, or the values of any; None goes by the axes."""
+    for kind in ("sequences", "images"):
+        if any(kind in key.lower() and arrays[key].ndim == 3 for key in keys):
+            return kind
+    return "sequences" if any(looks_like_sequences(arrays[key]) for key in keys) else None
 
 
 def _part_keys(keys):

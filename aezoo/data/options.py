@@ -3,9 +3,10 @@
 import math
 import operator
 
-from aezoo.errors import OptionError, message
+from aezoo.errors import OptionError, check_choice, message
 
 CHANNELS = (1, 2, 3, 4)
+KINDS = ("images", "sequences", "rows")
 
 
 def whole_number(option, value, *, at_least):
@@ -58,6 +59,13 @@ def fractions(validation_fraction, test_fraction):
             )
         )
     return validation_fraction, test_fraction
+
+
+def kind(value):
+    """Returns "images", "sequences", "rows" or None."""
+    if value is not None:
+        check_choice("kind", value, KINDS)
+    return value
 
 
 def image_shape(value):

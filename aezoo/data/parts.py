@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from aezoo.data.options import whole_number
-from aezoo.errors import need
+from aezoo.errors import DataError, message, need
 from aezoo.quiet import import_keras, silent_stderr
 
 ENDLESS = 2**62  # epochs; the last one that fits an int64 with room to count on
@@ -45,12 +45,15 @@ class Part:
     """Examples of one part, in a fixed order, with their labels in the same order.
 
     Attributes:
-        shape: of one example, (H, W, C) or (F,).
-        labels: (N,) int64, or None.
+        shape: of one example, (H, W, C), (T, F) or (F,).
+        labels: (N,) int64 as the source has them, or None.
+        classes: (K,) the labels that occur in any part, in rising order: label classes[k] is class
+            number k. None where labels are class numbers already, since they have names.
     """
 
     shape = ()
     labels = None
+    classes = None
 
     def __len__(self):
         raise NotImplementedError
@@ -63,7 +66,26 @@ class Part:
         """
         raise NotImplementedError
 
-    def batches(self, batch_size, *, shuffle_seed=None, epochs=1, skip=0):
+    @property
+    def class_numbers(self):
+        """(N,) int32, 0 to K - 1, in the order of `array`: what `batches` gives as labels.
+
+        Raises:
+            DataError: the part has no labels.
+        """
+        if self.labels is None:
+            raise DataError(
+                message(
+                    "these examples have no labels",
+                    got=f"{len(self)} examples of shape {self.shape} without labels",
+                    expected="one label for each example",
+                    fix="numpy.savez(path, images=..., labels=...), or a folder of images for each class",
+                )
+            )
+        numbers = self.labels if self.classes is None else np.searchsorted(self.classes, self.labels)
+        return numbers.astype(np.int32)
+
+    def batches(self, batch_size, *, shuffle_seed=None, epochs=1, skip=0, labels=False):
         """Returns the examples as a tf.data.Dataset of float32 batches (B, *shape).
 
         Every epoch ends with its own short batch if the size does not divide. Examples stay as they
@@ -76,9 +98,12 @@ class Part:
             epochs: how many, one after the other; None never ends.
             skip: how many batches to leave out at the front. Whole epochs of them cost nothing,
                 and of the first epoch that is given out no skipped image is scaled.
+            labels: whether each batch is a dict {"images": (B, H, W, C), "labels": (B,) int32 class
+                numbers}; sequences and rows are called "examples".
 
         Raises:
             OptionError: one of the numbers cannot be used.
+            DataError: labels are asked for, and the part has none.
         """
         batch_size = whole_number("batch_size", batch_size, at_least=1)
         skip = whole_number("skip", skip, at_least=0)
@@ -95,14 +120,20 @@ class Part:
 
         with tf.device("CPU:0"):  # or the examples would be copied to a GPU, and back for each batch
             epoch_batches = self._epoch_batches(tf, batch_size, shuffle_seed)
+            if labels:
+                epoch_labels = self._epoch_labels(tf, batch_size, shuffle_seed)
 
             def from_first_batch(epoch):
                 first = tf.where(epoch == first_epoch, tf.constant(first_batch, tf.int64), 0)
-                return epoch_batches(epoch, first)
+                examples = epoch_batches(epoch, first)
+                return tf.data.Dataset.zip((examples, epoch_labels(epoch, first))) if labels else examples
 
+            name = "images" if len(self.shape) == 3 else "examples"
             batches = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(from_first_batch)
             batches = batches.map(
-                functools.partial(_unit_tensor, tf), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+                functools.partial(_unit_tensors, tf, name),
+                num_parallel_calls=tf.data.AUTOTUNE,
+                deterministic=True,
             )
             batches = batches.apply(tf.data.experimental.assert_cardinality(count))
             options = tf.data.Options()
@@ -113,6 +144,23 @@ class Part:
         """Returns a function (epoch, first batch) -> tf.data.Dataset of stored batches."""
         raise NotImplementedError
 
+    def _order(self, tf, shuffle_seed, epoch):
+        """Returns (N,) positions: the order of the examples in an epoch."""
+        raise NotImplementedError
+
+    def _epoch_labels(self, tf, batch_size, shuffle_seed):
+        """As `_epoch_batches`, for the labels that go with them."""
+        numbers, count = tf.constant(self.class_numbers), len(self)
+
+        def epoch_labels(epoch, first):
+            order = None if shuffle_seed is None else self._order(tf, shuffle_seed, epoch)
+            ordered = numbers if order is None else tf.gather(numbers, order)
+            return tf.data.Dataset.range(first, -(-count // batch_size)).map(
+                lambda i: ordered[i * batch_size : (i + 1) * batch_size]
+            )
+
+        return epoch_labels
+
 
 class ArrayPart(Part):
     """A part held in memory as one array. Shuffles over all of it.
@@ -120,11 +168,13 @@ class ArrayPart(Part):
     Args:
         examples: (N, *shape), uint8 (images) or float32.
         labels: (N,) int64, or None.
+        classes: as in `Part`.
     """
 
-    def __init__(self, examples, labels=None):
+    def __init__(self, examples, labels=None, classes=None):
         self.examples = examples
         self.labels = labels
+        self.classes = classes
         self.shape = tuple(examples.shape[1:])
 
     def __len__(self):
@@ -150,11 +200,15 @@ class ArrayPart(Part):
             numbers = tf.data.Dataset.range(first, -(-count // batch_size))
             if shuffle_seed is None:
                 return numbers.map(lambda i: stored[i * batch_size : (i + 1) * batch_size])
-            order = tf.argsort(sort_keys(tf, count, shuffle_seed, epoch), stable=True)
+            order = self._order(tf, shuffle_seed, epoch)
             return numbers.map(lambda i: tf.gather(stored, order[i * batch_size : (i + 1) * batch_size]))
 
         return epoch_batches
 
+    def _order(self, tf, shuffle_seed, epoch):
+        return tf.argsort(sort_keys(tf, len(self), shuffle_seed, epoch), stable=True)
 
-def _unit_tensor(tf, batch):
-    return tf.cast(batch, tf.float32) / 255.0 if batch.dtype == tf.uint8 else batch
+
+def _unit_tensors(tf, name, batch, labels=None):
+    batch = tf.cast(batch, tf.float32) / 255.0 if batch.dtype == tf.uint8 else batch
+    return batch if labels is None else {name: batch, "labels": labels}

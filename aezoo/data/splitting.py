@@ -60,11 +60,16 @@ def three_parts(contents, *, validation_fraction, test_fraction, seed, source):
     # test first: it must not change with how much is held back for validation
     fractions = {"test": test_fraction, "validation": validation_fraction}
     missing = [name for name in fractions if name not in contents.parts]
-    parts = {name: ArrayPart(*content) for name, content in contents.parts.items()}
+    classes = None
+    if contents.label_names is None:
+        found = [labels for _, labels in contents.parts.values() if labels is not None]
+        classes = np.unique(np.concatenate(found)) if found else None
+    parts = {name: ArrayPart(*content, classes) for name, content in contents.parts.items()}
     if missing:
         examples, labels = contents.parts["train"]
         sizes = part_sizes(len(examples), [fractions[name] for name in missing], source=source)
         pieces = cut(len(examples), labels, sizes, seed)
         for name, indices in zip([*missing, "train"], pieces, strict=True):
-            parts[name] = ArrayPart(examples[indices], None if labels is None else labels[indices])
+            cut_labels = None if labels is None else labels[indices]
+            parts[name] = ArrayPart(examples[indices], cut_labels, classes)
     return parts

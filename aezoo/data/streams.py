@@ -145,6 +145,11 @@ class StreamPart(Part):
             return self._decoded(self._encoded()).batch(WINDOW).cache()
         return self._encoded().batch(WINDOW)
 
+    def _order(self, tf, shuffle_seed, epoch):
+        keys = sort_keys(tf, len(self), shuffle_seed, epoch)
+        windows = range(0, len(self), WINDOW)
+        return tf.concat([w + tf.argsort(keys[w : w + WINDOW], stable=True) for w in windows], axis=0)
+
     def _epoch_batches(self, tf, batch_size, shuffle_seed):
         windows, count = self._windows, len(self)
 

@@ -1,13 +1,14 @@
-"""The pictures of a run: reconstructions, latents, losses. Matplotlib without a screen."""
+"""The pictures of a run: reconstructions, latents, losses, samples. Matplotlib without a screen."""
 
 import numpy as np
 
 from aezoo.errors import need
-from aezoo.evaluation import baselines
+from aezoo.evaluation import baselines, calls
 from aezoo.run import replacing
 
 _SHOWN = 10  # images, or rows
 _SCATTERED = 3000  # latents; more hide each other
+_SEQUENCES, _CHANNELS = 4, 4  # sequences beside each other, and channels below each other
 _STYLE = {
     "figure.dpi": 120,
     "font.size": 9,
@@ -20,7 +21,9 @@ _STYLE = {
 
 
 def save_all(run, model, dataset):
-    """Draws the three pictures into a run's folder; same run, same bytes.
+    """Draws a run's pictures into its folder; same run, same bytes.
+
+    Samples are drawn where a model of images has a prior, and the run a file for them.
 
     Args:
         run: a `Run` with its history.
@@ -33,8 +36,11 @@ def save_all(run, model, dataset):
         _save(run.loss_file, losses(run.history))
         _save(run.latents_file, latents(model, dataset.test))
         examples = dataset.test.array(_SHOWN)
-        draw = image_rows if model.kind == "images" else columns
+        draw = {"images": image_rows, "sequences": sequences, "rows": columns}[model.kind]
         _save(run.reconstructions_file, draw(model, examples, dataset))
+        samples_file = getattr(run, "samples_file", None)
+        if samples_file and model.kind == "images" and getattr(model, "prior", None) is not None:
+            _save(samples_file, samples(model))
 
 
 def losses(history):
@@ -50,8 +56,9 @@ def losses(history):
 
 
 def latents(model, part):
-    """Returns a scatter of a part's latents, coloured by label; by PCA where D is not 2."""
-    codes = model.encode(part.array(_SCATTERED)).reshape(min(len(part), _SCATTERED), -1)
+    """Returns a scatter of a part's latents, coloured by label; by PCA where they are not 2; maps flat."""
+    codes = calls.encode(model, part.array(_SCATTERED), calls.labels_of(model, part, _SCATTERED))
+    codes = codes.reshape(len(codes), -1)
     labels = None if part.labels is None else np.asarray(part.labels)[: len(codes)]
     names = ("latent 1", "latent 2")
     if codes.shape[1] > 2 and len(codes) < 3:  # too few for components
@@ -82,7 +89,8 @@ def latents(model, part):
 
 def image_rows(model, images, dataset):
     """Returns a figure with the images above, and what the model makes of them below."""
-    rows = {"image": images, "reconstruction": model.reconstruct(images)}
+    labels = calls.labels_of(model, dataset.test, len(images))
+    rows = {"image": images, "reconstruction": calls.reconstruct(model, images, labels)}
     if getattr(model, "corruption", None) is not None:
         corrupted = model.corrupt(images, seed=1)
         rows = {"clean": images, "corrupted": corrupted, "denoised": model.reconstruct(corrupted)}
@@ -99,7 +107,8 @@ def image_rows(model, images, dataset):
 def columns(model, rows, dataset):
     """Returns a figure of how well each column of a table is reproduced on the test part."""
     examples = dataset.test.array(_SCATTERED)
-    difference = (model.reconstruct(examples) - examples) / model.error_scale
+    labels = calls.labels_of(model, dataset.test, len(examples))
+    difference = (calls.reconstruct(model, examples, labels) - examples) / model.error_scale
     error = np.square(difference).mean(axis=0)
     names = dataset.feature_names or [f"column {number}" for number in range(len(error))]
     order = np.argsort(error)[-30:]
@@ -109,8 +118,75 @@ def columns(model, rows, dataset):
     return figure
 
 
+def sequences(model, examples, dataset):
+    """Returns a figure of sequences (N, T, F) and their reconstructions: one a column, a channel a row."""
+    examples = examples[:_SEQUENCES]
+    again = calls.reconstruct(model, examples, calls.labels_of(model, dataset.test, len(examples)))
+    channels = min(examples.shape[-1], _CHANNELS)
+    names = dataset.feature_names or [f"channel {number}" for number in range(channels)]
+    size = (0.6 + 2.6 * len(examples), 0.6 + 1.2 * channels)
+    figure, grid = _subplots(
+        channels, len(examples), figsize=size, squeeze=False, sharex=True, sharey="row", layout="constrained"
+    )
+    for number, line in enumerate(grid):
+        for axes, example, reconstruction in zip(line, examples, again, strict=True):
+            axes.plot(example[:, number], linewidth=1.2, label="example")
+            axes.plot(reconstruction[:, number], linewidth=1.2, label="reconstruction")
+        line[0].set_ylabel(str(names[number]))
+    for axes in grid[-1]:
+        axes.set_xlabel("step")
+    grid[0, 0].legend(frameon=False, fontsize=7)
+    return figure
+
+
+def samples(model, seed=0, side=8):
+    """Returns a figure of side x side generated images; a model's seed draws the same in every runtime."""
+    figure, axes = _subplots(figsize=(0.55 * side, 0.55 * side))
+    _show(axes, _montage(model.sample(side * side, seed), side))
+    return figure
+
+
+def traversals(model, example, axes=None, values=None, label=None):
+    """Returns a figure of one image decoded with one latent at a time set to each value.
+
+    Args:
+        model: of images, with `traverse`.
+        example: (H, W, C) in [0, 1].
+        axes: which of the flattened latents, a row each; None is ten: of a variational model those
+            that its posterior is surest of, of any other the first.
+        values: a column each; None is -3 to 3 in 9 steps.
+        label: class number of the example, for a conditional model.
+    """
+    values = np.linspace(-3, 3, 9) if values is None else np.asarray(values)
+    if axes is None:
+        order = np.arange(int(np.prod(model.latent_shape)))
+        if getattr(model, "likelihood", None) is not None:
+            labels = None if label is None else np.array([label])
+            order = np.argsort(calls.posterior(model, example[None], labels)[1][0], kind="stable")
+        axes = order[:_SHOWN]
+    taken, labelled = calls.as_taken(model, example), {} if label is None else {"labels": label}
+    lines = [model.traverse(taken, int(axis), values, **labelled) for axis in axes]
+    figure, canvas = _subplots(figsize=(0.6 * len(values) + 0.9, 0.6 * len(lines) + 0.3))
+    picture = _montage(np.concatenate(lines), len(values))
+    _show(canvas, picture)
+    rows, columns = (np.arange(count) + 0.5 for count in (len(lines), len(values)))
+    canvas.set_yticks(rows * picture.shape[0] / len(lines), [f"latent {axis}" for axis in axes])
+    canvas.set_xticks(columns * picture.shape[1] / len(values), [f"{value:g}" for value in values])
+    canvas.tick_params(length=0)
+    return figure
+
+
+def _montage(images, columns):
+    """Returns images (N, H, W, C) as one, `columns` in a line, with a white pixel around each."""
+    images = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1.0)
+    count, height, width, depth = images.shape
+    grid = images.reshape(count // columns, columns, height, width, depth).transpose(0, 2, 1, 3, 4)
+    return grid.reshape(count // columns * height, columns * width, depth)
+
+
 def _show(axes, picture):
     axes.set(xticks=[], yticks=[])
+    axes.grid(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
     picture = np.clip(picture, 0.0, 1.0)

@@ -1,43 +1,81 @@
-"""The figures of metrics.json: reconstruction, PCA beside it, and for a denoiser its rivals."""
+"""The figures of metrics.json: reconstruction beside PCA, and what else a model's family asks for."""
 
 import math
 
 import numpy as np
 
-from aezoo.evaluation import baselines, reconstruction
+from aezoo.evaluation import (
+    baselines,
+    calls,
+    codebook,
+    generation,
+    latents,
+    likelihood,
+    reconstruction,
+)
 
 MOST_TESTED = 10_000  # test examples; all of MNIST's
+MOST_GLANCED_AT = 1_000  # test examples of the figures that every training computes
+DIGITS = ("mnist", "mnist_mini")  # where a Fréchet digit distance means something
 
 
-def evaluate(model, dataset):
+def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_examples=1000):
     """Measures a model on the test part of a dataset.
 
     Args:
-        model: an `Autoencoder`, or a loaded bundle: anything with `reconstruct`.
+        model: an `Autoencoder`, or a loaded bundle.
         dataset: an `aezoo.data.Dataset` of the model's shape.
+        full: whether to compute what takes longer than a moment as well: `nll_nats`, accuracies and
+            trustworthiness of latents, JPEG at a quantised model's bits, distances of generated digits.
+        likelihood_samples: draws of each example's posterior for `nll_nats`.
+        likelihood_examples: test examples that likelihoods are averaged over, at most.
 
     Returns:
-        dict: `test_examples`; `mse` (for rows in standard deviations of the columns), for images
-        also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as many components, fitted
-        on the training part; for a denoiser also `denoising`, see `denoising_figures`.
+        dict, fit for JSON: `test_examples`; `mse` (for sequences and rows in standard deviations of
+        the columns), for images also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as
+        many components, fitted on the training part; for a denoiser `denoising`, see
+        `denoising_figures`; and, each a dict, what applies of `latents`, `likelihood`, `codebook`,
+        `sparsity` and `generation`. docs/evaluation.md defines every figure.
     """
     examples = dataset.test.array(MOST_TESTED)
     scale = model.error_scale
     latent_size = math.prod(model.latent_shape)
     fitted_on = dataset.train.array(baselines.MOST_FITTED)
     pca = baselines.fit_pca(fitted_on / scale, latent_size)
+    labels = calls.labels_of(model, dataset.test, len(examples))
+    again = calls.reconstruct(model, examples, labels)
+    linear = baselines.project(pca, examples / scale) * scale
     figures = {
         "data": dataset.name,
         "test_examples": len(examples),
-        **_compare(examples, model.reconstruct(_as_taken(model, examples)), scale),
-        "pca": {
-            "components": int(pca.n_components_),
-            **_compare(examples, baselines.project(pca, examples / scale) * scale, scale),
-        },
+        **_compare(examples, again, scale),
+        "pca": {"components": int(pca.n_components_), **_compare(examples, linear, scale)},
     }
     if getattr(model, "corruption", None) is not None and model.kind == "images":
         figures["denoising"] = denoising_figures(model, examples, pca)
-    return figures
+    figures["latents"] = {
+        "explained_variance": latents.explained_variance(examples, again, scale),
+        "pca": {"explained_variance": latents.explained_variance(examples, linear, scale)},
+    }
+    variational = getattr(model, "likelihood", None) is not None
+    if full or not variational:  # a posterior's mean is never 0, so a glance would show nothing
+        glance = len(examples) if full else MOST_GLANCED_AT
+        codes = calls.encode(model, examples[:glance], None if labels is None else labels[:glance])
+        zeros = latents.sparsity(codes)
+        if zeros > 0 or getattr(model, "reports_sparsity", False):
+            figures["sparsity"] = {"sparsity": zeros, "dead_units": latents.dead_units(codes)}
+    if full:
+        _merge(figures["latents"], _latent_figures(model, dataset, examples, codes, pca))
+    if variational:
+        few = likelihood_examples if full else min(likelihood_examples, MOST_GLANCED_AT)
+        given = None if labels is None else labels[:few]
+        samples = likelihood_samples if full else None
+        figures["likelihood"] = likelihood.figures(model, examples[:few], samples, labels=given)
+    if calls.codebook_size(model) is not None:
+        figures["codebook"] = codebook_figures(model, examples, full)
+    if full and _generates_digits(model, dataset):
+        figures["generation"] = generation.generation_figures(model, dataset, MOST_TESTED)
+    return _rounded(figures)
 
 
 def denoising_figures(model, images, pca, seed=1):
@@ -67,11 +105,64 @@ def denoising_figures(model, images, pca, seed=1):
     }
 
 
-def _as_taken(model, examples):
-    """Returns the examples as a bundle that was exported for bytes takes them."""
-    if getattr(model, "input_dtype", "float32") == "uint8":
-        return np.rint(examples * 255).astype("uint8")
-    return examples
+def codebook_figures(model, images, full=False):
+    """Returns the figures of a quantised model's codes.
+
+    Args:
+        model: with `code_indices`.
+        images: (N, H, W, C) in [0, 1].
+        full: whether to compress the images as JPEG at the same bits, too.
+
+    Returns:
+        dict: `codes` (K), `used_codes`, `perplexity`, `bits_per_image`, `bits_per_dim`,
+        `entropy_bits_per_image`; `jpeg`, see `codebook.jpeg_at_bits`.
+    """
+    codes, indices = calls.codebook_size(model), calls.code_indices(model, images)
+    figures = {
+        "codes": codes,
+        "used_codes": codebook.used_codes(indices, codes),
+        "perplexity": codebook.perplexity(indices, codes),
+        "bits_per_image": codebook.bits_per_image(indices, codes),
+        "bits_per_dim": codebook.bits_per_dim(indices, codes, model.example_shape),
+        "entropy_bits_per_image": codebook.entropy_bits_per_image(indices, codes),
+    }
+    if full and model.example_shape[-1] in (1, 3):
+        figures["jpeg"] = codebook.jpeg_at_bits(images, figures["bits_per_image"])
+    return figures
+
+
+def _latent_figures(model, dataset, examples, codes, pca):
+    """Returns the slow figures of latents, and those of the principal components beside them."""
+    scale = model.error_scale
+
+    def components(rows):
+        return pca.transform((rows / scale).reshape(len(rows), -1))
+
+    most = latents.MOST_NEIGHBOURS
+    figures, linear = {}, {}
+    if len(examples) >= 3:
+        near = examples[:most] / scale
+        figures["trustworthiness"] = latents.trustworthiness(near, codes[:most])
+        linear["trustworthiness"] = latents.trustworthiness(near, components(examples[:most]))
+    if dataset.test.labels is not None and len(np.unique(dataset.train.labels[: latents.MOST_TRAINED])) > 1:
+        trained = dataset.train.array(latents.MOST_TRAINED)
+        train_labels = dataset.train.labels[: len(trained)]
+        test_labels = dataset.test.labels[: len(examples)]
+        train_codes = calls.encode(model, trained, calls.labels_of(model, dataset.train, len(trained)))
+        for name in ("knn_accuracy", "linear_probe_accuracy"):
+            accuracy = getattr(latents, name)
+            figures[name] = accuracy(train_codes, train_labels, codes, test_labels)
+            linear[name] = accuracy(components(trained), train_labels, components(examples), test_labels)
+    return {**figures, "pca": linear}
+
+
+def _generates_digits(model, dataset):
+    return (
+        dataset.name in DIGITS
+        and tuple(dataset.shape) == generation.SHAPE
+        and getattr(model, "prior", None) is not None
+        and min(len(dataset.train), len(dataset.test)) > 1
+    )
 
 
 def _compare(examples, reconstructions, scale=1.0):
@@ -79,4 +170,24 @@ def _compare(examples, reconstructions, scale=1.0):
     if examples.ndim == 4:
         figures["psnr_db"] = reconstruction.psnr_db(examples, reconstructions)
         figures["ssim"] = reconstruction.ssim(examples, reconstructions)
-    return {name: float(f"{value:.6g}") for name, value in figures.items()}
+    return figures
+
+
+def _merge(figures, more):
+    """Adds nested figures to nested figures."""
+    for name, value in more.items():
+        if isinstance(value, dict) and name in figures:
+            _merge(figures[name], value)
+        else:
+            figures[name] = value
+
+
+def _rounded(figures):
+    """Returns nested figures with six digits, and None for what is no number: JSON has no NaN."""
+    if isinstance(figures, dict):
+        return {name: _rounded(value) for name, value in figures.items()}
+    if isinstance(figures, list):
+        return [_rounded(value) for value in figures]
+    if isinstance(figures, float):
+        return float(f"{figures:.6g}") if math.isfinite(figures) else None
+    return figures

@@ -9,6 +9,7 @@ from aezoo.export.to_onnx import (  # noqa: F401 (they fill the table)
     layers,
     layers_attention,
     layers_conv,
+    layers_families,
     layers_norm,
     layers_own,
     layers_recurrent,

@@ -1,0 +1,116 @@
+"""Conditional variational autoencoder: encoder and decoder are told the class, so latents hold what is left.
+
+Source: Sohn, Lee & Yan 2015, "Learning Structured Output Representation using Deep Conditional
+Generative Models", NeurIPS; Kingma et al. 2014, arXiv:1406.5298 (M2, with every label given).
+Differs: the image is what is generated and the label what is given; the prior is N(0, I) for every
+label, as in M2, not a network of the label. To the encoder a label is one more channel, a learned
+picture; to the decoder a learned vector beside the latents.
+
+    encoder: images (B, H, W, C), labels (B,) int32 -> posterior_mean (B, D), posterior_log_var (B, D)
+    latents = posterior_mean + exp(posterior_log_var / 2) * noise      in training only
+    decoder: latents (B, D), labels (B,) int32 -> probabilities or means (B, H, W, C)
+"""
+
+from aezoo.bodies import body as build_body
+from aezoo.bodies import with_heads
+from aezoo.errors import OptionError, message
+from aezoo.layers import keras, layers
+from aezoo.options import check_image_shape, check_positive
+from aezoo.variational import Variational
+
+_LABEL_DIM = 16  # of the vector that stands for a label; fewer where there are fewer classes
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class ConditionalVAE(Variational):
+    """A `Variational` whose encoder and decoder take `labels` as their second input.
+
+    `fit({"images": images, "labels": labels})` trains it; `encode`, `decode`, `reconstruct` and `sample`
+    take `labels=`.
+
+    Args:
+        encoder: images and labels to posterior_mean and posterior_log_var.
+        decoder: latents and labels to probabilities or means.
+        classes: K; labels go from 0 to K - 1.
+        **base: as for `Variational`.
+    """
+
+    def __init__(self, encoder, decoder, *, classes=10, **base):
+        super().__init__(encoder, decoder, **base)
+        self.classes = check_positive("classes", classes)
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+def build(
+    latent_dim=16,
+    image_shape=(28, 28, 1),
+    *,
+    classes=10,
+    body="dense",
+    likelihood="bernoulli",
+    scale=0.1,
+    binarize=False,
+    seed=0,
+    body_options=None,
+):
+    """Builds the compiled conditional variational autoencoder.
+
+    Args:
+        latent_dim: D, size of the latent space.
+        image_shape: (H, W, C) of the images; at most 3 channels.
+        classes: K, the number of classes.
+        body: "dense" or "conv".
+        likelihood: "bernoulli" or "gaussian".
+        scale: standard deviation of the gaussian likelihood.
+        binarize: whether each pixel is drawn as 0 or 1 with the image as its probability.
+        seed: of the noise in training.
+        body_options: further options of the body, for example {"units": (512, 512)}.
+
+    Returns:
+        A compiled `ConditionalVAE`.
+
+    Raises:
+        OptionError: an option that cannot be used.
+    """
+    check_positive("latent_dim", latent_dim)
+    check_positive("classes", classes)
+    height, width, channels = check_image_shape(image_shape)
+    if channels > 3:
+        raise OptionError(
+            message(
+                "the label is a channel beside those of the image, and bodies take 4 at most",
+                got=f"image_shape={image_shape!r}",
+                expected="1 to 3 channels",
+                fix=f"pass image_shape=({height}, {width}, 3), and drop the channel of opacity",
+            )
+        )
+    wider = build_body(body, latent_dim, (height, width, channels + 1), options=body_options).encoder
+    heads = with_heads(wider, posterior_mean=latent_dim, posterior_log_var=latent_dim)
+    images = keras.Input((height, width, channels), name="images")
+    labels = keras.Input((), dtype="int32", name="labels")
+    picture = layers.Embedding(classes, height * width, name="label_picture")(labels)
+    picture = layers.Reshape((height, width, 1), name="label_channel")(picture)
+    posterior = heads(layers.Concatenate(name="labelled_images")([images, picture]))
+    encoder = keras.Model([images, labels], posterior, name="encoder")
+
+    label_dim = min(classes, _LABEL_DIM)
+    longer = build_body(body, latent_dim + label_dim, (height, width, channels), options=body_options).decoder
+    latents = keras.Input((latent_dim,), name="latents")
+    labels = keras.Input((), dtype="int32", name="labels")
+    vector = layers.Embedding(classes, label_dim, name="label_vector")(labels)
+    reconstructions = longer(layers.Concatenate(name="labelled_latents")([latents, vector]))
+    decoder = keras.Model([latents, labels], reconstructions, name="decoder")
+
+    model = ConditionalVAE(
+        encoder,
+        decoder,
+        classes=classes,
+        likelihood=likelihood,
+        scale=scale,
+        binarize=binarize,
+        seed=seed,
+    )
+    model.compile()
+    return model

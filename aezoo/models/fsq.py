@@ -1,0 +1,105 @@
+"""Finite scalar quantisation: each of a few channels is rounded to a few levels; nothing is learned.
+
+Source: Mentzer, Minnen, Agustsson & Tschannen 2024, "Finite Scalar Quantization: VQ-VAE Made Simple",
+arXiv:2309.15505, section 3 and appendix A.1.
+Differs: the body is that of van den Oord et al. 2017 at any image size; the prior counts codes at
+each position where the paper trains a transformer.
+
+    encoder: images (B, H, W, C) -> vectors (B, h, w, D) -> latents (B, h, w, D), code_indices (B, h, w)
+    decoder: latents (B, h, w, D) in [-1, 1] -> reconstructions (B, H, W, C)
+    D = len(levels), K = prod(levels)
+"""
+
+import math
+
+import numpy as np
+
+from aezoo.errors import OptionError, message
+from aezoo.layers import keras, ops
+from aezoo.options import check_sizes
+from aezoo.quantized import Quantizer, assemble
+
+_EDGE = 1e-3  # by which the outermost values stay inside, so that no rounding leaves the levels
+_LARGEST = 2**20  # codes: float32 counts them exactly, and the codebook fits a bundle
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class FiniteScalarQuantizer(Quantizer):
+    """Bounds each channel by tanh and rounds it to one of its levels.
+
+    Channel i takes `levels[i]` values, (n - L // 2) / (L // 2) for n from 0 to L - 1; even numbers of
+    levels are off centre by half a level. The code's number has the n as its digits, the first channel
+    the lowest.
+
+    Args:
+        levels: number of levels of each channel, at least 2.
+
+    Raises:
+        OptionError: fewer than two levels, or more codes than 2^20.
+    """
+
+    def __init__(self, levels=(8, 5, 5, 5), **kwargs):
+        super().__init__(**kwargs)
+        self.levels = check_sizes("levels", levels)
+        if not self.levels or min(self.levels) < 2 or math.prod(self.levels) > _LARGEST:
+            raise OptionError(
+                message(
+                    "these levels make no codebook",
+                    got=f"levels={self.levels}, {math.prod(self.levels)} codes",
+                    expected=f"at least 2 levels for each channel, and at most {_LARGEST} codes",
+                    fix="pass levels=(8, 5, 5, 5) for 1000 codes, or levels=(8, 8, 8, 6, 5) for 15360",
+                )
+            )
+        number = np.array(self.levels)
+        self.half_width = (number // 2).astype("float32")
+        self.half_range = ((number - 1) * (1 - _EDGE) / 2).astype("float32")
+        self.offset = np.where(number % 2 == 1, 0.0, 0.5).astype("float32")
+        self.shift = np.tan(self.offset / self.half_range).astype("float32")  # so that 0 stays near 0
+        self.basis = np.cumprod([1, *self.levels[:-1]]).astype("float32")
+
+    @property
+    def codebook(self):
+        """All codes, (K, D) float32: row k is the latents of code k."""
+        numbers = np.arange(math.prod(self.levels))[:, None] // self.basis.astype("int64")
+        return ((numbers % self.levels) - self.half_width) / self.half_width
+
+    def call(self, vectors, training=False):
+        vectors = ops.cast(vectors, "float32")
+        bounded = ops.tanh(vectors + self.shift) * self.half_range - self.offset
+        rounded = ops.round(bounded)
+        digits = ops.stop_gradient(rounded) + self.half_width
+        code_indices = ops.cast(ops.sum(digits * self.basis, axis=-1), "int32")
+        if training:
+            rounded = self.straight_through(bounded, rounded)
+        return ops.cast(rounded / self.half_width, self.compute_dtype), code_indices
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels}
+
+
+def build(
+    image_shape=(28, 28, 1),
+    *,
+    levels=(8, 5, 5, 5),
+    filters=(16, 32),
+    residual_blocks=2,
+    activation="gelu",
+):
+    """Builds the compiled autoencoder with finite scalar quantisation.
+
+    Args:
+        image_shape: (H, W, C) of the images.
+        levels: number of levels of each channel of the latents; their product is the number of codes.
+        filters: channels after each halving; their number is the number of halvings.
+        residual_blocks: at the smallest size, in the encoder and in the decoder each.
+        activation: Keras name, inside the body.
+
+    Returns:
+        A compiled `Quantized`; its loss is the mean squared error alone.
+
+    Raises:
+        OptionError: an option that cannot be used.
+    """
+    quantizer = FiniteScalarQuantizer(levels, name="quantizer")
+    body = {"filters": filters, "residual_blocks": residual_blocks, "activation": activation}
+    return assemble(quantizer, len(quantizer.levels), image_shape, **body)

@@ -1,0 +1,96 @@
+"""Recurrent autoencoder of sequences: one LSTM reads a sequence, another writes it the other way round.
+
+Source: Srivastava, Mansimov & Salakhutdinov 2015, "Unsupervised Learning of Video Representations
+using LSTMs", arXiv:1502.04681, section 2.2: the composite's autoencoder, with the decoder that is
+not conditioned on the frames before. Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
+Differs: between the two LSTMs lies a bottleneck of D latents, where the paper hands the whole state
+on; it sets the states that the decoder begins with, and is its input at every step, where the paper's
+has none. The paper reads forward and has the reversed sequence for a target, so that what was read
+last is written first. Here the encoder reads from the last step to the first, and the decoder writes
+from the first to the last: the same in mirrored time, and reconstructions come out in natural order.
+
+    encoder: sequences (B, T, F) -> last hidden state (B, units[-1]) -> latents (B, D)
+    decoder: latents (B, D) -> first states, and latents at each step (B, T, D)
+             -> hidden states (B, T, units[0]) -> reconstructions (B, T, F)
+"""
+
+from aezoo.autoencoder import Autoencoder
+from aezoo.errors import OptionError, message
+from aezoo.layers import Standardize, Unstandardize, check_activation, keras, layers
+from aezoo.options import check_positive, check_sizes
+
+
+def build(
+    latent_dim=16,
+    sequence_shape=(128, 1),
+    *,
+    units=(64,),
+    latent_activation=None,
+):
+    """Builds the compiled recurrent autoencoder of sequences.
+
+    Args:
+        latent_dim: D, size of the bottleneck.
+        sequence_shape: (T, F), steps and features; any T.
+        units: sizes of the LSTMs that lie on each other in the encoder; the decoder mirrors them.
+        latent_activation: Keras name, on the latents; None leaves them unbounded.
+
+    Returns:
+        A compiled `Autoencoder`.
+
+    Raises:
+        OptionError: an option that cannot be used.
+    """
+    check_positive("latent_dim", latent_dim)
+    check_activation("latent_activation", latent_activation)
+    units = check_sizes("units", units)
+    steps, features = check_sequence_shape(sequence_shape)
+    if not units:
+        raise OptionError(
+            message(
+                "at least one LSTM is needed", got="units=()", expected="units=(64,)", fix="pass units=64"
+            )
+        )
+
+    examples = keras.Input((steps, features), name="examples")
+    x = Standardize(name="standardize")(examples)
+    for number, size in enumerate(units, 1):
+        # The first turns time around; the others go through what it gives in the order it came.
+        x = layers.LSTM(
+            size, return_sequences=number < len(units), go_backwards=number == 1, name=f"read_{number}"
+        )(x)
+    latents = layers.Dense(latent_dim, activation=latent_activation, name="bottleneck")(x)
+    encoder = keras.Model(examples, latents, name="encoder")
+
+    latents = keras.Input((latent_dim,), name="latents")
+    x = layers.RepeatVector(steps, name="at_each_step")(latents)
+    for number in range(len(units), 0, -1):
+        size = units[number - 1]
+        # Of the two states of an LSTM the hidden one lies between -1 and 1, and the cell anywhere.
+        hidden = layers.Dense(size, activation="tanh", name=f"hidden_{number}")(latents)
+        cell = layers.Dense(size, name=f"cell_{number}")(latents)
+        write = layers.LSTM(size, return_sequences=True, name=f"write_{number}")
+        x = write(x, initial_state=[hidden, cell])
+    x = layers.Dense(features, name="each_step")(x)
+    reconstructions = Unstandardize(name="reconstructions")(x)
+    decoder = keras.Model(latents, reconstructions, name="decoder")
+
+    model = Autoencoder(encoder, decoder)
+    model.compile()
+    return model
+
+
+def check_sequence_shape(sequence_shape):
+    """Returns (T, F), or raises OptionError: at least 2 steps and 1 feature."""
+    shape = sequence_shape if isinstance(sequence_shape, (tuple, list)) else ()
+    whole = all(isinstance(size, int) and not isinstance(size, bool) for size in shape)
+    if len(shape) != 2 or not whole or shape[0] < 2 or shape[1] < 1:
+        raise OptionError(
+            message(
+                "sequences are (steps, features)",
+                got=f"sequence_shape={sequence_shape!r}",
+                expected="at least 2 steps, at least 1 feature",
+                fix="pass sequence_shape=(128, 1)",
+            )
+        )
+    return tuple(shape)
