@@ -139,6 +139,7 @@ def evaluate(parsed):
     options = dict(info["data"]["load_options"]) if info else {}
     options["data_dir"] = parsed.data_dir or options.get("data_dir")
     if parsed.data is not None:
+        options["kind"] = model.kind if str(parsed.data).endswith((".npy", ".npz")) else None
         options["image_shape"] = model.example_shape if pathlib.Path(parsed.data).is_dir() else None
     dataset = data.load(source, **options)
     metrics = figures_of(

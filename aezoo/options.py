@@ -1,5 +1,6 @@
 """Checks of the options that several models take."""
 
+import math
 import numbers
 
 from aezoo.errors import OptionError, message
@@ -17,6 +18,22 @@ def check_positive(option, value):
             )
         )
     return int(value)
+
+
+def check_between(option, value, lowest, highest, usual):
+    """Returns the value as a float, or raises OptionError unless it is a number of [lowest, highest)."""
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and lowest <= value < highest
+    if not good:
+        below = "" if highest == math.inf else f" and below {highest:g}"
+        raise OptionError(
+            message(
+                f"this {option} means nothing",
+                got=f"{option}={value!r}",
+                expected=f"a number of at least {lowest:g}{below}",
+                fix=f"pass {option}={usual:g}",
+            )
+        )
+    return float(value)
 
 
 def check_sizes(option, values):

@@ -7,9 +7,6 @@ latents are rows of the codebook (K, D): codebook[code_indices]
 A family is a `Quantizer` layer; body and model are the same for all.
 """
 
-import math
-import numbers
-
 import numpy as np
 
 from aezoo.autoencoder import Autoencoder
@@ -224,19 +221,3 @@ def drawn_from(vectors, count, seed):
     places = ops.cast(ops.minimum(ops.floor(places / count * most), most - 1), "int32")
     noise = keras.random.normal((count, vectors.shape[-1]), seed=seed)
     return ops.take(vectors, places, axis=0) + 0.01 * ops.std(vectors, axis=0) * noise
-
-
-def check_between(option, value, lowest, highest, usual):
-    """Returns the value as a float, or raises OptionError unless it is a number of [lowest, highest)."""
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and lowest <= value < highest
-    if not good:
-        below = "" if highest == math.inf else f" and below {highest:g}"
-        raise OptionError(
-            message(
-                f"this {option} means nothing",
-                got=f"{option}={value!r}",
-                expected=f"a number of at least {lowest:g}{below}",
-                fix=f"pass {option}={usual:g}",
-            )
-        )
-    return float(value)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from aezoo.errors import AezooError, OptionError, message
+from aezoo.errors import AezooError, OptionError, RunError, message
 from aezoo.settings import PRECISIONS, SCHEDULES, Settings
 
 
@@ -78,6 +78,7 @@ def add_training_arguments(parser, *, output):
     group.add_argument("--precision", choices=PRECISIONS, help=f"default {Settings.precision}")
     group.add_argument("--seed", type=int, metavar="N", help=f"default {Settings.seed}")
     group = parser.add_argument_group("run")
+    group.add_argument("--start-from", metavar="RUN", help="begin with the weights of a run of the same body")
     group.add_argument("-o", "--output", metavar="RUN", default=output, help=f"folder, default {output}")
     group.add_argument("--resume", action="store_true", help="continue the run in that folder")
     group.add_argument("--overwrite", action="store_true", help="replace a run that lies there")
@@ -185,6 +186,7 @@ def _begin(recipe, parsed, run, say):
     dataset = data.load(
         source,
         data_dir=parsed.data_dir,
+        kind=parsed.kind,
         image_shape=parsed.image_shape,
         validation_fraction=recipe.validation_fraction if held_back is None else held_back,
         download=parsed.download,
@@ -193,6 +195,8 @@ def _begin(recipe, parsed, run, say):
 
     training.seed_everything(settings)
     model = build_for(recipe.model, {**_seeded(recipe.model, settings), **recipe.options}, dataset)
+    if parsed.start_from:
+        start_from(model, parsed.start_from)
     say(
         f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: {len(dataset.train):,} "
         f"training, {len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
@@ -258,7 +262,8 @@ _TAKES_ANY = {"images": "conv", "rows": "dense", "sequences": "conv1d"}
 def build_for(name, options, dataset):
     """Builds a model by name in the shape of a dataset: image_shape, sequence_shape, or features for rows.
 
-    A conditional model gets as many classes as the dataset has labels.
+    A conditional model gets as many classes as the dataset has labels, and whose estimates know the
+    number of training examples gets that.
     """
     from aezoo.registry import build, describe
 
@@ -268,7 +273,8 @@ def build_for(name, options, dataset):
                 f"the model {name!r} does not take {dataset.kind}",
                 got=f"{dataset.name}, {dataset.kind} of shape {tuple(dataset.shape)}",
                 expected=describe(name).task,
-                fix=f"aezoo train {_TAKES_ANY[dataset.kind]} --data {dataset.source}",
+                fix=f"aezoo train {_TAKES_ANY[dataset.kind]} --data {dataset.source}"
+                + (" (or --kind sequences)" if "sequences" in describe(name).task else ""),
             )
         )
     size = {
@@ -276,9 +282,39 @@ def build_for(name, options, dataset):
         "sequences": lambda: {"sequence_shape": dataset.shape},
         "images": lambda: {"image_shape": dataset.shape},
     }[dataset.kind]()
-    if "classes" in describe(name).options() and dataset.label_names:
-        size["classes"] = len(dataset.label_names)
+    if "classes" in describe(name).options() and dataset.class_count:
+        size["classes"] = dataset.class_count
+    if "dataset_size" in describe(name).options():
+        size["dataset_size"] = len(dataset.train)
     return build(name, **{**size, **options})
+
+
+def start_from(model, folder):
+    """Gives a model the weights of a run's encoder and decoder.
+
+    Args:
+        model: an `Autoencoder`.
+        folder: of the finished run.
+
+    Raises:
+        RunError: no run there, or its encoder or decoder has weights of other shapes.
+    """
+    from aezoo.run import Run
+
+    other = Run.load(folder).model
+    for name in ("encoder", "decoder"):
+        ours, theirs = getattr(model, name), getattr(other, name)
+        shapes = [[tuple(weight.shape) for weight in part.weights] for part in (ours, theirs)]
+        if shapes[0] != shapes[1]:
+            raise RunError(
+                message(
+                    f"the run's {name} has weights of other shapes",
+                    got=f"{folder}: {other.model_name} with {other.model_options}",
+                    expected=f"the body of {model.model_name} with {model.model_options}",
+                    fix="train both with the same latent size and body",
+                )
+            )
+        ours.set_weights(theirs.get_weights())
 
 
 def show_metrics(metrics):

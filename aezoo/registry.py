@@ -190,6 +190,20 @@ _TABLE = {
             "images",
             "transformer over patches, most of them masked in training",
         ),
+        Entry(
+            "conv1d",
+            "aezoo.models.conv1d:build",
+            "Masci et al. 2011, doi:10.1007/978-3-642-21735-7_7",
+            "sequences",
+            "convolutions over time down to a bottleneck, and back; raw units in and out",
+        ),
+        Entry(
+            "lstm",
+            "aezoo.models.lstm:build",
+            "Srivastava et al. 2015, arXiv:1502.04681",
+            "sequences",
+            "one LSTM reads a sequence, another writes it the other way round",
+        ),
     )
 }
 

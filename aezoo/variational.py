@@ -89,6 +89,15 @@ class Variational(Autoencoder):
             return drawn
         return self.through_decoder(self.through_encoder(examples, labels)[0], labels)
 
+    def through_encoder(self, examples, labels=None, training=False):
+        """Returns (posterior_mean, posterior_log_var): float32, whatever the precision of the layers."""
+        outputs = super().through_encoder(examples, labels, training)
+        # A symbolic output is float32 already, and must not gain a Cast in what is exported.
+        return [
+            each if keras.backend.standardize_dtype(each.dtype) == "float32" else ops.cast(each, "float32")
+            for each in outputs
+        ]
+
     def observed(self, examples, training):
         """Returns the examples, or what is drawn for them where they are binarised."""
         if not self.likelihood["binarize"]:

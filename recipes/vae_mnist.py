@@ -3,7 +3,7 @@
 Source:   Kingma & Welling 2014, arXiv:1312.6114; see aezoo/models/vae.py for what differs.
 Settings: two layers of 512 units, gelu, Bernoulli likelihood. Pixels are drawn as 0 or 1 anew in every step,
           as Burda et al. 2016 (arXiv:1509.00519) do. Adam at 0.002 with a cosine schedule, batches of
-          128; 60 epochs on `mnist`, 100 on the embedded `mnist_mini`. 5 % of train chooses the epoch.
+          128; 50 epochs on `mnist`, 100 on the embedded `mnist_mini`. 5 % of train chooses the epoch.
 Expected: not measured yet.
 
     python recipes/vae_mnist.py                                   # the embedded digits
@@ -21,7 +21,7 @@ RECIPE = Recipe(
     options={"latent_dim": 40, "binarize": True, "body_options": {"units": (512, 512)}},
     validation_fraction=0.05,
     settings=Settings(epochs=100),
-    elsewhere={"mnist": Settings(epochs=60)},
+    elsewhere={"mnist": Settings(epochs=50)},
     evaluation={"full": True, "likelihood_samples": 200, "likelihood_examples": 10_000},
 )
 

@@ -1,8 +1,8 @@
-"""VAE with a VampPrior on binarised handwritten digits, 40 latents, 500 pseudo-inputs.
+"""VAE with a VampPrior on binarised handwritten digits, 40 latents, 300 pseudo-inputs.
 
 Source:   Tomczak & Welling 2018, arXiv:1705.07120; see aezoo/models/vamp_vae.py for what differs.
 Settings: two layers of 512 units, gelu, Bernoulli likelihood. Pixels are drawn as 0 or 1 anew in every step.
-          Adam at 0.002 with a cosine schedule, batches of 128; 60 epochs on `mnist`, 80 on the embedded
+          Adam at 0.002 with a cosine schedule, batches of 128; 30 epochs on `mnist`, 80 on the embedded
           `mnist_mini`. 5 % of train chooses the epoch.
 Expected: not measured yet.
 
@@ -20,13 +20,13 @@ RECIPE = Recipe(
     model="vamp_vae",
     options={
         "latent_dim": 40,
-        "components": 500,
+        "components": 300,
         "binarize": True,
         "body_options": {"units": (512, 512)},
     },
     validation_fraction=0.05,
     settings=Settings(epochs=80),
-    elsewhere={"mnist": Settings(epochs=60)},
+    elsewhere={"mnist": Settings(epochs=30)},
     evaluation={"full": True, "likelihood_samples": 200, "likelihood_examples": 10_000},
 )
 

@@ -13,7 +13,25 @@ from aezoo.autoencoder import Autoencoder, keras
 # Small bodies and odd sides: most of a check is tracing, which every layer costs.
 SMALL = {
     "conv": {"latent_dim": 5, "image_shape": (11, 9, 2), "filters": (4, 6)},
+    "conv1d": {"latent_dim": 5, "sequence_shape": (17, 3), "filters": (4, 6)},
     "dense": {"latent_dim": 5, "image_shape": (9, 11, 1), "units": (12,)},
+    "fsq": {"image_shape": (11, 9, 2), "levels": (4, 3, 5), "filters": (4, 6), "residual_blocks": 1},
+    "lstm": {"latent_dim": 5, "sequence_shape": (9, 2), "units": 8},
+    "masked": {
+        "latent_dim": 5,
+        "image_shape": (9, 11, 1),
+        "width": 8,
+        "depth": 1,
+        "heads": 2,
+        "decoder_width": 8,
+    },
+    "vq_vae": {
+        "latent_dim": 4,
+        "image_shape": (11, 9, 2),
+        "filters": (4, 6),
+        "residual_blocks": 1,
+        "codebook_size": 16,
+    },
 }
 BODY = {"latent_dim": 5, "image_shape": (9, 11, 1), "body_options": {"units": (12,)}}
 CONV_BODY = {"image_shape": (11, 9, 2), "body": "conv", "body_options": {"filters": (4, 6)}}

@@ -106,8 +106,8 @@ def test_the_prior_draws_what_was_met_at_each_position(name):
 @pytest.mark.parametrize(("name", "options"), [("vq_vae", {}), ("fsq", {"levels": (8, 5, 5, 5)})])
 def test_many_codes_are_in_use_after_training(name, options):
     model = small(name, **options)
-    images = smooth_examples(SHAPE, 128)
-    model.fit(images, epochs=3, batch_size=32, verbose=0)
+    images = smooth_examples(SHAPE, 256)
+    model.fit(images, epochs=3, batch_size=16, verbose=0)
     codes = len(model.codebook)
     assert 5 < perplexity(model.code_indices(images), codes) <= codes
 
@@ -172,7 +172,7 @@ images = smooth_examples((9, 11, 1), 96)
 for name, options in {OPTIONS!r}.items():
     model = aezoo.build(name, image_shape=(9, 11, 1), filters=(4,), residual_blocks=0, **options)
     before = model.codebook
-    history = model.fit(images, epochs=4, batch_size=32, verbose=0).history["loss"]
+    history = model.fit(images, epochs=8, batch_size=32, verbose=0).history["loss"]
     assert history[-1] < history[0], history
     assert np.array_equal(before, model.codebook) == (name == "fsq")
     assert len(np.unique(model.code_indices(images))) > 3

@@ -19,9 +19,8 @@ import math
 
 from aezoo.bodies import body as build_body
 from aezoo.layers import keras, layers, ops
-from aezoo.options import check_seed, check_sizes
+from aezoo.options import check_between, check_seed, check_sizes
 from aezoo.priors import StandardNormal
-from aezoo.quantized import check_between
 from aezoo.regularized import Regularized
 
 

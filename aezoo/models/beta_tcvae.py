@@ -15,8 +15,7 @@ import math
 from aezoo.bodies import variational_parts
 from aezoo.layers import keras, ops
 from aezoo.losses import gaussian_log_density
-from aezoo.options import check_positive
-from aezoo.quantized import check_between
+from aezoo.options import check_between, check_positive
 from aezoo.variational import Variational
 
 

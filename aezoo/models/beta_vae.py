@@ -15,8 +15,7 @@ import math
 
 from aezoo.bodies import variational_parts
 from aezoo.layers import keras, layers, ops
-from aezoo.options import check_positive
-from aezoo.quantized import check_between
+from aezoo.options import check_between, check_positive
 from aezoo.variational import Variational
 
 

@@ -18,8 +18,7 @@ from aezoo.bodies import body as build_body
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.layers import Standardize, keras, layers, ops
 from aezoo.models.sparse import shallow
-from aezoo.options import check_positive, check_seed
-from aezoo.quantized import check_between
+from aezoo.options import check_between, check_positive, check_seed
 from aezoo.regularized import Regularized
 
 # Of differences (f(x + s v) - f(x - s v)) / 2s: roundings of f are divided by s, and what f bends remains

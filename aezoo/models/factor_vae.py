@@ -17,8 +17,7 @@ import math
 from aezoo.bodies import variational_parts
 from aezoo.layers import keras, layers, ops
 from aezoo.losses import permute_axes
-from aezoo.options import check_sizes
-from aezoo.quantized import check_between
+from aezoo.options import check_between, check_sizes
 from aezoo.variational import Variational
 
 

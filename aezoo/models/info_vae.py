@@ -17,7 +17,7 @@ from aezoo.bodies import variational_parts
 from aezoo.errors import OptionError, message
 from aezoo.layers import keras, ops
 from aezoo.losses import MMD_SCALES, mmd_imq
-from aezoo.quantized import check_between
+from aezoo.options import check_between
 from aezoo.variational import Variational
 
 

@@ -17,9 +17,8 @@ from aezoo.autoencoder import Autoencoder
 from aezoo.errors import check_choice
 from aezoo.layers import check_activation, keras, layers, ops
 from aezoo.losses import squared_error
-from aezoo.options import check_image_shape, check_positive, check_seed
+from aezoo.options import check_between, check_image_shape, check_positive, check_seed
 from aezoo.patches import MaskToken, Positions, blocks, check_grid, check_widths, to_images, to_tokens
-from aezoo.quantized import check_between
 
 
 @keras.saving.register_keras_serializable("aezoo")

@@ -18,8 +18,7 @@ import math
 from aezoo.bodies import body as build_body
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.layers import keras, ops
-from aezoo.options import check_seed
-from aezoo.quantized import check_between
+from aezoo.options import check_between, check_seed
 from aezoo.regularized import Regularized
 
 REGULARIZERS = ("l2", "gradient_penalty", "none")

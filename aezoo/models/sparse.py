@@ -14,8 +14,7 @@ import math
 from aezoo.bodies import body as build_body
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.layers import check_activation, keras, layers, ops
-from aezoo.options import check_positive
-from aezoo.quantized import check_between
+from aezoo.options import check_between, check_positive
 from aezoo.regularized import Regularized
 
 # kind of sparsity -> (activation of the latents, weight of its penalty)

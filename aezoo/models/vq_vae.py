@@ -12,8 +12,8 @@ prior counts codes at each position where the paper trains a PixelCNN.
 
 from aezoo.errors import check_choice
 from aezoo.layers import keras, ops
-from aezoo.options import check_positive, check_seed
-from aezoo.quantized import Quantizer, assemble, check_between, drawn_from
+from aezoo.options import check_between, check_positive, check_seed
+from aezoo.quantized import Quantizer, assemble, drawn_from
 
 UPDATES = ("ema", "gradient")
 

@@ -15,9 +15,8 @@ import math
 from aezoo.bodies import body as build_body
 from aezoo.layers import keras, ops
 from aezoo.losses import mmd_imq
-from aezoo.options import check_seed
+from aezoo.options import check_between, check_seed
 from aezoo.priors import StandardNormal
-from aezoo.quantized import check_between
 from aezoo.regularized import Regularized
 
 
