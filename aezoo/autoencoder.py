@@ -47,6 +47,7 @@ class Autoencoder(Predicting, keras.Model):
 
     Attributes:
         encoder_outputs: what the encoder's outputs are called; the first is what `encode` returns.
+        beta_1: of Adam in a run; adversarial families want less than the usual 0.9.
         own_objective: whether `call` adds the whole objective, so that no loss is compiled.
         prior: what `sample` draws latents from, of `aezoo.priors`, or None.
         likelihood: how an example is distributed given its reconstruction, or None; see `Variational`.
@@ -60,6 +61,7 @@ class Autoencoder(Predicting, keras.Model):
 
     encoder_outputs = ("latents",)
     own_objective = False
+    beta_1 = 0.9
     likelihood = None
     classes = None
     codebook = None
@@ -221,11 +223,12 @@ class Autoencoder(Predicting, keras.Model):
         if not self.built:
             self.build((None, *self.example_shape))
         super().compile(optimizer=optimizer, loss=loss, jit_compile=jit_compile, **options)
+        # What is saved before the first step must load with its optimiser, too.
+        self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
         """Compiles as saved; Keras asks for this of every model with a `compile` of its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, **options):
         """As `keras.Model.fit`, with no targets needed.

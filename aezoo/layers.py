@@ -18,6 +18,15 @@ def first(outputs):
     return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
 
 
+def leaves(model):
+    """Yields the layers of a model, and for a model among them its layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaves(layer)
+        else:
+            yield layer
+
+
 def activation_layer(activation, *, name=None):
     """Returns a layer for an activation's Keras name; None is the identity.
 

@@ -321,14 +321,16 @@ def show_metrics(metrics):
     """Prints the figures of metrics.json as tables."""
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from aezoo.evaluation.table import tables
 
     console = Console(highlight=False)
     title = f"{metrics['test_examples']:,} test examples"
     for names, rows in tables(metrics):
-        table = Table("", *names, box=box.SIMPLE, title=title)
+        # Folded rather than cut where the terminal is narrow: a figure must keep its name.
+        columns = [Column(name, overflow="fold") for name in names]
+        table = Table("", *columns, box=box.SIMPLE, title=title)
         for label, cells in rows:
             table.add_row(label, *cells)
         console.print(table)

@@ -12,7 +12,7 @@ import numpy as np
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder, keras
 from aezoo.errors import AezooError, message
-from aezoo.layers import first
+from aezoo.layers import first, leaves
 from aezoo.loading import load_model
 
 
@@ -119,6 +119,8 @@ def _fit_lowers_the_loss(model):
 def _is_decoder_of_encoder(model):
     examples = smooth_examples(model.example_shape, 5)
     labels = labels_for(model, 5).get("labels")
+    # A model of several inputs takes tensors or arrays, and no mixture of both.
+    labels = None if labels is None else keras.ops.convert_to_tensor(labels)
     given = examples if labels is None else {model.input_name: examples, "labels": labels}
     whole = keras.ops.convert_to_numpy(model(given))
     parts = model.through_decoder(first(model.through_encoder(examples, labels)), labels)
@@ -172,20 +174,12 @@ def _layers_give_back_their_config(model):
         own(again),
         own(config),
     )
-    for layer in _leaves(model):
+    for layer in leaves(model):
         config = layer.get_config()
         again = type(layer).from_config(config).get_config()
         _require(
             again == config, f"{layer.name}: get_config returns what the constructor takes", again, config
         )
-
-
-def _leaves(model):
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 def _exports(model):

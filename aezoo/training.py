@@ -16,7 +16,7 @@ import numpy as np
 
 from aezoo import __version__
 from aezoo.errors import AezooError, DataError, RunError, message
-from aezoo.layers import Standardize, Unstandardize
+from aezoo.layers import Standardize, Unstandardize, leaves
 from aezoo.loading import load_model
 from aezoo.quiet import import_keras
 from aezoo.run import Run, replacing, write_json
@@ -73,8 +73,7 @@ def train(
     if model.kind != "images":
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
-    model.compile(keras.optimizers.Adam(_schedule(settings, steps)), settings.loss)
-    model.optimizer.build(model.trainable_variables)
+    model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
     with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
         model.save(path)
     info = _describe(model, dataset, settings)
@@ -248,9 +247,10 @@ def best_epoch(rows):
 def _set_precision(model, precision):
     # Raw units of a table need more digits than bfloat16 has, and so do the final values.
     exact = (Standardize, Unstandardize)
+    last = list(leaves(model.decoder))[-1]
     for part in (model.encoder, model.decoder):
-        for layer in part.layers:
-            keep = isinstance(layer, exact) or layer is model.decoder.layers[-1]
+        for layer in leaves(part):
+            keep = isinstance(layer, exact) or layer is last
             layer.dtype_policy = "float32" if keep else precision
 
 

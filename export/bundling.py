@@ -131,8 +131,8 @@ def export_bundle(
 def make_golden(model, examples=None, input_dtype="float32"):
     """Returns the proof's arrays: real inputs, and what Keras makes of them.
 
-    Examples that lie on the border between two codes of a quantised model are left out: a rounding
-    decides there, and every runtime rounds in its own way.
+    Examples that lie on the border between two codes of a quantised model, or two places of a k-sparse
+    one, are left out: a rounding decides there, and every runtime rounds in its own way.
 
     Args:
         model: an `Autoencoder`.
@@ -156,7 +156,7 @@ def make_golden(model, examples=None, input_dtype="float32"):
         examples = stored / np.float32(255)
     else:
         stored = examples
-    if model.codebook is not None:
+    if model.codebook is not None or getattr(model, "reports_sparsity", False):
         sure = _away_from_borders(model, examples)
         stored, examples = stored[sure], examples[sure]
     labels = {}
@@ -173,14 +173,19 @@ def make_golden(model, examples=None, input_dtype="float32"):
 
 
 def _away_from_borders(model, examples):
-    """Returns which examples (N,) keep their codes when they change by a few roundings."""
-    codes = model.code_indices(examples)
+    """Returns which examples (N,) keep their codes, or their places of zeros, under a few roundings."""
+    chosen = _choices(model, examples)
     sure = np.ones(len(examples), bool)
     for factor in (1 - 2e-6, 1 + 2e-6):
         nearby = np.clip(examples * np.float32(factor), 0, 1) if model.kind == "images" else examples * factor
-        same = model.code_indices(nearby) == codes
-        sure &= same.reshape(len(codes), -1).all(axis=1)
+        same = _choices(model, nearby.astype("float32")) == chosen
+        sure &= same.reshape(len(examples), -1).all(axis=1)
     return sure if sure.any() else np.ones(len(examples), bool)
+
+
+def _choices(model, examples):
+    """Returns what a model decides on for each example, in whole numbers."""
+    return model.code_indices(examples) if model.codebook is not None else model.encode(examples) != 0
 
 
 def _write(model, part, form, draft, opset, input_dtype, properties):

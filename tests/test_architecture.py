@@ -38,7 +38,7 @@ STAGES = [
     | {"priors", "latent_space"},
     {"data"},
     {"layers", "losses", "predicting", "autoencoder"}
-    | {"bodies", "variational", "regularized", "quantized", "models"},
+    | {"bodies", "variational", "regularized", "quantized", "patches", "models"},
     {"evaluation"},
     {"training", "progress"},
     {"export"},

@@ -1,5 +1,6 @@
 """The command, as a user types it: one path through all of it, then its errors and its silence."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -13,8 +14,10 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from aezoo import cli
-from aezoo.testing import smooth_examples
+import aezoo
+from aezoo import cli, data
+from aezoo.recipe import build_for
+from aezoo.testing import labels_for, smooth_examples
 
 SHAPE = (16, 12, 1)
 
@@ -257,17 +260,29 @@ def test_a_reader_that_leaves_is_no_error():
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in sorted((ROOT / "recipes").glob("*.py")) if "RECIPE = " in path.read_text()],
-    ids=lambda path: path.stem,
-)
-def test_recipes_run_quickly_and_quietly(path, tmp_path):
+RECIPES = [path for path in sorted((ROOT / "recipes").glob("*.py")) if "RECIPE = " in path.read_text()]
+# One of each kind as a user runs it; of the others each step is the same code with another model.
+AS_PROGRAMS = ("conv_mnist", "dense_tabular", "denoising_mnist", "conditional_vae_mnist", "vq_vae_mnist")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_state_what_they_do_and_can_be_built(path):
     docstring = path.read_text().split('"""')[1]
-    for word in ("Source:", "Settings:", "Expected:", "seconds", "cores"):
+    for word in ("Source:", "Settings:", "Expected:"):
         assert word in docstring, f"{path.name} does not state {word}"
+    assert "not measured yet" not in docstring
+    recipe = importlib.import_module(f"aezoo.recipes.{path.stem}").RECIPE
+    dataset = data.load(recipe.data, validation_fraction=recipe.validation_fraction)
+    model = build_for(recipe.model, recipe.options, dataset)
+    model.compile(loss=recipe.settings.loss)  # as training does: a loss of its own is refused here
+    examples = dataset.train.array(3)
+    assert model.encode(examples, **labels_for(model, 3)).shape == (3, *model.latent_shape)
+
+
+@pytest.mark.parametrize("name", AS_PROGRAMS)
+def test_recipes_run_quickly_and_quietly(name, tmp_path):
     done = subprocess.run(
-        [sys.executable, path, "--quick", "-o", "run"],
+        [sys.executable, ROOT / "recipes" / f"{name}.py", "--quick", "-o", "run"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -277,3 +292,59 @@ def test_recipes_run_quickly_and_quietly(path, tmp_path):
     assert done.stderr == ""
     assert re.search(r"epoch +1/1 ", done.stdout)
     assert (tmp_path / "run" / "metrics.json").is_file()
+    assert (tmp_path / "run" / "samples.png").is_file() == (name != "dense_tabular")
+
+
+def test_moving_about_in_the_latent_space(exported, trained, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    np.save("images.npy", trained[1][:3])
+    assert run("sample", exported, "-n", 4, "--seed", 7, "-o", "drawn.npy") == 0
+    np.testing.assert_allclose(np.load("drawn.npy"), trained[0].sample(4, 7), atol=1e-5)
+    assert run("sample", exported, "-n", 12, "-o", "drawn") == 0
+    assert len(list(pathlib.Path("drawn").glob("sample_*.png"))) == 12
+    assert (
+        run("interpolate", exported, "images.npy", "--steps", 5, "--way", "spherical", "-o", "way.npy") == 0
+    )
+    way, model = np.load("way.npy"), trained[0]
+    assert way.shape == (5, *SHAPE)
+    np.testing.assert_allclose(way[[0, -1]], model.reconstruct(trained[1][:2]), atol=1e-5)
+    assert run("traverse", exported, "images.npy", "--axis", 1, "--values=-1,2", "-o", "axis.npy") == 0
+    expected = model.traverse(trained[1][0], 1, [-1.0, 2.0])
+    np.testing.assert_allclose(np.load("axis.npy"), expected, atol=1e-5)
+    capfd.readouterr()
+    np.save("one.npy", trained[1][:1])
+    for arguments, words in (
+        (("interpolate", exported, "one.npy"), "two ends"),
+        (("traverse", exported, "images.npy", "--axis", 9), "0 to 3"),
+        (("traverse", exported, "images.npy", "--values", "a,b"), "commas"),
+        (("sample", exported, "-n", 0), "at least 1"),
+        (("sample", exported, "--labels", "1"), "takes no labels"),
+    ):
+        assert run(*arguments) in (1, 2)
+        assert words in capfd.readouterr().err
+
+
+def test_evaluate_writes_its_figures(exported, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    np.savez("blobs.npz", images=smooth_examples(SHAPE, 120), labels=np.arange(120) % 3)
+    assert run("evaluate", exported, "--data", "blobs.npz") == 0
+    figures = json.loads(pathlib.Path("metrics.json").read_text())
+    assert {"knn_accuracy", "linear_probe_accuracy", "trustworthiness"} <= set(figures["latents"])
+    assert "linear_probe_accuracy" in capfd.readouterr().out
+
+
+def test_a_run_may_start_from_another(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    np.save("rows.npy", smooth_examples((4,), 200))
+    small = ["--data", "rows.npy", "--latent-dim", 2, "--epochs", 1, "--json"]
+    vae = ["train", "vae", *small, "-O", "body_options={'units': (8,)}"]
+    assert run(*vae, "-o", "first", "--learning-rate", 0.01) == 0
+    iwae = ["train", "iwae", *small, "-O", "body_options={'units': (8,)}", "-o", "second"]
+    assert run(*iwae, "--start-from", "first", "--learning-rate", 1e-12) == 0
+    rows = np.load("rows.npy")[:5]
+    first, second = (aezoo.load(folder).encode(rows) for folder in ("first", "second"))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    capfd.readouterr()
+    assert run("train", "vae", *small, "-o", "third", "--start-from", "first") == 1
+    assert "weights of other shapes" in capfd.readouterr().err

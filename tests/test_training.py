@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, four_lines
+from test_conformance import small
 
 import aezoo
 from aezoo import data, training
@@ -327,25 +328,22 @@ def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 
-@pytest.mark.parametrize("name", aezoo.list_models())
-def test_trains_on_jax(name, tmp_path):
-    """The same files train on Keras's JAX backend, as quietly."""
+def test_every_model_trains_on_jax(tmp_path):
+    """The same files train on Keras's JAX backend, as quietly; one process, since its start is seconds."""
     pytest.importorskip("jax")
-    options = {
-        "conv": "filters=(4, 8)",
-        "dense": "units=(16,)",
-        "denoising": "body_options={'filters': (4, 8)}",
-    }
+    cases = {name: small(name) for name in aezoo.list_models()}
     code = f"""
-import sys, numpy as np, aezoo
-from aezoo.testing import smooth_examples
-model = aezoo.build({name!r}, latent_dim=3, image_shape=(12, 10, 1), {options[name]})
-images = smooth_examples((12, 10, 1), 128)
-history = model.fit(images, epochs=4, batch_size=32, verbose=0).history["loss"]
-assert history[-1] < history[0], history
-model.save("model.keras")
-assert np.array_equal(aezoo.load("model.keras").reconstruct(images), model.reconstruct(images))
-assert aezoo.autoencoder.keras.backend.backend() == "jax"
+import numpy as np, aezoo
+from aezoo.testing import fit_on, labels_for, smooth_examples
+for name, options in {cases!r}.items():
+    model = aezoo.build(name, **options)
+    examples = smooth_examples(model.example_shape, 128)
+    losses = fit_on(model, examples, epochs=4)
+    assert losses[-1] < losses[0], (name, losses)
+    model.save("model.keras")
+    loaded, labels = aezoo.load("model.keras"), labels_for(model, 128)
+    assert np.array_equal(loaded.reconstruct(examples, **labels), model.reconstruct(examples, **labels)), name
+    assert aezoo.autoencoder.keras.backend.backend() == "jax"
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -33,13 +33,13 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
     Returns:
         dict, fit for JSON: `test_examples`; `mse` (for sequences and rows in standard deviations of
         the columns), for images also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as
-        many components, fitted on the training part; for a denoiser `denoising`, see
-        `denoising_figures`; and, each a dict, what applies of `latents`, `likelihood`, `codebook`,
+        many components as the last axis of the latents is long, fitted on the training part; for a
+        denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`, `likelihood`, `codebook`,
         `sparsity` and `generation`. docs/evaluation.md defines every figure.
     """
     examples = dataset.test.array(MOST_TESTED)
     scale = model.error_scale
-    latent_size = math.prod(model.latent_shape)
+    latent_size = model.latent_shape[-1]  # of maps: D, since all positions together often beat the pixels
     fitted_on = dataset.train.array(baselines.MOST_FITTED)
     pca = baselines.fit_pca(fitted_on / scale, latent_size)
     labels = calls.labels_of(model, dataset.test, len(examples))
