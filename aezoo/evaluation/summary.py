@@ -34,8 +34,8 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         dict, fit for JSON: `test_examples`; `mse` (for sequences and rows in standard deviations of
         the columns), for images also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as
         many components as the last axis of the latents is long, fitted on the training part; for a
-        denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`, `likelihood`, `codebook`,
-        `sparsity` and `generation`. docs/evaluation.md defines every figure.
+        denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
+        `likelihood`, `codebook`, `sparsity` and `generation`. docs/evaluation.md defines every figure.
     """
     examples = dataset.test.array(MOST_TESTED)
     scale = model.error_scale
