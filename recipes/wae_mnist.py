@@ -4,7 +4,10 @@ Source:   Tolstikhin et al. 2018, arXiv:1711.01558; see aezoo/models/wae.py for 
 Settings: a convolutional body of 16-32 filters of 4 x 4, gelu, batch normalisation; weight 50 of the
           discrepancy (kernels of seven scales), Adam at 0.003 with a cosine schedule, batches of 128;
           8 epochs on `mnist`, 30 on the embedded `mnist_mini`. 5 % of train chooses the epoch.
-Expected: not measured yet.
+Expected: on `mnist` test mse 0.0088 ± 0.0005, and a Fréchet distance in the features of the digit
+          classifier of 65 ± 10 between 10,000 samples of N(0, I) and the test images (training images:
+          0.76; `rae` with its fitted mixture: 9.2). 1088 seconds of training on two cores shared with other
+          work.
 
     python recipes/wae_mnist.py                                   # the embedded digits
     python recipes/wae_mnist.py --data mnist --data-dir DIR       # all of MNIST, as TFDS prepared it
@@ -28,6 +31,7 @@ RECIPE = Recipe(
     settings=Settings(epochs=30, learning_rate=3e-3),
     elsewhere={"mnist": Settings(epochs=8, learning_rate=3e-3)},
     evaluation={"full": True},
+    expected={"mnist": {"mse": (0.0088, 0.0005), "generation.frechet_digit_distance": (65.0, 10.0)}},
 )
 
 if __name__ == "__main__":
