@@ -117,9 +117,8 @@ def _fit_lowers_the_loss(model):
 
 
 def _is_decoder_of_encoder(model):
-    examples = smooth_examples(model.example_shape, 5)
+    examples = keras.ops.convert_to_tensor(smooth_examples(model.example_shape, 5))
     labels = labels_for(model, 5).get("labels")
-    # A model of several inputs takes tensors or arrays, and no mixture of both.
     labels = None if labels is None else keras.ops.convert_to_tensor(labels)
     given = examples if labels is None else {model.input_name: examples, "labels": labels}
     whole = keras.ops.convert_to_numpy(model(given))

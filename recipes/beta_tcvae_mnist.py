@@ -2,7 +2,7 @@
 
 Source:   Chen et al. 2018, arXiv:1802.04942; see aezoo/models/beta_tcvae.py for what differs.
 Settings: two layers of 512 units, gelu, Bernoulli likelihood of grey pixels, Adam at 0.002 with a cosine
-          schedule, batches of 128; 16 epochs on `mnist`, 60 on the embedded `mnist_mini`. 5 % of train
+          schedule, batches of 128; 16 epochs on `mnist`, 15 on the embedded `mnist_mini`. 5 % of train
           chooses the epoch.
 Expected: not measured yet.
 
@@ -20,7 +20,7 @@ RECIPE = Recipe(
     model="beta_tcvae",
     options={"latent_dim": 10, "beta": 6.0, "body_options": {"units": (512, 512)}},
     validation_fraction=0.05,
-    settings=Settings(epochs=60),
+    settings=Settings(epochs=15),
     elsewhere={"mnist": Settings(epochs=16)},
 )
 

@@ -24,7 +24,7 @@ def test_need_names_the_extra():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("cnov", {}, ["did you mean 'conv'?", "'cnov'", "conv, denoising, dense"]),
+        ("cnov", {}, ["did you mean 'conv'?", "'cnov'", "conv, conv1d, denoising, dense"]),
         ("conv", {"latent_dims": 3}, ["did you mean 'latent_dim'?", "latent_dims=3", "aezoo info conv"]),
         ("conv", {"features": 3}, ["has no option 'features'"]),
         ("conv", {"latent_dim": 0}, ["latent_dim=0", "at least 1"]),

@@ -1,6 +1,6 @@
 """Collects what a recipe's run reached into docs/results.json, from which README's tables are made.
 
-python tools/results.py conv_mnist runs/conv_mnist     # exports the run too, for the sizes of its files
+python tools/results.py conv_mnist runs/conv_mnist     # writes its parts as ONNX, for their sizes
 python tools/readme.py
 """
 
@@ -15,26 +15,27 @@ RESULTS = ROOT / "docs" / "results.json"
 
 def collect(folder):
     """Returns what the tables need of a finished run: figures, cost, and the bytes of its exported files."""
-    from aezoo.bundle import read_manifest
-    from aezoo.export import export_bundle
+    from aezoo.export import to_onnx
+    from aezoo.recipe import unversioned
     from aezoo.run import Run
 
     run = Run.load(folder)
+    sizes = {}
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = export_bundle(
-            run.model, pathlib.Path(scratch) / "bundle", examples=run.held_out, formats=("onnx",)
-        )
-        artifacts = read_manifest(bundle)["artifacts"]
+        for part, (keras_part, inputs, outputs) in run.model.parts().items():
+            path = pathlib.Path(scratch) / f"{part}.onnx"
+            to_onnx.write(keras_part, path, inputs=inputs, outputs=outputs)
+            sizes[part] = path.stat().st_size
     info = run.info
     return {
         "model": info["model"],
-        "data": info["data"]["name"],
+        "data": unversioned(info["data"]["source"]),
         "options": info["options"],
         "parameters": info["parameters"],
         "epochs": info["epochs"],
         "seconds": info["seconds"],
         "metrics": run.metrics,
-        "onnx_bytes": {artifact["part"]: artifact["size_bytes"] for artifact in artifacts},
+        "onnx_bytes": sizes,
     }
 
 
