@@ -6,7 +6,10 @@ Settings: two layers of 512 units, gelu, Bernoulli likelihood, pixels drawn as 0
           recipes/vae_mnist.py (a VAE is k = 1) and trains on: 1 epoch on `mnist`, Adam at 0.0007 with a
           cosine schedule, batches of 64. Without --start-from more epochs are needed: 40 on `mnist_mini`.
           5 % of train chooses the epoch.
-Expected: not measured yet.
+Expected: on `mnist` a negative log-likelihood of 87.1 ± 0.5 nats, importance-sampled with 200 draws for
+          each of the 10,000 test images (standard error 0.24); the VAE that it begins with has 87.5, and
+          87.1 is published. 2084 seconds for the epoch on two cores shared with other work (8 minutes of
+          processor time).
 
     python recipes/iwae_mnist.py                                   # the embedded digits
     python recipes/vae_mnist.py --data mnist --data-dir DIR        # first the VAE, on all of MNIST
@@ -31,6 +34,7 @@ RECIPE = Recipe(
     settings=Settings(epochs=40, batch_size=64, learning_rate=1.5e-3),
     elsewhere={"mnist": Settings(epochs=1, batch_size=64, learning_rate=7e-4)},
     evaluation={"full": True, "likelihood_samples": 200, "likelihood_examples": 10_000},
+    expected={"mnist": {"likelihood.nll_nats": (87.1, 0.5)}},
 )
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Source: Mentzer, Minnen, Agustsson & Tschannen 2024, "Finite Scalar Quantization: VQ-VAE Made Simple",
 arXiv:2309.15505, section 3 and appendix A.1.
 Differs: the body is that of van den Oord et al. 2017 at any image size; the prior counts codes at
-each position where the paper trains a transformer.
+each position where the paper trains a transformer; vectors are batch-normalised before they are rounded,
+as in `vq_vae`.
 
     encoder: images (B, H, W, C) -> vectors (B, h, w, D) -> latents (B, h, w, D), code_indices (B, h, w)
     decoder: latents (B, h, w, D) in [-1, 1] -> reconstructions (B, H, W, C)
@@ -102,4 +103,5 @@ def build(
     """
     quantizer = FiniteScalarQuantizer(levels, name="quantizer")
     body = {"filters": filters, "residual_blocks": residual_blocks, "activation": activation}
-    return assemble(quantizer, len(quantizer.levels), image_shape, **body)
+    # Without it training on digits can end in black images, whatever the codes (as for vq_vae).
+    return assemble(quantizer, len(quantizer.levels), image_shape, normalization="batch", **body)
