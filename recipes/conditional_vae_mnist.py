@@ -4,7 +4,7 @@ Source:   Sohn, Lee & Yan 2015, NeurIPS; see aezoo/models/conditional_vae.py for
 Settings: a dense body of 512-512, gelu; bernoulli likelihood of the grey values, Adam at 0.002 with a
           cosine schedule, batches of 128; 15 epochs on `mnist`, 15 on the embedded `mnist_mini`. 5 % of
           train chooses the epoch.
-Expected: not measured yet.
+Expected: no figure: no run of this recipe has been measured. Its --quick is run by the tests.
 
     python recipes/conditional_vae_mnist.py                               # the embedded digits
     python recipes/conditional_vae_mnist.py --data mnist --data-dir DIR   # all of MNIST, as TFDS prepared it
