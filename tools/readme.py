@@ -33,7 +33,8 @@ def models():
     """Returns the table of models: the registry's rows with what their first recipe reached."""
     results = json.loads(RESULTS.read_text())
     first = {}
-    for path, recipe in recipes():
+    # The recipe that bears the model's name alone goes before its variants.
+    for path, recipe in sorted(recipes(), key=lambda row: row[0].stem != f"{row[1].model}_mnist"):
         if path.stem in results:
             first.setdefault(recipe.model, (path, recipe, results[path.stem]))
     yield "| model | takes | what it is | source | parameters | test figure | encoder, decoder as ONNX |"
