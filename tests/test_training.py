@@ -52,6 +52,7 @@ def test_a_run_holds_what_it_should(run, blobs):
         "held_out.npz",
         "reconstructions.png",
         "latents.png",
+        "samples.png",
         "loss.png",
     }
     info = run.info
