@@ -115,6 +115,11 @@ class Autoencoder(Predicting, keras.Model):
         """Whether encoder and decoder have a second input, `labels` (B,) int32."""
         return len(self.encoder.inputs) > 1
 
+    @property
+    def codebook_size(self):
+        """K, the number of codes of a quantised model, or None."""
+        return None if self.codebook is None else len(self.codebook)
+
     def parts(self):
         """Returns what an export writes: {part: (Keras model, names of inputs, names of outputs)}."""
         labels = ("labels",) * self.takes_labels
@@ -176,7 +181,8 @@ class Autoencoder(Predicting, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """As `compute_loss`, for the metrics."""
-        y, y_pred = self._comparable(x, y, y_pred)
+        if self._compile_metrics is not None:  # JAX keeps the statistics of rows from metrics
+            y, y_pred = self._comparable(x, y, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _comparable(self, x, y, y_pred):
@@ -206,8 +212,19 @@ class Autoencoder(Predicting, keras.Model):
         """As Keras, with mean squared error or the model's own objective, Adam, and XLA where it helps.
 
         Raises:
-            OptionError: another loss for a model that has an objective of its own.
+            OptionError: another loss for a model that has an objective of its own, or metrics of rows or
+                sequences on JAX.
         """
+        if options.get("metrics") and self._standardize is not None and keras.backend.backend() == "jax":
+            raise OptionError(
+                message(
+                    "metrics of rows and sequences are in standard deviations, which Keras hides from "
+                    "metrics on JAX",
+                    got=f"metrics={options['metrics']!r}",
+                    expected="no metrics",
+                    fix="leave the metrics out: the loss is in standard deviations, too",
+                )
+            )
         jit_compile = jit_by_default() if jit_compile is None else jit_compile
         if self.own_objective:
             if loss not in ("mse", None):
@@ -299,18 +316,20 @@ class Autoencoder(Predicting, keras.Model):
         """
         for number, state in enumerate(self._random_states()):
             store[f"random_state_{number}"] = ops.convert_to_numpy(state.value)
-        if self.prior is not None:
-            for name, array in self.prior.to_arrays().items():
-                store[f"prior:{self.prior.kind}:{name}"] = array
+        prior = self.prior  # once: that of a VampPrior is computed when it is asked for
+        if prior is not None:
+            for name, array in prior.to_arrays().items():
+                store[f"prior:{prior.kind}:{name}"] = array
 
     def load_own_variables(self, store):
         """Restores what `save_own_variables` saved; the weights are those of the parts."""
         for number, state in enumerate(self._random_states()):
             if f"random_state_{number}" in store:
                 state.assign(store[f"random_state_{number}"])
-        found = [(name.split(":")[1], name) for name in store.keys() if name.startswith("prior:")]  # noqa: SIM118 (it is no dict)
-        for kind in {kind for kind, _ in found}:
-            arrays = {name.split(":")[2]: np.asarray(store[name]) for k, name in found if k == kind}
+        saved = [name.split(":") for name in store.keys() if name.startswith("prior:")]  # noqa: SIM118 (no dict)
+        if saved:
+            kind = saved[0][1]
+            arrays = {name: np.asarray(store[f"prior:{kind}:{name}"]) for _, _, name in saved}
             self.prior = priors.from_arrays(kind, arrays)
 
     def _random_states(self):
@@ -342,10 +361,8 @@ def _check_ends(encoder, decoder, names):
     if tuple(decoder.outputs[0].shape[1:]) != tuple(encoder.inputs[0].shape[1:]):
         problem = "the decoder does not return what the encoder takes"
         got = f"decoder output {decoder.outputs[0].shape}, encoder input {encoder.inputs[0].shape}"
-        expected, fix = (
-            "the same shape at both ends",
-            "give the decoder's last layer the encoder's input shape",
-        )
+        expected = "the same shape at both ends"
+        fix = "give the decoder's last layer the encoder's input shape"
     elif len(encoder.outputs) != len(names):
         problem = "the encoder does not have the outputs of this class of models"
         got = f"{len(encoder.outputs)} outputs"

@@ -53,18 +53,19 @@ def with_heads(encoder, **sizes):
     return keras.Model(encoder.inputs[0], outputs, name="encoder")
 
 
-def variational_parts(name, latent_dim, image_shape, features, options, likelihood):
-    """Builds what every variational family starts from.
+def build_variational(family, name, latent_dim, image_shape, features, options, *, likelihood, **own):
+    """Builds the compiled model of a variational family.
 
     Args:
+        family: class of the model, `Variational` or a subclass.
         name, latent_dim, image_shape, features, options: as for `body`.
         likelihood: None is "bernoulli" for images and "gaussian" for rows.
-
-    Returns:
-        (encoder of posterior_mean and posterior_log_var, decoder, likelihood).
+        **own: further arguments of the class.
     """
     plain = body(name, latent_dim, image_shape, features, options)
     encoder = with_heads(plain.encoder, posterior_mean=latent_dim, posterior_log_var=latent_dim)
     if likelihood is None:
         likelihood = "bernoulli" if features is None else "gaussian"
-    return encoder, plain.decoder, likelihood
+    model = family(encoder, plain.decoder, likelihood=likelihood, **own)
+    model.compile()
+    return model

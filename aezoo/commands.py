@@ -252,13 +252,8 @@ def interpolate(parsed):
                 fix="put two images into a folder",
             )
         )
-    label = _labels(parsed.labels, 1)
     results = model.interpolate(
-        examples[0],
-        examples[1],
-        parsed.steps,
-        parsed.way,
-        **{name: int(one[0]) for name, one in label.items()},
+        examples[0], examples[1], parsed.steps, parsed.way, **_one_label(parsed.labels)
     )
     _write(parsed, results, _numbered("step", results), as_images=model.kind == "images")
 
@@ -268,8 +263,7 @@ def traverse(parsed):
     model = _load(parsed.path)
     _, examples = _read(model, parsed.input)
     values = None if parsed.values is None else _numbers(parsed.values, float, "--values")
-    label = {name: int(one[0]) for name, one in _labels(parsed.labels, 1).items()}
-    results = model.traverse(examples[0], parsed.axis, values, **label)
+    results = model.traverse(examples[0], parsed.axis, values, **_one_label(parsed.labels))
     _write(parsed, results, _numbered("value", results), as_images=model.kind == "images")
 
 
@@ -327,6 +321,10 @@ def _labels(text, count):
         return {"labels": read_labels(text)}
     numbers = _numbers(text, int, "--labels")
     return {"labels": np.asarray(numbers * count if len(numbers) == 1 else numbers)}
+
+
+def _one_label(text):
+    return {name: int(labels[0]) for name, labels in _labels(text, 1).items()}
 
 
 def _numbers(text, kind, option):

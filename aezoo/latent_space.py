@@ -63,9 +63,8 @@ class LatentSpace:
             OptionError: the model has no prior, or labels where it takes none.
         """
         latents = self.sample_latents(n, seed)
-        if labels is None and self.takes_labels:
-            labels = np.arange(n, dtype="int32") % self.classes
-        return self.decode(latents, **self._labelled(labels))
+        given = self.labels_in_turn(n) if labels is None else self._labelled(labels)
+        return self.decode(latents, **given)
 
     def sample_latents(self, n=64, seed=0):
         """Returns n latents of the prior, float32 (n, *latent_shape).
@@ -73,7 +72,8 @@ class LatentSpace:
         Raises:
             OptionError: the model has no prior.
         """
-        if self.prior is None:
+        prior = self.prior
+        if prior is None:
             raise OptionError(
                 message(
                     "this model has no prior to draw latents from",
@@ -82,7 +82,7 @@ class LatentSpace:
                     fix="model.fit_prior(images), or train it as a run, which does so at its end",
                 )
             )
-        return self.prior.sample(n, seed)
+        return prior.sample(n, seed)
 
     def interpolate(self, first, second, steps=8, path="linear", labels=None):
         """Returns the examples on the way from one example to another, decoded.
@@ -128,6 +128,10 @@ class LatentSpace:
         latents = np.repeat(latents.reshape(1, -1), len(values), axis=0)
         latents[:, axis] = values
         return self.decode(latents.reshape(-1, *self.latent_shape), **self._labelled(labels, len(values)))
+
+    def labels_in_turn(self, count):
+        """Returns {"labels": (count,) int32}, each class in turn, for a conditional model, {} for others."""
+        return {"labels": np.arange(count, dtype="int32") % self.classes} if self.takes_labels else {}
 
     def _labelled(self, labels, count=None):
         """Returns {"labels": (count,)} for a conditional model, {} for any other."""

@@ -83,21 +83,16 @@ def _is_autoencoder(model):
     _require(names == ("encoder", "decoder"), "the parts have these names", names, ("encoder", "decoder"))
 
 
-def labels_for(model, count):
-    """Returns {"labels": (count,)} for a conditional model, {} for any other."""
-    return {"labels": np.arange(count, dtype="int32") % model.classes} if model.takes_labels else {}
-
-
 def fit_on(model, examples, **options):
     """Fits a model, with labels where it takes them; returns the losses of the epochs."""
-    labels = labels_for(model, len(examples))
+    labels = model.labels_in_turn(len(examples))
     given = {model.input_name: examples, **labels} if labels else examples
     return model.fit(given, verbose=0, batch_size=32, **options).history["loss"]
 
 
 def _shapes(model):
     for count in (1, 7):
-        examples, labels = smooth_examples(model.example_shape, count), labels_for(model, count)
+        examples, labels = smooth_examples(model.example_shape, count), model.labels_in_turn(count)
         latents, again = model.encode(examples, **labels), model.reconstruct(examples, **labels)
         _require(
             latents.shape == (count, *model.latent_shape),
@@ -118,7 +113,7 @@ def _fit_lowers_the_loss(model):
 
 def _is_decoder_of_encoder(model):
     examples = keras.ops.convert_to_tensor(smooth_examples(model.example_shape, 5))
-    labels = labels_for(model, 5).get("labels")
+    labels = model.labels_in_turn(5).get("labels")
     labels = None if labels is None else keras.ops.convert_to_tensor(labels)
     given = examples if labels is None else {model.input_name: examples, "labels": labels}
     whole = keras.ops.convert_to_numpy(model(given))
@@ -128,7 +123,7 @@ def _is_decoder_of_encoder(model):
 
 
 def _repeats_itself(model):
-    examples, labels = smooth_examples(model.example_shape, 5), labels_for(model, 5)
+    examples, labels = smooth_examples(model.example_shape, 5), model.labels_in_turn(5)
     pair = model.encode(examples, **labels), model.encode(examples, **labels)
     _require(np.array_equal(*pair), "nothing is random outside training", np.ptp(pair[0] - pair[1]), 0)
 
@@ -146,7 +141,7 @@ def _samples(model):
 
 def _saves_and_loads(model):
     examples = smooth_examples(model.example_shape, 64)
-    labels = labels_for(model, 64)
+    labels = model.labels_in_turn(64)
     fit_on(model, examples)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
@@ -186,7 +181,7 @@ def _exports(model):
     from aezoo.export import export_bundle
 
     examples = smooth_examples(model.example_shape, 64)
-    labels = labels_for(model, 64)
+    labels = model.labels_in_turn(64)
     fit_on(model, examples)
     if model.prior is None:
         model.fit_prior(examples, components=2)

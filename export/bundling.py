@@ -100,7 +100,7 @@ def export_bundle(
             "prior": _write_prior(model, draft),
             "likelihood": model.likelihood,
             "classes": model.classes,
-            "codebook_size": None if model.codebook is None else len(model.codebook),
+            "codebook_size": model.codebook_size,
             "parameters": model.count_params(),
             "licence": licence or _LICENCE,
             "versions": versions(),
@@ -159,9 +159,7 @@ def make_golden(model, examples=None, input_dtype="float32"):
     if model.codebook is not None or getattr(model, "reports_sparsity", False):
         sure = _away_from_borders(model, examples)
         stored, examples = stored[sure], examples[sure]
-    labels = {}
-    if model.takes_labels:  # each class in turn
-        labels["labels"] = np.arange(len(examples), dtype="int32") % model.classes
+    labels = model.labels_in_turn(len(examples))
     latents, *others = model.outputs(examples, **labels)
     return {
         "examples": stored,
@@ -236,11 +234,12 @@ def _tensor(model, name, keras_tensor, input_dtype="float32"):
 
 def _write_prior(model, draft):
     """Writes what latents are drawn from; returns its row of the manifest, or None."""
-    if model.prior is None:
+    prior = model.prior
+    if prior is None:
         return None
-    row = {"kind": model.prior.kind}
-    if model.prior.kind != "standard_normal":
-        np.savez_compressed(draft / contract.PRIOR, **model.prior.to_arrays())
+    row = {"kind": prior.kind}
+    if prior.kind != "standard_normal":
+        np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())
         row["files"] = contract.hash_files(draft, contract.PRIOR)
     return row
 

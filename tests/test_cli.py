@@ -17,7 +17,7 @@ from PIL import Image
 import aezoo
 from aezoo import cli, data
 from aezoo.recipe import build_for
-from aezoo.testing import labels_for, smooth_examples
+from aezoo.testing import smooth_examples
 
 SHAPE = (16, 12, 1)
 
@@ -276,7 +276,7 @@ def test_recipes_state_what_they_do_and_can_be_built(path):
     model = build_for(recipe.model, recipe.options, dataset)
     model.compile(loss=recipe.settings.loss)  # as training does: a loss of its own is refused here
     examples = dataset.train.array(3)
-    assert model.encode(examples, **labels_for(model, 3)).shape == (3, *model.latent_shape)
+    assert model.encode(examples, **model.labels_in_turn(3)).shape == (3, *model.latent_shape)
 
 
 @pytest.mark.parametrize("name", AS_PROGRAMS)

@@ -13,6 +13,7 @@ from conftest import ROOT
 
 import aezoo
 from aezoo import cli
+from aezoo.testing import smooth_examples
 
 TEXT = (ROOT / "README.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
@@ -27,7 +28,9 @@ def folder(tmp_path_factory):
     from aezoo.export import export_bundle
 
     folder = tmp_path_factory.mktemp("readme")
-    export_bundle(aezoo.build("conv", latent_dim=16), folder / "bundle", formats=["onnx"])
+    model = aezoo.build("conv", latent_dim=16)
+    model.fit_prior(smooth_examples(model.example_shape, 64), components=2)
+    export_bundle(model, folder / "bundle", formats=["onnx"])
     return folder
 
 

@@ -148,6 +148,8 @@ def start(arguments, folder):
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Where the tests run in the background, a shell has told them to ignore Ctrl-C, and Python obeys.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -332,19 +334,27 @@ def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
 def test_every_model_trains_on_jax(tmp_path):
     """The same files train on Keras's JAX backend, as quietly; one process, since its start is seconds."""
     pytest.importorskip("jax")
-    cases = {name: small(name) for name in aezoo.list_models()}
+    cases = [(name, small(name)) for name in aezoo.list_models()]
+    cases.append(("dense", {"features": 3, "latent_dim": 2, "units": (8,)}))  # rows, with statistics
     code = f"""
 import numpy as np, aezoo
-from aezoo.testing import fit_on, labels_for, smooth_examples
-for name, options in {cases!r}.items():
+from aezoo.testing import fit_on, smooth_examples
+for name, options in {cases!r}:
+    aezoo.autoencoder.keras.utils.set_random_seed(0)
     model = aezoo.build(name, **options)
     examples = smooth_examples(model.example_shape, 128)
     losses = fit_on(model, examples, epochs=4)
     assert losses[-1] < losses[0], (name, losses)
     model.save("model.keras")
-    loaded, labels = aezoo.load("model.keras"), labels_for(model, 128)
+    loaded, labels = aezoo.load("model.keras"), model.labels_in_turn(128)
     assert np.array_equal(loaded.reconstruct(examples, **labels), model.reconstruct(examples, **labels)), name
     assert aezoo.autoencoder.keras.backend.backend() == "jax"
+try:
+    aezoo.build("dense", features=3).compile(metrics=["mae"])
+except aezoo.errors.OptionError as error:
+    assert "metrics of rows and sequences" in str(error)
+else:
+    raise AssertionError("metrics of rows on JAX were not refused")
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -21,14 +21,6 @@ def labels_of(model, part, limit=None):
     return part.class_numbers[:limit] if takes_labels(model) else None
 
 
-def codebook_size(model):
-    """Returns K of a quantised model, None of any other."""
-    size = getattr(model, "codebook_size", None)
-    if size is None and getattr(model, "codebook", None) is not None:
-        size = len(model.codebook)
-    return size
-
-
 def encode(model, examples, labels=None):
     """Returns the latents (B, ...) of examples (B, ...) that are images in [0, 1] or raw rows."""
     return _call(model, "encode", as_taken(model, examples), labels)

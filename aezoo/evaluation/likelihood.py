@@ -6,6 +6,7 @@ those of the standardised values: for raw units add the sum of log(error_scale) 
 """
 
 import math
+import typing
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def nll_nats(model, examples, samples=200, seed=0, batch=BATCH, labels=None):
         OptionError: the model has no likelihood, or an argument cannot be used.
     """
     posed = _posed(model, examples, seed, labels)
-    figures = _of_draws(model, *posed, check_positive("samples", samples), seed, batch, labels)
+    figures = _of_draws(model, posed, check_positive("samples", samples), seed, batch, labels)
     return figures["nll_nats"], figures["nll_standard_error"]
 
 
@@ -63,7 +64,7 @@ def elbo_nats(model, examples, samples=1, seed=0, batch=BATCH, labels=None):
         model, examples, samples, seed, batch, labels: as for `nll_nats`.
     """
     posed = _posed(model, examples, seed, labels)
-    return _of_draws(model, *posed, check_positive("samples", samples), seed, batch, labels)["elbo_nats"]
+    return _of_draws(model, posed, check_positive("samples", samples), seed, batch, labels)["elbo_nats"]
 
 
 def figures(model, examples, samples=None, seed=0, batch=BATCH, labels=None):
@@ -78,13 +79,12 @@ def figures(model, examples, samples=None, seed=0, batch=BATCH, labels=None):
         `kl_nats_per_axis`, a list; with samples also `nll_nats`, `nll_standard_error`, `samples`.
     """
     posed = _posed(model, examples, seed, labels)
-    drawn = _of_draws(model, *posed, check_positive("samples", samples or 1), seed, batch, labels)
+    drawn = _of_draws(model, posed, check_positive("samples", samples or 1), seed, batch, labels)
     if samples is None:
         drawn = {name: drawn[name] for name in ("elbo_nats", "examples")}
-    _, mean, log_var = posed
-    total, per_axis = _kl(model, mean, log_var, _KL_DRAWS, seed)
+    total, per_axis = _kl(model, posed, _KL_DRAWS, seed)
     more = {} if per_axis is None else {"kl_nats_per_axis": per_axis.tolist()}
-    return {**drawn, "kl_nats": total, **more, "active_units": _active(mean, _ACTIVE)}
+    return {**drawn, "kl_nats": total, **more, "active_units": _active(posed.mean, _ACTIVE)}
 
 
 def kl_nats(model, examples, samples=_KL_DRAWS, seed=0, labels=None):
@@ -102,8 +102,8 @@ def kl_nats(model, examples, samples=_KL_DRAWS, seed=0, labels=None):
     Returns:
         (total, (D,) float64 or None): both averaged over the examples, the total summed over the axes.
     """
-    _, mean, log_var = _posed(model, examples, seed, labels)
-    return _kl(model, mean, log_var, check_positive("samples", samples), seed)
+    posed = _posed(model, examples, seed, labels)
+    return _kl(model, posed, check_positive("samples", samples), seed)
 
 
 def active_units(model, examples, threshold=_ACTIVE, seed=0, labels=None):
@@ -115,7 +115,7 @@ def active_units(model, examples, threshold=_ACTIVE, seed=0, labels=None):
         model, examples, seed, labels: as for `nll_nats`.
         threshold: an axis is active where the variance of its posterior mean over the examples is more.
     """
-    return _active(_posed(model, examples, seed, labels)[1], threshold)
+    return _active(_posed(model, examples, seed, labels).mean, threshold)
 
 
 def binarize(images, seed=0):
@@ -133,9 +133,22 @@ def binarize(images, seed=0):
     return (draw.random(images.shape, dtype="float32") < images).astype("float32")
 
 
+class _Posed(typing.NamedTuple):
+    """Examples (N, ...), binarised where the model says so, their posterior (N, D), and the prior.
+
+    The prior is here so that it is asked for once: that of a VampPrior is computed each time.
+    """
+
+    examples: np.ndarray
+    mean: np.ndarray
+    log_var: np.ndarray
+    prior: object
+
+
 def _posed(model, examples, seed, labels):
-    """Returns (examples, posterior_mean, posterior_log_var): examples binarised where the model says so."""
-    if getattr(model, "likelihood", None) is None or model.prior is None:
+    """Returns the question that all figures of this module answer, a `_Posed`."""
+    prior = getattr(model, "prior", None)
+    if getattr(model, "likelihood", None) is None or prior is None:
         raise OptionError(
             message(
                 "this model has no likelihood",
@@ -146,19 +159,20 @@ def _posed(model, examples, seed, labels):
         )
     examples = np.asarray(examples)
     examples = binarize(examples, seed) if model.likelihood["binarize"] else examples
-    return examples, *calls.posterior(model, examples, labels)
+    return _Posed(examples, *calls.posterior(model, examples, labels), prior)
 
 
-def _of_draws(model, examples, mean, log_var, samples, seed, batch, labels):
+def _of_draws(model, posed, samples, seed, batch, labels):
     """Returns the figures that one pass over the draws gives."""
-    draw = _draw(seed)
+    draw, examples, axes = _draw(seed), posed.examples, posed.mean.shape[1]
     at_once = max(1, check_positive("batch", batch) // samples)
     each, bound = np.empty(len(examples)), np.empty(len(examples))
     for start in range(0, len(examples), at_once):
         chosen = slice(start, start + at_once)
-        noise = draw.standard_normal((len(mean[chosen]), samples, mean.shape[1]))
-        some = None if labels is None else np.asarray(labels)[chosen]
-        weights = _log_weights(model, examples[chosen], mean[chosen], log_var[chosen], noise, batch, some)
+        some = _Posed(*(values[chosen] for values in posed[:3]), posed.prior)
+        noise = draw.standard_normal((len(some.mean), samples, axes))
+        given = None if labels is None else np.asarray(labels)[chosen]
+        weights = _log_weights(model, some, noise, batch, given)
         highest = weights.max(axis=1)
         each[chosen] = -highest - np.log(np.exp(weights - highest[:, None]).mean(axis=1))
         bound[chosen] = weights.mean(axis=1)
@@ -176,14 +190,15 @@ def _draw(seed):
     return np.random.Generator(np.random.Philox([check_seed(seed), _OF_POSTERIOR]))
 
 
-def _kl(model, mean, log_var, samples, seed):
-    if model.prior.kind == "standard_normal":
+def _kl(model, posed, samples, seed):
+    _, mean, log_var, prior = posed
+    if prior.kind == "standard_normal":
         per_axis = 0.5 * (np.square(mean) + np.exp(log_var) - log_var - 1).mean(axis=0)
         return float(per_axis.sum()), per_axis
     draw, deviation, log_prior = _draw(seed), np.exp(0.5 * log_var), 0.0
     for _ in range(samples):
         latents = mean + deviation * draw.standard_normal(mean.shape)
-        log_prior += model.prior.log_density(latents.reshape(-1, *model.latent_shape)).mean() / samples
+        log_prior += prior.log_density(latents.reshape(-1, *model.latent_shape)).mean() / samples
     entropy = 0.5 * (log_var + _LOG_2PI + 1).sum(axis=1).mean()
     return float(-log_prior - entropy), None
 
@@ -192,12 +207,13 @@ def _active(mean, threshold):
     return int(np.count_nonzero(mean.var(axis=0) > threshold))
 
 
-def _log_weights(model, examples, mean, log_var, noise, batch, labels):
+def _log_weights(model, posed, noise, batch, labels):
     """Returns log p(x | z) + log p(z) - log q(z | x), float64 (N, K), for noise (N, K, D)."""
+    examples, mean, log_var, prior = posed
     latents = mean[:, None] + np.exp(0.5 * log_var)[:, None] * noise
     log_q = -0.5 * (np.square(noise) + log_var[:, None] + _LOG_2PI).sum(axis=2)
     latents = latents.reshape(-1, *model.latent_shape)
-    weights = model.prior.log_density(latents).reshape(log_q.shape) - log_q
+    weights = prior.log_density(latents).reshape(log_q.shape) - log_q
     flat = weights.reshape(-1)
     of_example = np.repeat(np.arange(len(mean)), noise.shape[1])
     for start in range(0, len(flat), batch):

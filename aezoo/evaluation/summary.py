@@ -71,7 +71,7 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         given = None if labels is None else labels[:few]
         samples = likelihood_samples if full else None
         figures["likelihood"] = likelihood.figures(model, examples[:few], samples, labels=given)
-    if calls.codebook_size(model) is not None:
+    if getattr(model, "codebook_size", None) is not None:
         figures["codebook"] = codebook_figures(model, examples, full)
     if full and _generates_digits(model, dataset):
         figures["generation"] = generation.generation_figures(model, dataset, MOST_TESTED)
@@ -117,7 +117,7 @@ def codebook_figures(model, images, full=False):
         dict: `codes` (K), `used_codes`, `perplexity`, `bits_per_image`, `bits_per_dim`,
         `entropy_bits_per_image`; `jpeg`, see `codebook.jpeg_at_bits`.
     """
-    codes, indices = calls.codebook_size(model), calls.code_indices(model, images)
+    codes, indices = model.codebook_size, calls.code_indices(model, images)
     figures = {
         "codes": codes,
         "used_codes": codebook.used_codes(indices, codes),

@@ -12,7 +12,7 @@ example of the batch; here they are averaged over which one it is: the same expe
 
 import math
 
-from aezoo.bodies import variational_parts
+from aezoo.bodies import build_variational
 from aezoo.layers import keras, ops
 from aezoo.losses import gaussian_log_density
 from aezoo.options import check_between, check_positive
@@ -117,12 +117,13 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    encoder, decoder, likelihood = variational_parts(
-        body, latent_dim, image_shape, features, body_options, likelihood
-    )
-    model = BetaTCVAE(
-        encoder,
-        decoder,
+    return build_variational(
+        BetaTCVAE,
+        body,
+        latent_dim,
+        image_shape,
+        features,
+        body_options,
         alpha=check_between("alpha", alpha, 0.0, math.inf, 1.0),
         beta=check_between("beta", beta, 0.0, math.inf, 6.0),
         gamma=check_between("gamma", gamma, 0.0, math.inf, 1.0),
@@ -132,5 +133,3 @@ def build(
         binarize=binarize,
         seed=seed,
     )
-    model.compile()
-    return model

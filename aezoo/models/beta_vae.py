@@ -13,7 +13,7 @@ so that one example may carry more than another.
 
 import math
 
-from aezoo.bodies import variational_parts
+from aezoo.bodies import build_variational
 from aezoo.layers import keras, layers, ops
 from aezoo.options import check_between, check_positive
 from aezoo.variational import Variational
@@ -120,12 +120,13 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    encoder, decoder, likelihood = variational_parts(
-        body, latent_dim, image_shape, features, body_options, likelihood
-    )
-    model = BetaVAE(
-        encoder,
-        decoder,
+    return build_variational(
+        BetaVAE,
+        body,
+        latent_dim,
+        image_shape,
+        features,
+        body_options,
         beta=check_between("beta", beta, 0.0, math.inf, 4.0),
         capacity=None if capacity is None else check_between("capacity", capacity, 0.0, math.inf, 25.0),
         capacity_steps=check_positive("capacity_steps", capacity_steps),
@@ -135,5 +136,3 @@ def build(
         binarize=binarize,
         seed=seed,
     )
-    model.compile()
-    return model

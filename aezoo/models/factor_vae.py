@@ -14,7 +14,7 @@ weight's step on its own, so it is two of one learning rate.
 
 import math
 
-from aezoo.bodies import variational_parts
+from aezoo.bodies import build_variational
 from aezoo.layers import keras, layers, ops
 from aezoo.losses import permute_axes
 from aezoo.options import check_between, check_sizes
@@ -100,12 +100,13 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    encoder, decoder, likelihood = variational_parts(
-        body, latent_dim, image_shape, features, body_options, likelihood
-    )
-    model = FactorVAE(
-        encoder,
-        decoder,
+    return build_variational(
+        FactorVAE,
+        body,
+        latent_dim,
+        image_shape,
+        features,
+        body_options,
         gamma=check_between("gamma", gamma, 0.0, math.inf, 10.0),
         discriminator_units=check_sizes("discriminator_units", discriminator_units),
         likelihood=likelihood,
@@ -113,5 +114,3 @@ def build(
         binarize=binarize,
         seed=seed,
     )
-    model.compile()
-    return model

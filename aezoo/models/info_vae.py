@@ -13,7 +13,7 @@ Differs: the body is dense or convolutional. The kernel is the mean of seven inv
 
 import math
 
-from aezoo.bodies import variational_parts
+from aezoo.bodies import build_variational
 from aezoo.errors import OptionError, message
 from aezoo.layers import keras, ops
 from aezoo.losses import MMD_SCALES, mmd_imq
@@ -86,9 +86,6 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    encoder, decoder, likelihood = variational_parts(
-        body, latent_dim, image_shape, features, body_options, likelihood
-    )
     alpha = check_between("alpha", alpha, -math.inf, math.inf, 0.5)
     lambda_ = check_between("lambda_", lambda_, 0.0, math.inf, 1000.0)
     if alpha > 1 or alpha + lambda_ < 1:
@@ -100,9 +97,13 @@ def build(
                 fix="pass alpha=0.5, lambda_=1000",
             )
         )
-    model = InfoVAE(
-        encoder,
-        decoder,
+    return build_variational(
+        InfoVAE,
+        body,
+        latent_dim,
+        image_shape,
+        features,
+        body_options,
         alpha=alpha,
         lambda_=lambda_,
         likelihood=likelihood,
@@ -110,5 +111,3 @@ def build(
         binarize=binarize,
         seed=seed,
     )
-    model.compile()
-    return model

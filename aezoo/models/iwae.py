@@ -11,7 +11,7 @@ folded into the batch axis of the decoder, so memory and time of the decoder gro
 
 import math
 
-from aezoo.bodies import variational_parts
+from aezoo.bodies import build_variational
 from aezoo.layers import keras, ops
 from aezoo.losses import gaussian_log_density
 from aezoo.options import check_positive
@@ -83,17 +83,16 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    encoder, decoder, likelihood = variational_parts(
-        body, latent_dim, image_shape, features, body_options, likelihood
-    )
-    model = ImportanceWeighted(
-        encoder,
-        decoder,
+    return build_variational(
+        ImportanceWeighted,
+        body,
+        latent_dim,
+        image_shape,
+        features,
+        body_options,
         importance_samples=check_positive("importance_samples", importance_samples),
         likelihood=likelihood,
         scale=scale,
         binarize=binarize,
         seed=seed,
     )
-    model.compile()
-    return model

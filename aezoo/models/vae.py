@@ -10,7 +10,7 @@ example, so it is the negative evidence lower bound whatever the size of the ima
     decoder: latents (B, D) -> probabilities or means, shaped as the input
 """
 
-from aezoo.bodies import variational_parts
+from aezoo.bodies import build_variational
 from aezoo.variational import Variational
 
 
@@ -45,9 +45,15 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    encoder, decoder, likelihood = variational_parts(
-        body, latent_dim, image_shape, features, body_options, likelihood
+    return build_variational(
+        Variational,
+        body,
+        latent_dim,
+        image_shape,
+        features,
+        body_options,
+        likelihood=likelihood,
+        scale=scale,
+        binarize=binarize,
+        seed=seed,
     )
-    model = Variational(encoder, decoder, likelihood=likelihood, scale=scale, binarize=binarize, seed=seed)
-    model.compile()
-    return model

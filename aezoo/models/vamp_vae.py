@@ -10,7 +10,7 @@ Pseudo-inputs stay in (0, 1) by a sigmoid, whose gradient never stops, where the
     minimised: nll + log q(z|x) - log p(z), z drawn from q(z|x); nats per example
 """
 
-from aezoo.bodies import variational_parts
+from aezoo.bodies import build_variational
 from aezoo.errors import OptionError, message
 from aezoo.layers import keras, layers, ops
 from aezoo.losses import gaussian_log_density, mixture_log_density
@@ -131,17 +131,16 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    encoder, decoder, likelihood = variational_parts(
-        body, latent_dim, image_shape, features, body_options, likelihood
-    )
-    model = VampVAE(
-        encoder,
-        decoder,
+    return build_variational(
+        VampVAE,
+        body,
+        latent_dim,
+        image_shape,
+        features,
+        body_options,
         components=check_positive("components", components),
         likelihood=likelihood,
         scale=scale,
         binarize=binarize,
         seed=seed,
     )
-    model.compile()
-    return model
