@@ -27,9 +27,6 @@ CARD = "README.md"
 GOLDEN = "golden.npz"
 PRIOR = "prior.npz"
 
-FORMATS = ("saved_model", "onnx")
-
-
 _KEYS = {
     "schema_version",
     "model",
@@ -45,11 +42,6 @@ _KEYS = {
     "codebook_size",
     "artifacts",
 }
-
-
-def artifact_file(part, form):
-    """Returns the path of an artifact inside its bundle; a folder for a SavedModel."""
-    return {"onnx": f"{part}.onnx", "saved_model": f"saved_model/{part}"}[form]
 
 
 def is_bundle(folder):
@@ -116,14 +108,16 @@ def sha256_of(path):
 def hash_files(folder, relative):
     """Returns {path inside the folder: sha256} of a file, or of every file below a folder.
 
-    The weights that an ONNX file of over 2 GiB keeps beside itself belong to it.
+    The weights that a file keeps beside itself belong to it: `.data` of an ONNX file of over 2 GiB, `.bin`
+    of OpenVINO's.
     """
     folder = pathlib.Path(folder)
     root = folder / relative
     if root.is_dir():
         files = sorted(path for path in root.rglob("*") if path.is_file())
     else:
-        files = [path for path in (root, root.with_name(root.name + ".data")) if path.is_file()]
+        files = [root, root.with_name(root.name + ".data"), root.with_suffix(".bin")]
+        files = [path for path in files if path.is_file()]
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 

@@ -22,6 +22,7 @@ base install.
 
 
 _EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file"
+_FORMATS = "among saved_model, onnx; default saved_model,onnx"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
 _LABELS = "of a conditional model: one for each example, one for all, or a .npy file"
@@ -110,8 +111,15 @@ def _parser():
         output="bundle",
     )
     command.add_argument("run", metavar="RUN")
+    command.add_argument("--formats", default="saved_model,onnx", metavar="F,F", help=_FORMATS)
     command.add_argument(
-        "--formats", default="saved_model,onnx", metavar="F,F", help="default saved_model,onnx"
+        "--precision", default="float32", metavar="P,P", help="float32, float16, int8; default float32"
+    )
+    command.add_argument(
+        "--budget", type=float, default=0.01, metavar="X", help="share that int8 may lose, default 0.01"
+    )
+    command.add_argument(
+        "--calibration", metavar="INPUT", help=f"int8 ranges are taken from these: {_EXAMPLES}"
     )
     command.add_argument(
         "--opset", type=int, default=18, metavar="N", help="of the ONNX files, 17 to 24, default 18"

@@ -169,7 +169,10 @@ def export(parsed):
         run.model,
         parsed.output,
         examples=run.held_out,
-        formats=[form.strip() for form in parsed.formats.split(",") if form.strip()],
+        formats=_words(parsed.formats),
+        precisions=_words(parsed.precision),
+        calibration=None if parsed.calibration is None else _read(run.model, parsed.calibration)[1],
+        budget=parsed.budget,
         opset=parsed.opset,
         input_dtype=parsed.input_dtype,
         info=run.info,
@@ -183,6 +186,10 @@ def export(parsed):
         return
     _show_parity(f"{folder}: proven", figures)
     print(f"bundle: {folder}    next: aezoo encode {folder} IMAGES")
+
+
+def _words(text):
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _show_parity(title, figures):

@@ -24,7 +24,7 @@ from aezoo.settings import Settings
 
 keras = import_keras()
 
-_HELD_OUT = 64  # examples kept beside the model; an export is proven on them
+_HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
 _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
 

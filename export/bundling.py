@@ -11,9 +11,14 @@ from aezoo import bundle as contract
 from aezoo.autoencoder import keras
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity
+from aezoo.export.formats import Job, artifact_file
+from aezoo.export.formats import check as check_formats
+from aezoo.export.formats import write as write_artifact
+from aezoo.options import check_between
 from aezoo.training import versions
 
 _GOLDEN = 64  # examples that the files are proven on
+_CALIBRATION = 512  # examples that tell the ranges of values
 _LICENCE = "not stated; ask whoever holds the rights in the training data"
 
 
@@ -23,6 +28,9 @@ def export_bundle(
     *,
     examples=None,
     formats=("saved_model", "onnx"),
+    precisions=("float32",),
+    calibration=None,
+    budget=0.01,
     opset=18,
     input_dtype="float32",
     info=None,
@@ -36,7 +44,10 @@ def export_bundle(
         folder: of the bundle; an older bundle there is replaced in one step at the very end.
         examples: held-out examples (N, ...) as the model takes them, the proof's inputs; None
             draws them from a seed, and the manifest says so.
-        formats: among "saved_model" and "onnx".
+        formats: of `formats.FORMATS`.
+        precisions: of `formats.PRECISIONS`; each is written in every format that has it.
+        calibration: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
+        budget: what int8 may lose, a share: of the latents' cosine, and of the mean squared error.
         opset: of the ONNX files, 17 to 24.
         input_dtype: "float32", or "uint8" for encoder and reconstructor that take bytes 0..255.
         info: content of a run's run.json, copied into the manifest.
@@ -53,18 +64,7 @@ def export_bundle(
         BundleError: the folder holds something else than a bundle.
     """
     folder = pathlib.Path(folder)
-    formats = tuple(dict.fromkeys(formats))
-    if not formats:
-        raise OptionError(
-            message(
-                "an export needs a format",
-                got="formats=()",
-                expected=f"among {', '.join(contract.FORMATS)}",
-                fix="leave --formats out for all of them",
-            )
-        )
-    for form in formats:
-        check_choice("formats", form, contract.FORMATS)
+    pairs = check_formats(formats, precisions)
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))
     if input_dtype == "uint8" and model.kind != "images":
         raise OptionError(
@@ -77,14 +77,22 @@ def export_bundle(
         )
     contract.check_target(folder)
     draft = contract.make_draft(folder)
-    provers = {form: parity.Prover(form) for form in formats}
+    provers = {form: parity.Prover(form) for form in dict.fromkeys(form for form, _ in pairs)}
     try:
         golden = make_golden(model, examples, input_dtype)
         np.savez_compressed(draft / contract.GOLDEN, **golden)
-        properties = _properties(model, info, licence)
+        common = {
+            "opset": opset,
+            "input_dtype": input_dtype,
+            "properties": _properties(model, info, licence),
+            "calibration": make_golden(
+                model, examples if calibration is None else calibration, input_dtype, _CALIBRATION
+            ),
+            "budget": check_between("budget", budget, 0.0, 1.0, 0.01),
+        }
         artifacts = [
-            _write(model, part, form, draft, opset, input_dtype, properties)
-            for form in formats
+            _write(model, part, form, draft, precision=precision, **common)
+            for form, precision in pairs
             for part in model.parts().items()
         ]
         manifest = {
@@ -128,7 +136,7 @@ def export_bundle(
     return folder
 
 
-def make_golden(model, examples=None, input_dtype="float32"):
+def make_golden(model, examples=None, input_dtype="float32", limit=_GOLDEN):
     """Returns the proof's arrays: real inputs, and what Keras makes of them.
 
     Examples that lie on the border between two codes of a quantised model, or two places of a k-sparse
@@ -136,8 +144,9 @@ def make_golden(model, examples=None, input_dtype="float32"):
 
     Args:
         model: an `Autoencoder`.
-        examples: (N, ...) float32; at most 64 are used; None draws 64 from a seed.
+        examples: (N, ...) float32; None draws 64 from a seed.
         input_dtype: of the exported inputs.
+        limit: examples that are used at most; None is all.
 
     Returns:
         {"examples": as the exported encoder takes them, "latents": the encoder's first output,
@@ -150,7 +159,7 @@ def make_golden(model, examples=None, input_dtype="float32"):
             layer = model.encoder.get_layer("standardize")
             mean = keras.ops.convert_to_numpy(layer.mean)
             examples = mean + model.error_scale * (examples * 4 - 2)
-    examples = np.asarray(examples, "float32")[:_GOLDEN]
+    examples = np.asarray(examples, "float32")[:limit]
     if input_dtype == "uint8":
         stored = np.rint(examples * 255).astype("uint8")
         examples = stored / np.float32(255)
@@ -186,34 +195,27 @@ def _choices(model, examples):
     return model.code_indices(examples) if model.codebook is not None else model.encode(examples) != 0
 
 
-def _write(model, part, form, draft, opset, input_dtype, properties):
+def _write(model, part, form, draft, **job):
     """Writes one artifact; returns its row of the manifest, without parity figures yet."""
     name, (keras_part, inputs, outputs) = part
-    relative = contract.artifact_file(name, form)
-    (draft / relative).parent.mkdir(parents=True, exist_ok=True)
+    input_dtype, precision = job.pop("input_dtype"), job["precision"]
+    relative = artifact_file(name, form, precision)
     takes = [_tensor(model, *pair, input_dtype) for pair in zip(inputs, keras_part.inputs, strict=True)]
-    _WRITERS[form](
-        keras_part,
-        draft / relative,
-        part=name,
-        inputs=inputs,
-        outputs=outputs,
-        input_dtype=takes[0]["dtype"],
-        opset=opset,
-        properties=properties,
-    )
-    files = contract.hash_files(draft, relative)
     gives = [_tensor(model, *pair) for pair in zip(outputs, keras_part.outputs, strict=True)]
+    job = Job(part=name, model=keras_part, inputs=takes, outputs=gives, **job)
+    more = write_artifact(job, form, draft / relative)
+    files = contract.hash_files(draft, relative)
     return {
         "part": name,
         "format": form,
-        "precision": "float32",
+        "precision": precision,
         "file": relative,
         "files": files,
         "size_bytes": sum((draft / file).stat().st_size for file in files),
-        "opset": opset if form == "onnx" else None,
+        "opset": job.opset if form == "onnx" else None,
         "inputs": takes,
         "outputs": gives,
+        **more,
     }
 
 
@@ -242,31 +244,6 @@ def _write_prior(model, draft):
         np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())
         row["files"] = contract.hash_files(draft, contract.PRIOR)
     return row
-
-
-def _write_onnx(keras_part, path, *, part, inputs, outputs, input_dtype, opset, properties):
-    from aezoo.export import to_onnx
-
-    to_onnx.write(
-        keras_part,
-        path,
-        inputs=inputs,
-        outputs=outputs,
-        opset=opset,
-        input_dtype=input_dtype if input_dtype == "uint8" else "float32",
-        metadata={**properties, "aezoo.part": part},
-    )
-
-
-def _write_saved_model(keras_part, path, *, part, inputs, outputs, input_dtype, opset, properties):
-    from aezoo.export import to_saved_model
-
-    to_saved_model.write(
-        keras_part, path, inputs=inputs, outputs=outputs, endpoint=part, input_dtype=input_dtype
-    )
-
-
-_WRITERS = {"onnx": _write_onnx, "saved_model": _write_saved_model}
 
 
 def _properties(model, info, licence):

@@ -6,7 +6,6 @@ code proves a new bundle before it is published and an old one in `aezoo verify`
 """
 
 import importlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -16,20 +15,14 @@ import sys
 import numpy as np
 
 from aezoo import bundle as contract
-from aezoo.errors import BundleError, ParityError, message, need
+from aezoo.errors import BundleError, ParityError, message
+from aezoo.export import readers
+from aezoo.export.formats import FORMATS, is_installed
 
 BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
 
-# (format, precision) -> (share of the output's range that a value may differ by, the reason)
-TOLERANCES = {
-    ("onnx", "float32"): (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
-    ("saved_model", "float32"): (1e-5, "the same kernels, but batches are divided otherwise"),
-}
-
 # A float32 value may always differ by this many units in its last place, at the largest value.
 _ROUNDINGS = 4
-
-_RUNTIMES = {"onnx": "onnxruntime", "saved_model": "tensorflow"}
 
 
 # -- one artifact, in this process -----------------------------------------------------------------
@@ -47,7 +40,8 @@ def prove(folder, artifact, golden):
         The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
         float32 at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
         output, batches, examples. Of several outputs, and for rows and sequences of several columns,
-        those of the one that comes nearest to its limit.
+        those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
+        allowed are shares that are lost, see `_within_budget`.
 
     Raises:
         ParityError: a name, dtype, shape or value is not as it was in Keras.
@@ -56,9 +50,11 @@ def prove(folder, artifact, golden):
     contract.check_files(folder, artifact["files"])
     form = artifact["format"]
     try:
-        run, found = _OPENERS[form](pathlib.Path(folder) / artifact["file"], artifact["part"])
+        run, found = readers.open_artifact(folder, artifact)
     except Exception as error:  # each runtime raises its own
-        raise _failed(artifact, "cannot be loaded", str(error).splitlines()[0], _RUNTIMES[form]) from error
+        raise _failed(
+            artifact, "cannot be loaded", str(error).splitlines()[0], FORMATS[form].runtime
+        ) from error
     wanted = {end: {t["name"]: t["dtype"] for t in artifact[end]} for end in ("inputs", "outputs")}
     if found != wanted:
         raise _failed(artifact, "has other inputs or outputs than the manifest says", found, wanted)
@@ -67,7 +63,9 @@ def prove(folder, artifact, golden):
     answers = {}
     for size in sorted({*BATCHES, count}):  # a small table's examples come again
         answers[size] = run({name: _resized(array, size) for name, array in inputs.items()})
-    tolerance, reason = TOLERANCES[form, artifact["precision"]]
+    tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
+    if tolerance is None:
+        return _within_budget(artifact, golden, answers, reason)
     figures = [
         _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
         for row in artifact["outputs"]
@@ -80,6 +78,60 @@ def prove(folder, artifact, golden):
         "batches": list(BATCHES),
         "examples": count,
     }
+
+
+def _within_budget(artifact, golden, answers, reason):
+    """Returns the figures of an artifact that may lose its budget, or raises ParityError.
+
+    Of latents (1 - mean cosine with Keras's) counts, of reconstructions the growth of the mean squared
+    error; whole numbers may differ in that share. Whatever else comes out must be finite.
+    """
+    worst = {"max_difference": -np.inf}
+    for row in artifact["outputs"]:
+        for size, answer in answers.items():
+            got, wanted = np.asarray(answer[row["name"]]), _resized(golden[row["golden"]], size)
+            _check_shape(artifact, row["name"], got, wanted, size)
+            if size < len(golden["examples"]):
+                continue  # too few for a share
+            if row["golden"] == "reconstructions":
+                examples = _as_floats(_resized(golden["examples"], size))
+                before, after = (np.square(x.astype("float64") - examples).mean() for x in (wanted, got))
+                lost = after / before - 1 if before else float(after > 0)
+            elif wanted.dtype.kind in "iu":
+                lost = np.mean(got != wanted)
+            else:
+                lost = 1 - cosine(got, wanted)
+            if lost > worst["max_difference"]:
+                worst = {"output": row["name"], "max_difference": float(lost)}
+    if not worst["max_difference"] <= artifact["budget"]:
+        raise _failed(
+            artifact,
+            "loses more than its budget",
+            f"{worst['max_difference']:.2%} in {worst['output']}",
+            f"at most {artifact['budget']:.2%}",
+        )
+    count = len(golden["examples"])
+    return {
+        **worst,
+        "allowed": artifact["budget"],
+        "tolerance": None,
+        "reason": reason,
+        "batches": list(BATCHES),
+        "examples": count,
+    }
+
+
+def cosine(first, second):
+    """Returns the mean over examples of the cosine between two arrays (N, ...), both flattened to (N, D)."""
+    first, second = (np.reshape(x, (len(x), -1)).astype("float64") for x in (first, second))
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    both_zero = ~first.any(axis=1) & ~second.any(axis=1)
+    products = (first * second).sum(axis=1)
+    return float(np.where(both_zero, 1.0, products / np.where(norms > 0, norms, 1.0)).mean())
+
+
+def _as_floats(examples):
+    return examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
 
 
 def _resized(array, size):
@@ -104,12 +156,7 @@ def _compare(artifact, name, expected, answers, tolerance, axes):
     worst = np.zeros_like(allowed)
     for size, answer in answers.items():
         wanted, got = _resized(expected, size), np.asarray(answer[name])
-        if got.shape != wanted.shape:
-            raise _failed(artifact, f"gives {name} another shape at batch {size}", got.shape, wanted.shape)
-        if not np.isfinite(got).all():
-            raise _failed(
-                artifact, f"gives NaN or infinity in {name} at batch {size}", "not finite", "finite values"
-            )
+        _check_shape(artifact, name, got, wanted, size)
         difference = np.abs(got.astype("float64") - wanted)
         worst = np.maximum(worst, difference.max(axis=None if expected.dtype.kind in "iu" else axes))
     at = np.argmax(worst / np.where(allowed > 0, allowed, 1))  # the column that comes nearest to its limit
@@ -124,6 +171,15 @@ def _compare(artifact, name, expected, answers, tolerance, axes):
     return {"output": name, "max_difference": worst, "output_range": output_range, "allowed": allowed}
 
 
+def _check_shape(artifact, name, got, wanted, size):
+    if got.shape != wanted.shape:
+        raise _failed(artifact, f"gives {name} another shape at batch {size}", got.shape, wanted.shape)
+    if not np.isfinite(got).all():
+        raise _failed(
+            artifact, f"gives NaN or infinity in {name} at batch {size}", "not finite", "finite values"
+        )
+
+
 def _failed(artifact, problem, got, expected):
     return ParityError(
         message(
@@ -133,43 +189,6 @@ def _failed(artifact, problem, got, expected):
             fix="do not use this file; export again, and report it if it fails again",
         )
     )
-
-
-def _open_onnx(path, part):
-    onnxruntime = need("onnxruntime", extra="train")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtypes = {"tensor(float)": "float32"}
-    found = {
-        end: {t.name: dtypes.get(t.type, t.type[len("tensor(") : -1]) for t in tensors}
-        for end, tensors in (("inputs", session.get_inputs()), ("outputs", session.get_outputs()))
-    }
-    names = list(found["outputs"])
-    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), found
-
-
-def _open_saved_model(path, part):
-    from aezoo.quiet import silent_stderr
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with silent_stderr():
-        tf = need("tensorflow", extra="train")
-        loaded = tf.saved_model.load(str(path))
-    endpoint = loaded.signatures[part]
-    found = {
-        "inputs": {name: spec.dtype.name for name, spec in endpoint.structured_input_signature[1].items()},
-        "outputs": {name: spec.dtype.name for name, spec in endpoint.structured_outputs.items()},
-    }
-
-    # The archive must outlive the endpoint, which does not hold its variables itself.
-    def run(inputs, keep=loaded):
-        return endpoint(**{name: tf.constant(array) for name, array in inputs.items()})
-
-    return run, found
-
-
-_OPENERS = {"onnx": _open_onnx, "saved_model": _open_saved_model}
 
 
 # -- a bundle ----------------------------------------------------------------------------------------
@@ -212,12 +231,12 @@ def verify(folder):
     for row in (manifest["golden"], manifest["prior"] or {}, *manifest["artifacts"]):
         contract.check_files(folder, row.get("files", {}))
     forms = dict.fromkeys(artifact["format"] for artifact in manifest["artifacts"])
-    provers = {form: Prover(form) for form in forms if importlib.util.find_spec(_RUNTIMES[form])}
+    provers = {form: Prover(form) for form in forms if is_installed(form)}
     try:
         figures = {}
         for artifact in manifest["artifacts"]:
             if artifact["format"] not in provers:
-                reason = f"{_RUNTIMES[artifact['format']]} is not installed"
+                reason = f"{FORMATS[artifact['format']].runtime} is not installed"
                 figures[artifact["file"]] = {"skipped": reason}
         for prover in provers.values():
             figures.update(prover.prove(folder))
@@ -231,7 +250,7 @@ class Prover:
     """A fresh process that proves one format: started early, so that its imports overlap other work.
 
     Args:
-        form: "onnx" or "saved_model".
+        form: of `formats.FORMATS`.
     """
 
     def __init__(self, form):
@@ -283,7 +302,7 @@ def main():
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with silent_stderr():
-            importlib.import_module(_RUNTIMES[form])
+            importlib.import_module(FORMATS[form].runtime)
     folder = sys.stdin.readline().strip()
     if not folder:  # the exporting process is gone
         return

@@ -4,6 +4,18 @@ from aezoo.errors import ExportError, message
 from aezoo.quiet import import_keras, silent_stderr
 
 
+def write_artifact(job, path):
+    """Writes a `formats.Job` as a SavedModel whose endpoint has the part's name."""
+    write(
+        job.model,
+        path,
+        inputs=job.input_names,
+        outputs=job.output_names,
+        endpoint=job.part,
+        input_dtype=job.inputs[0]["dtype"],
+    )
+
+
 def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32"):
     """Writes a Keras model as a TensorFlow SavedModel.
 

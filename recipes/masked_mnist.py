@@ -4,9 +4,11 @@ Source:   He et al. 2022, arXiv:2111.06377; see aezoo/models/masked.py for what 
 Settings: two blocks of width 64 and 4 heads over 12 visible patches, one of width 32 in the decoder, 64
           latents a patch; the error of all patches counts. Adam at 0.002 with a cosine schedule, batches of
           128; 6 epochs on `mnist`, 4 on the embedded `mnist_mini`. 5 % of train chooses the epoch.
-Expected: on the embedded `mnist_mini`, 4 epochs, a linear-probe accuracy of 0.78 ± 0.05, below the 0.918 of
-          64 principal components: far too few epochs, and reconstructions of images that are shown whole
-          (mse 0.145) are not learned by then. Nothing longer has been measured.
+Expected: on all of `mnist`, 6 epochs, a linear-probe accuracy of 0.918 ± 0.01 on the mean of an image's 49
+          latents, beside the 0.910 of 64 principal components; images that are shown whole come back with a
+          test mse of 0.0073 ± 0.001. 370 seconds of training on two cores shared with other work. A short
+          training is far from that: 4 epochs of the embedded digits give a probe of 0.78 and an mse of
+          0.145.
 
     python recipes/masked_mnist.py                                  # the embedded digits
     python recipes/masked_mnist.py --data mnist --data-dir DIR      # all of MNIST, as TFDS prepared it
@@ -25,7 +27,7 @@ RECIPE = Recipe(
     settings=Settings(epochs=4),
     elsewhere={"mnist": Settings(epochs=6)},
     evaluation={"full": True},
-    expected={"mnist_mini": {"latents.linear_probe_accuracy": (0.78, 0.05)}},
+    expected={"mnist": {"mse": (0.0073, 0.001), "latents.linear_probe_accuracy": (0.918, 0.01)}},
 )
 
 if __name__ == "__main__":

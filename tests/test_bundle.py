@@ -18,7 +18,7 @@ import aezoo
 from aezoo import bundle as contract
 from aezoo import runtime
 from aezoo.errors import BundleError, OptionError, ParityError
-from aezoo.export import export_bundle, parity
+from aezoo.export import export_bundle, parity, readers
 from aezoo.testing import smooth_examples
 
 
@@ -122,17 +122,17 @@ def test_few_examples_are_proven_at_both_batches(tmp_path):
     model.fit(smooth_examples((3,), 64), verbose=0)
     folder = export_bundle(model, tmp_path / "bundle", examples=rows, formats=["onnx"])
     taken = []
-    opener = parity._OPENERS["onnx"]
+    opener = readers.open_onnx
 
     def spy(path, part):
         run, found = opener(path, part)
         return lambda inputs: taken.extend(map(len, inputs.values())) or run(inputs), found
 
-    parity._OPENERS["onnx"] = spy
+    readers.open_onnx = spy
     try:
         prove_onnx(folder)
     finally:
-        parity._OPENERS["onnx"] = opener
+        readers.open_onnx = opener
     assert {1, 7} <= set(taken)
 
 

@@ -1,0 +1,154 @@
+"""Which formats there are, what writes each, what opens it, and how far it may be from Keras: THE table.
+
+Names are strings: the proof reads this table where no framework is installed. To add a format: a row
+here, a module with its `write_artifact`, a function in `readers.py`, an extra where it needs a package.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+
+from aezoo.errors import OptionError, check_choice, message
+
+PRECISIONS = ("float32", "float16", "int8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A row of the table.
+
+    Attributes:
+        file: path of an artifact in its bundle, with {part} and {precision}, "" for float32, ".int8".
+        runtime: the package that runs such a file; extra: the extra that brings it.
+        writer: module whose `write_artifact(job, path)` writes one.
+        opener: function of `readers.py`.
+        tolerances: {precision: (share of the output's range that a value may differ by, the reason)};
+            a share of None: what may be lost is the artifact's own "budget".
+    """
+
+    file: str
+    runtime: str
+    extra: str
+    writer: str
+    opener: str
+    tolerances: dict
+
+
+FORMATS = {
+    "saved_model": Format(
+        file="saved_model/{part}",
+        runtime="tensorflow",
+        extra="train",
+        writer="aezoo.export.to_saved_model",
+        opener="open_saved_model",
+        tolerances={"float32": (1e-5, "the same kernels, but batches are divided otherwise")},
+    ),
+    "onnx": Format(
+        file="{part}{precision}.onnx",
+        runtime="onnxruntime",
+        extra="train",
+        writer="aezoo.export.to_onnx.artifact",
+        opener="open_onnx",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
+        },
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One artifact that is to be written.
+
+    Attributes:
+        part: its name, "encoder".
+        model: the functional Keras model of the part.
+        inputs, outputs: rows of the manifest, a list each: name, dtype, shape, range, golden.
+        precision: of `PRECISIONS`.
+        opset: of ONNX.
+        properties: texts that a file may keep, a dict.
+        calibration: {golden: array}, real inputs and what Keras makes of them, for whoever must know
+            ranges of values; rows of inputs and outputs say by "golden" which array is theirs.
+        budget: what a precision may lose, a share.
+    """
+
+    part: str
+    model: object
+    inputs: list
+    outputs: list
+    precision: str
+    opset: int
+    properties: dict
+    calibration: dict
+    budget: float
+
+    @property
+    def input_names(self):
+        """Names of the inputs, a tuple."""
+        return tuple(row["name"] for row in self.inputs)
+
+    @property
+    def output_names(self):
+        """Names of the outputs, a tuple."""
+        return tuple(row["name"] for row in self.outputs)
+
+    def calibrated_inputs(self):
+        """Returns {name of an input: array (N, ...)}, real inputs of this part."""
+        return {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+
+
+def artifact_file(part, form, precision="float32"):
+    """Returns the path of an artifact inside its bundle; a folder for a SavedModel.
+
+    >>> artifact_file("encoder", "onnx", "int8")
+    'encoder.int8.onnx'
+    """
+    suffix = "" if precision == "float32" else f".{precision}"
+    return FORMATS[form].file.format(part=part, precision=suffix)
+
+
+def write(job, form, path):
+    """Writes an artifact; returns what its row of the manifest says beyond the usual, a dict."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return importlib.import_module(FORMATS[form].writer).write_artifact(job, path) or {}
+
+
+def is_installed(form):
+    """Whether the runtime of a format is installed here."""
+    return importlib.util.find_spec(FORMATS[form].runtime) is not None
+
+
+def check(formats, precisions):
+    """Returns the pairs (format, precision) to be written, in order.
+
+    A precision is written in every format that has it.
+
+    Raises:
+        OptionError: an unknown name, no format, or a precision that no format asked for has.
+    """
+    formats, precisions = tuple(dict.fromkeys(formats)), tuple(dict.fromkeys(precisions))
+    for option, given, known in (("format", formats, FORMATS), ("precision", precisions, PRECISIONS)):
+        if not given:
+            raise OptionError(
+                message(
+                    f"an export needs a {option}",
+                    got=f"{option}s=()",
+                    expected=f"among {', '.join(known)}",
+                    fix=f"pass {option}s=({next(iter(known))!r},)",
+                )
+            )
+        for choice in given:
+            check_choice(f"{option}s", choice, tuple(known))
+    pairs = [(f, p) for f in formats for p in precisions if p in FORMATS[f].tolerances]
+    for precision in precisions:
+        if precision not in {p for _, p in pairs}:
+            able = [form for form, row in FORMATS.items() if precision in row.tolerances]
+            raise OptionError(
+                message(
+                    f"none of these formats is written in {precision}",
+                    got=f"formats={formats!r}, precisions={precisions!r}",
+                    expected=f"{precision} with a format among {', '.join(able) or 'none yet'}",
+                    fix=f"pass formats=({able[0]!r},)" if able else "leave the precision out",
+                )
+            )
+    return pairs
