@@ -6,6 +6,7 @@
       encoder.onnx  decoder.onnx  reconstructor.onnx
       saved_model/encoder/ ...
       prior.npz         what latents are drawn from, where that is not N(0, I)
+      calibration.npz   scores of normal examples, and fingerprints of those that were trained on
     golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
 
 A bundle is written under another name, proven, and only then takes its own.
@@ -21,11 +22,12 @@ import shutil
 
 from aezoo.errors import BundleError, message
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 CARD = "README.md"
 GOLDEN = "golden.npz"
 PRIOR = "prior.npz"
+CALIBRATION = "calibration.npz"
 
 _KEYS = {
     "schema_version",
@@ -40,6 +42,7 @@ _KEYS = {
     "likelihood",
     "classes",
     "codebook_size",
+    "calibration",
     "artifacts",
 }
 
@@ -77,6 +80,11 @@ def read_manifest(folder):
             )
         ) from cause
     return manifest
+
+
+def write_manifest(folder, manifest):
+    """Writes the manifest of a bundle in the making."""
+    (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def find(manifest, part, form="onnx", precision="float32"):

@@ -23,6 +23,7 @@ base install.
 
 _EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file"
 _FORMATS = "among saved_model, onnx; default saved_model,onnx"
+_RATE = "share of normal examples that may count as anomalies, default 0.01"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
 _LABELS = "of a conditional model: one for each example, one for all, or a .npy file"
@@ -130,6 +131,18 @@ def _parser():
         default="float32",
         help="uint8: encoder and reconstructor take bytes 0..255",
     )
+    command.add_argument(
+        "--normals",
+        metavar="INPUT",
+        help="normal examples that were not trained on, for the scorer; default held-out ones",
+    )
+    command.add_argument("--false-positive-rate", type=float, metavar="X", help=_RATE)
+    command.add_argument(
+        "--score",
+        choices=("reconstruction_error", "negative_elbo"),
+        default="reconstruction_error",
+        help="what the scorer goes by; negative_elbo is for variational models",
+    )
     command.add_argument("--licence", metavar="TEXT", help="terms of the weights, written into every file")
 
     command = add("verify", commands.verify, "prove every file of a bundle again", "aezoo verify bundle")
@@ -138,10 +151,9 @@ def _parser():
     for name, summary in (
         ("encode", "encode examples with a bundle: latents.npy"),
         ("reconstruct", "reconstruct examples with a bundle: an array, or PNG files into a folder"),
-        ("score", "print each example's reconstruction error, its anomaly score"),
         ("decode", "decode latents (.npy, .npz) with a bundle: an array, or PNG files into a folder"),
     ):
-        output = {"encode": "latents.npy", "score": None}.get(name, "reconstructions.npy")
+        output = "latents.npy" if name == "encode" else "reconstructions.npy"
         taken = "latents.npy" if name == "decode" else "images/"
         command = add(name, commands.infer, summary, f"aezoo {name} bundle {taken}", output=output)
         command.set_defaults(verb=name)
@@ -152,6 +164,28 @@ def _parser():
             help="a .npy or .npz file" if name == "decode" else _EXAMPLES,
         )
         command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+
+    command = add(
+        "score",
+        commands.score,
+        "print each example's reconstruction error, p-value and verdict",
+        "aezoo score bundle images/",
+    )
+    command.add_argument("bundle", metavar="BUNDLE")
+    command.add_argument("input", metavar="INPUT", help=_EXAMPLES)
+    command.add_argument("--threshold", type=float, metavar="X", help="default the calibrated one")
+    command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+
+    command = add(
+        "calibrate",
+        commands.calibrate,
+        "calibrate a bundle's scorer on normal examples that were not trained on",
+        "aezoo calibrate bundle normals/ --false-positive-rate 0.01",
+    )
+    command.add_argument("bundle", metavar="BUNDLE")
+    command.add_argument("input", metavar="INPUT", help=_EXAMPLES)
+    command.add_argument("--false-positive-rate", type=float, default=0.01, metavar="X", help=_RATE)
+    command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
 
     command = add(
         "sample",

@@ -168,11 +168,14 @@ def export(parsed):
     folder = export_bundle(
         run.model,
         parsed.output,
-        examples=run.held_out,
+        **run.held_out,
         formats=_words(parsed.formats),
         precisions=_words(parsed.precision),
-        calibration=None if parsed.calibration is None else _read(run.model, parsed.calibration)[1],
+        representative=None if parsed.calibration is None else _read(run.model, parsed.calibration)[1],
         budget=parsed.budget,
+        normals=None if parsed.normals is None else _read(run.model, parsed.normals)[1],
+        false_positive_rate=parsed.false_positive_rate,
+        score=parsed.score,
         opset=parsed.opset,
         input_dtype=parsed.input_dtype,
         info=run.info,
@@ -214,7 +217,7 @@ def verify(parsed):
 
 
 def infer(parsed):
-    """Encodes, decodes, reconstructs or scores examples with a bundle."""
+    """Encodes, decodes or reconstructs examples with a bundle."""
     from aezoo import inputs, runtime
 
     bundle = runtime.load(parsed.bundle)
@@ -222,21 +225,56 @@ def infer(parsed):
         names, examples = inputs.read_latents(parsed.input)
     else:
         names, examples = _read(bundle, parsed.input)
-    verb = {"score": "reconstruction_error"}.get(parsed.verb, parsed.verb)
-    results = getattr(bundle, verb)(examples, **_labels(parsed.labels, len(examples)))
-    if parsed.verb == "score":
-        rows = [
-            {"example": name, "reconstruction_error": float(score)}
-            for name, score in zip(names, results, strict=True)
-        ]
-        if parsed.json:
-            print(json.dumps(rows))
-        else:
-            table = csv.writer(sys.stdout, lineterminator="\n")
-            table.writerow(rows[0])
-            table.writerows((row["example"], f"{row['reconstruction_error']:.8g}") for row in rows)
-        return
+    results = getattr(bundle, parsed.verb)(examples, **_labels(parsed.labels, len(examples)))
     _write(parsed, results, names, as_images=parsed.verb != "encode" and bundle.kind == "images")
+
+
+def score(parsed):
+    """Prints score, p-value and verdict of each example."""
+    from aezoo import runtime
+
+    bundle = runtime.load(parsed.bundle)
+    names, examples = _read(bundle, parsed.input)
+    labels = _labels(parsed.labels, len(examples))
+    if bundle.manifest["calibration"] is None and parsed.threshold is None:
+        columns = {"reconstruction_error": bundle.reconstruction_error(examples, **labels)}
+    else:
+        columns = bundle.score(examples, parsed.threshold, **labels)
+        columns = {name: column for name, column in columns.items() if column.ndim == 1}
+    rows = [
+        {"example": name, **{column: values[number].item() for column, values in columns.items()}}
+        for number, name in enumerate(names)
+    ]
+    if parsed.json:
+        print(json.dumps(rows))
+        return
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(rows[0])
+    table.writerows([f"{cell:.8g}" if type(cell) is float else cell for cell in row.values()] for row in rows)
+
+
+def calibrate(parsed):
+    """Calibrates a bundle's scorer on normal examples."""
+    from aezoo import runtime
+    from aezoo.export.recalibrating import recalibrate
+
+    bundle = runtime.load(parsed.bundle)
+    _, examples = _read(bundle, parsed.input)
+    labels = _labels(parsed.labels, len(examples)).get("labels")
+    found, gone = recalibrate(
+        pathlib.Path(parsed.bundle), examples, labels=labels, false_positive_rate=parsed.false_positive_rate
+    )
+    if parsed.json:
+        print(json.dumps({**found.to_json(), "removed": gone}))
+        return
+    low, high = found.interval
+    print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
+    print(
+        f"false positive rate: {found.false_positive_rate:g} asked for, "
+        f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
+    )
+    for file in gone:
+        print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
 
 
 def sample(parsed):

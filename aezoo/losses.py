@@ -8,7 +8,7 @@ import math
 
 from aezoo.layers import keras, ops
 
-_SMALLEST = 1e-7  # probabilities are kept this far from 0 and 1, as Keras's own cross-entropy does
+SMALLEST_PROBABILITY = 1e-7  # probabilities are kept this far from 0 and 1, as Keras's own cross-entropy does
 
 
 def _summed(values):
@@ -45,7 +45,7 @@ def bernoulli_nll(examples, probabilities):
     >>> round(float(bernoulli_nll(ops.ones((1, 2)), 0.5 * ops.ones((1, 2)))[0]), 4)
     1.3863
     """
-    probabilities = ops.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
+    probabilities = ops.clip(probabilities, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
     return -_summed(examples * ops.log(probabilities) + (1 - examples) * ops.log(1 - probabilities))
 
 

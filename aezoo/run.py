@@ -162,13 +162,15 @@ class Run:
 
     @property
     def held_out(self):
-        """A few test examples, float32 (N, ...)."""
+        """A few test examples: {"examples": float32 (N, ...), "trained_on": uint64, a sketch of the
+        training examples, see `calibration.sketch`}; for a conditional model also {"labels": (N,) int32}.
+        """
         import numpy as np
 
         try:
             # np.load itself leaves a broken archive open
             with open(self.held_out_file, "rb") as file, np.load(file) as arrays:
-                return arrays["examples"]
+                return {**arrays, "examples": arrays["examples"]}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RunError(
                 message(

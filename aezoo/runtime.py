@@ -3,9 +3,12 @@
 bundle = aezoo.runtime.load("bundle/")
 latents = bundle.encode(images)             # images (B, H, W, C) float32 in [0, 1]
 error = bundle.reconstruction_error(images)  # (B,)
+verdict = bundle.score(images)["is_anomaly"]  # (B,) bool
 digits = bundle.sample(64, seed=7)          # (64, H, W, C), the same as the Keras model's
 """
 
+import math
+import numbers
 import pathlib
 import threading
 
@@ -126,6 +129,41 @@ class Bundle(LatentSpace):
         difference /= self.error_scale
         return np.square(difference, out=difference).reshape(len(examples), -1).mean(axis=1)
 
+    def score(self, examples, threshold=None, labels=None):
+        """Returns what the scorer says of examples (B, ...), a dict of arrays.
+
+        `latents` (B, D), `reconstructions` (B, ...), `error_map`: (B, H, W) of images, (B, T) of sequences,
+        (B, F) of rows; `reconstruction_error` (B,), for some variational models `negative_elbo` (B,) in
+        nats; `p_value` (B,): the share of normal examples whose score is as high; `is_anomaly` (B,) bool.
+
+        Args:
+            examples: as for `encode`.
+            threshold: of the score; None is the calibrated one.
+            labels: (B,), for conditional models alone.
+
+        Raises:
+            BundleError: the bundle holds no scorer.
+            OptionError: the threshold is no number.
+        """
+        optional = {}
+        if threshold is not None:
+            if not isinstance(threshold, numbers.Real) or not np.isfinite(threshold):
+                raise OptionError(
+                    message(
+                        "a threshold is a number in the units of the score",
+                        got=f"threshold={threshold!r}",
+                        expected=f"for example {self._calibrated_threshold():.6g}, the calibrated one",
+                        fix="leave the threshold out",
+                    )
+                )
+            optional["threshold"] = np.asarray([threshold], "float32")
+        examples = self._as_inputs(examples)
+        results = self._run("scorer", examples, labels, output=None, optional=optional)
+        return dict(zip(self._open("scorer")[2], results, strict=True))
+
+    def _calibrated_threshold(self):
+        return (self.manifest["calibration"] or {"threshold": math.nan})["threshold"]
+
     def posterior(self, examples, labels=None):
         """Returns (posterior_mean, posterior_log_var) of a variational model, (B, D) each, float32.
 
@@ -163,21 +201,25 @@ class Bundle(LatentSpace):
             source="images" if self.kind == "images" else "examples",
         )
 
-    def _run(self, part, inputs, labels=None, output=0):
+    def _run(self, part, inputs, labels=None, output=0, optional=None):
+        """Returns one output of a part for inputs of any number, or a list of all for `output=None`."""
         entry = self._sessions.get(part)
         run, names, outputs = entry if entry is not None else self._open(part)
-        wanted = outputs[output : output + 1]
+        wanted = outputs if output is None else outputs[output : output + 1]
         if self.takes_labels or labels is not None:
             given = (inputs, as_labels(labels, len(inputs), self.classes))
         else:
             given = (inputs,)
+        fixed = optional or {}
         if len(inputs) <= _BATCH:
-            return run(wanted, dict(zip(names, given, strict=True)))[0]
+            answer = run(wanted, {**dict(zip(names, given, strict=True)), **fixed})
+            return answer if output is None else answer[0]
         answers = []
         for start in range(0, len(inputs), _BATCH):
             taken = (array[start : start + _BATCH] for array in given)
-            answers.append(run(wanted, dict(zip(names, taken, strict=True)))[0])
-        return np.concatenate(answers)
+            answers.append(run(wanted, {**dict(zip(names, taken, strict=True)), **fixed}))
+        joined = [np.concatenate(parts) for parts in zip(*answers, strict=True)]
+        return joined if output is None else joined[0]
 
     def _open(self, part):
         with self._lock:  # two threads must not both load the file

@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 from aezoo import __version__
+from aezoo.calibration import fingerprints, sketch
 from aezoo.errors import AezooError, DataError, RunError, message
 from aezoo.layers import Standardize, Unstandardize, leaves
 from aezoo.loading import load_model
@@ -24,6 +25,7 @@ from aezoo.settings import Settings
 
 keras = import_keras()
 
+_FINGERPRINTED = 256  # examples at a time
 _HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
 _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
@@ -258,9 +260,13 @@ def _finish(run, dataset, seconds):
     from aezoo.evaluation import evaluate, pictures
 
     model = run.model
-    held_out = dataset.test.array(_HELD_OUT)
+    held_out = {"examples": dataset.test.array(_HELD_OUT)}
+    if model.takes_labels:
+        held_out["labels"] = dataset.test.class_numbers[:_HELD_OUT]
+    trained_on = [fingerprints(batch) for batch in dataset.train.batches(_FINGERPRINTED).as_numpy_iterator()]
+    held_out["trained_on"] = sketch(np.concatenate(trained_on))
     with replacing(run.held_out_file) as path:
-        np.savez_compressed(path, examples=held_out)
+        np.savez_compressed(path, **held_out)
     if model.prior is None:  # so that what a plain model leaves of its latent space can be drawn from
         model.fit_prior(dataset.train.array(_FOR_PRIOR))
         with replacing(run.model_file) as path:

@@ -8,16 +8,17 @@ import numpy as np
 
 from aezoo import __version__
 from aezoo import bundle as contract
-from aezoo.autoencoder import keras
+from aezoo.calibration import refuse_training_data
 from aezoo.errors import OptionError, check_choice, message
-from aezoo.export import card, parity
+from aezoo.export import card, parity, scorer
+from aezoo.export.calibrating import calibrate, write_calibration
 from aezoo.export.formats import Job, artifact_file
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
+from aezoo.export.golden import make_golden, with_scores
 from aezoo.options import check_between
 from aezoo.training import versions
 
-_GOLDEN = 64  # examples that the files are proven on
 _CALIBRATION = 512  # examples that tell the ranges of values
 _LICENCE = "not stated; ask whoever holds the rights in the training data"
 
@@ -29,10 +30,15 @@ def export_bundle(
     examples=None,
     formats=("saved_model", "onnx"),
     precisions=("float32",),
-    calibration=None,
+    representative=None,
     budget=0.01,
     opset=18,
     input_dtype="float32",
+    labels=None,
+    normals=None,
+    false_positive_rate=None,
+    score="reconstruction_error",
+    trained_on=None,
     info=None,
     metrics=None,
     licence=None,
@@ -46,10 +52,18 @@ def export_bundle(
             draws them from a seed, and the manifest says so.
         formats: of `formats.FORMATS`.
         precisions: of `formats.PRECISIONS`; each is written in every format that has it.
-        calibration: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
+        representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
         budget: what int8 may lose, a share: of the latents' cosine, and of the mean squared error.
         opset: of the ONNX files, 17 to 24.
         input_dtype: "float32", or "uint8" for encoder and reconstructor that take bytes 0..255.
+        labels: (N,) class numbers of the examples, for a conditional model; None is each class in turn.
+        normals: examples (N, ...) that were not trained on, whose scores the scorer is calibrated on;
+            None is `examples`. Without either, and for a conditional model without labels, there
+            is no scorer.
+        false_positive_rate: share of normal examples that may count as anomalies; None is 0.01, or the
+            smallest that so few examples allow.
+        score: of `scorer.SCORES`, what the scorer's verdict goes by.
+        trained_on: sketch of the training examples, see `aezoo.calibration.sketch`; None knows none.
         info: content of a run's run.json, copied into the manifest.
         metrics: content of a run's metrics.json, likewise.
         licence: terms of the exported weights, a text.
@@ -62,6 +76,7 @@ def export_bundle(
         ExportError: a part cannot be written in a format.
         ParityError: a file does not compute what the model computes; nothing is published.
         BundleError: the folder holds something else than a bundle.
+        DataError: too few normal examples for the rate, or such as were trained on.
     """
     folder = pathlib.Path(folder)
     pairs = check_formats(formats, precisions)
@@ -79,21 +94,39 @@ def export_bundle(
     draft = contract.make_draft(folder)
     provers = {form: parity.Prover(form) for form in dict.fromkeys(form for form, _ in pairs)}
     try:
-        golden = make_golden(model, examples, input_dtype)
+        parts = model.parts()
+        normal = examples if normals is None else normals
+        calibration = None
+        if normals is not None and model.takes_labels:
+            raise OptionError(
+                message(
+                    "normal examples of a conditional model come with their labels",
+                    got=f"normals for model {model.model_name!r}",
+                    expected="no normals at the export",
+                    fix="export without them, then `aezoo calibrate BUNDLE INPUT --labels ...`",
+                )
+            )
+        if normal is not None and (not model.takes_labels or labels is not None):
+            refuse_training_data(normal, trained_on)
+            calibration = calibrate(model, normal, labels, input_dtype, false_positive_rate, score)
+            parts["scorer"] = scorer.build(model, calibration, score)
+        golden = make_golden(model, examples, input_dtype, labels=labels)
+        if calibration is not None:
+            golden = with_scores(golden, *parts["scorer"], calibration, score)
         np.savez_compressed(draft / contract.GOLDEN, **golden)
         common = {
             "opset": opset,
             "input_dtype": input_dtype,
             "properties": _properties(model, info, licence),
             "calibration": make_golden(
-                model, examples if calibration is None else calibration, input_dtype, _CALIBRATION
+                model, examples if representative is None else representative, input_dtype, _CALIBRATION
             ),
             "budget": check_between("budget", budget, 0.0, 1.0, 0.01),
         }
         artifacts = [
             _write(model, part, form, draft, precision=precision, **common)
             for form, precision in pairs
-            for part in model.parts().items()
+            for part in parts.items()
         ]
         manifest = {
             "schema_version": contract.SCHEMA_VERSION,
@@ -106,6 +139,7 @@ def export_bundle(
             "input_dtype": input_dtype,
             "error_scale": None if model.kind == "images" else np.atleast_1d(model.error_scale).tolist(),
             "prior": _write_prior(model, draft),
+            "calibration": write_calibration(draft, calibration, score, trained_on, normals is None),
             "likelihood": model.likelihood,
             "classes": model.classes,
             "codebook_size": model.codebook_size,
@@ -121,12 +155,12 @@ def export_bundle(
             },
             "artifacts": artifacts,
         }
-        _write_manifest(draft, manifest)
+        contract.write_manifest(draft, manifest)
         for prover in provers.values():
             figures = prover.prove(draft)
             for artifact in artifacts:
                 artifact["parity"] = figures.get(artifact["file"], artifact.get("parity"))
-        _write_manifest(draft, manifest)
+        contract.write_manifest(draft, manifest)
         (draft / contract.CARD).write_text(card.render(manifest))
         contract.publish(draft, folder)
     finally:
@@ -134,65 +168,6 @@ def export_bundle(
             prover.stop()
         shutil.rmtree(draft, ignore_errors=True)
     return folder
-
-
-def make_golden(model, examples=None, input_dtype="float32", limit=_GOLDEN):
-    """Returns the proof's arrays: real inputs, and what Keras makes of them.
-
-    Examples that lie on the border between two codes of a quantised model, or two places of a k-sparse
-    one, are left out: a rounding decides there, and every runtime rounds in its own way.
-
-    Args:
-        model: an `Autoencoder`.
-        examples: (N, ...) float32; None draws 64 from a seed.
-        input_dtype: of the exported inputs.
-        limit: examples that are used at most; None is all.
-
-    Returns:
-        {"examples": as the exported encoder takes them, "latents": the encoder's first output,
-        "reconstructions": float32}; further outputs by their names, and "labels" for a conditional model.
-    """
-    if examples is None:
-        draw = np.random.Generator(np.random.Philox(0))
-        examples = draw.random((_GOLDEN, *model.example_shape), dtype="float32")
-        if model.kind != "images":
-            layer = model.encoder.get_layer("standardize")
-            mean = keras.ops.convert_to_numpy(layer.mean)
-            examples = mean + model.error_scale * (examples * 4 - 2)
-    examples = np.asarray(examples, "float32")[:limit]
-    if input_dtype == "uint8":
-        stored = np.rint(examples * 255).astype("uint8")
-        examples = stored / np.float32(255)
-    else:
-        stored = examples
-    if model.codebook is not None or getattr(model, "reports_sparsity", False):
-        sure = _away_from_borders(model, examples)
-        stored, examples = stored[sure], examples[sure]
-    labels = model.labels_in_turn(len(examples))
-    latents, *others = model.outputs(examples, **labels)
-    return {
-        "examples": stored,
-        **labels,
-        "latents": latents,
-        **dict(zip(model.encoder_outputs[1:], others, strict=True)),
-        "reconstructions": model.decode(latents, **labels),
-    }
-
-
-def _away_from_borders(model, examples):
-    """Returns which examples (N,) keep their codes, or their places of zeros, under a few roundings."""
-    chosen = _choices(model, examples)
-    sure = np.ones(len(examples), bool)
-    for factor in (1 - 2e-6, 1 + 2e-6):
-        nearby = np.clip(examples * np.float32(factor), 0, 1) if model.kind == "images" else examples * factor
-        same = _choices(model, nearby.astype("float32")) == chosen
-        sure &= same.reshape(len(examples), -1).all(axis=1)
-    return sure if sure.any() else np.ones(len(examples), bool)
-
-
-def _choices(model, examples):
-    """Returns what a model decides on for each example, in whole numbers."""
-    return model.code_indices(examples) if model.codebook is not None else model.encode(examples) != 0
 
 
 def _write(model, part, form, draft, **job):
@@ -267,7 +242,3 @@ def _portable(info):
     if pathlib.Path(data["source"]).is_absolute():
         data["source"] = None
     return {**info, "data": data}
-
-
-def _write_manifest(draft, manifest):
-    (draft / contract.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")

@@ -66,7 +66,7 @@ def test_a_run_holds_what_it_should(run, blobs):
     assert [row["epoch"] for row in run.history] == [1, 2, 3]
     assert set(run.history[0]) == {"epoch", "loss", "val_loss", "learning_rate", "seconds"}
     assert run.history[-1]["loss"] < run.history[0]["loss"]
-    np.testing.assert_array_equal(run.held_out, blobs.test.array(256))
+    np.testing.assert_array_equal(run.held_out["examples"], blobs.test.array(256))
 
 
 def test_metrics_are_those_of_the_saved_model_on_the_test_part(run, blobs):

@@ -13,6 +13,7 @@ from aezoo.export.to_onnx import (  # noqa: F401 (they fill the table)
     layers_norm,
     layers_own,
     layers_recurrent,
+    layers_scorer,
 )
 from aezoo.export.to_onnx.graph import Graph, Tensor, element_type
 from aezoo.export.to_onnx.table import EMITTERS, FACTOR, INTEGERS, MAP, ORDER
@@ -51,7 +52,16 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
     proto = helper.make_graph(
         graph.nodes,
         part.name,
-        [_value_info(name, ref, stored[ref.number]) for name, ref in zip(inputs, plan.inputs, strict=True)],
+        [
+            *(
+                _value_info(name, ref, stored[ref.number])
+                for name, ref in zip(inputs, plan.inputs, strict=True)
+            ),
+            *(
+                helper.make_tensor_value_info(name, element_type(array.dtype), array.shape)
+                for name, array in graph.optional_inputs.items()
+            ),
+        ],
         [_value_info(name, ref, ref.dtype) for name, ref in zip(outputs, plan.outputs, strict=True)],
         graph.initializers(),
     )

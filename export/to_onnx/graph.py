@@ -82,6 +82,7 @@ class Graph:
         plan: what comes after the layer being emitted, see `walk.Plan`.
         step: the layer call being emitted, see `walk.Step`.
         absorbed: numbers of the values that an earlier layer has computed in passing.
+        optional_inputs: {name: default} of inputs that a caller may leave out.
     """
 
     def __init__(self, opset, *, reserved=()):
@@ -90,6 +91,7 @@ class Graph:
         self.plan = None
         self.step = None
         self.absorbed = set()
+        self.optional_inputs = {}
         self.nodes = []
         self._initializers = {}
         self._taken = set(reserved)
@@ -121,6 +123,12 @@ class Graph:
         """Adds an initialiser of the layer being emitted; equal ones of one name are shared."""
         array = np.ascontiguousarray(array)
         return self._initializer(f"{self.scope}/{name}", array)
+
+    def optional_input(self, name, array):
+        """Adds an input of the graph that may be left out: its default is an initialiser of that name."""
+        self._taken.add(name)
+        self._initializers[name] = self.optional_inputs[name] = np.ascontiguousarray(array)
+        return name
 
     def scalar(self, value):
         """Adds a float32 of rank 0, named after its value and shared by the whole graph."""

@@ -1,0 +1,91 @@
+"""The proof's arrays: real inputs, and what Keras makes of them. They travel in the bundle as golden.npz."""
+
+import numpy as np
+
+from aezoo.autoencoder import keras
+
+_GOLDEN = 64  # examples that the files are proven on
+
+
+def make_golden(model, examples=None, input_dtype="float32", limit=_GOLDEN, labels=None):
+    """Returns the proof's arrays: real inputs, and what Keras makes of them.
+
+    Examples that lie on the border between two codes of a quantised model, or two places of a k-sparse
+    one, are left out: a rounding decides there, and every runtime rounds in its own way.
+
+    Args:
+        model: an `Autoencoder`.
+        examples: (N, ...) float32; None draws 64 from a seed.
+        input_dtype: of the exported inputs.
+        limit: examples that are used at most; None is all.
+        labels: (N,) of a conditional model; None is each class in turn.
+
+    Returns:
+        {"examples": as the exported encoder takes them, "latents": the encoder's first output,
+        "reconstructions": float32}; further outputs by their names, and "labels" for a conditional model.
+    """
+    if examples is None:
+        draw = np.random.Generator(np.random.Philox(0))
+        examples = draw.random((_GOLDEN, *model.example_shape), dtype="float32")
+        if model.kind != "images":
+            layer = model.encoder.get_layer("standardize")
+            mean = keras.ops.convert_to_numpy(layer.mean)
+            examples = mean + model.error_scale * (examples * 4 - 2)
+    stored, examples = stored_examples(examples[:limit], input_dtype)
+    labels = model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}
+    if model.codebook is not None or getattr(model, "reports_sparsity", False):
+        sure = _away_from_borders(model, examples)
+        stored, examples = stored[sure], examples[sure]
+        labels = {name: array[sure] for name, array in labels.items()}
+    latents, *others = model.outputs(examples, **labels)
+    return {
+        "examples": stored,
+        **labels,
+        "latents": latents,
+        **dict(zip(model.encoder_outputs[1:], others, strict=True)),
+        "reconstructions": model.decode(latents, **labels),
+    }
+
+
+def with_scores(golden, keras_scorer, inputs, outputs, calibration, score):
+    """Returns golden arrays with the scorer's outputs, without examples on the border of a verdict.
+
+    Args:
+        golden: of `make_golden`.
+        keras_scorer, inputs, outputs: of `scorer.build`.
+        calibration: what the verdict goes by.
+        score: of `scorer.SCORES`.
+    """
+    examples = golden["examples"]
+    examples = examples / np.float32(255) if examples.dtype == np.uint8 else examples
+    given = [examples, *(golden[name] for name in inputs[1:])]
+    found = keras_scorer.predict(given if len(given) > 1 else examples, verbose=0)
+    found = dict(zip(outputs, found, strict=True))
+    golden = {**golden, **{name: found[name] for name in outputs if name not in golden}}
+    sure = calibration.is_sure(found[score])
+    return {name: array[sure] for name, array in golden.items()} if sure.any() else golden
+
+
+def stored_examples(examples, input_dtype):
+    """Returns examples as the exported encoder takes them, and as the model does, float32."""
+    examples = np.asarray(examples, "float32")
+    if input_dtype != "uint8":
+        return examples, examples
+    stored = np.rint(examples * 255).astype("uint8")
+    return stored, stored / np.float32(255)
+
+
+def _away_from_borders(model, examples):
+    """Returns which examples (N,) keep their codes, or their places of zeros, under a few roundings."""
+    chosen = _choices(model, examples)
+    sure = np.ones(len(examples), bool)
+    for factor in (1 - 2e-6, 1 + 2e-6):
+        nearby = np.clip(examples * np.float32(factor), 0, 1) if model.kind == "images" else examples * factor
+        same = _choices(model, nearby.astype("float32")) == chosen
+        sure &= same.reshape(len(examples), -1).all(axis=1)
+    return sure if sure.any() else np.ones(len(examples), bool)
+
+
+def _choices(model, examples):
+    """Returns what a model decides on for each example, in whole numbers."""
+    return model.code_indices(examples) if model.codebook is not None else model.encode(examples) != 0

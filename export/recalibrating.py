@@ -1,0 +1,177 @@
+"""`recalibrate`: other normal examples or another rate for a bundle's scorer. No Keras, no training."""
+
+import shutil
+
+import numpy as np
+
+from aezoo import bundle as contract
+from aezoo.calibration import Calibration, refuse_training_data
+from aezoo.errors import BundleError, message, need
+from aezoo.export import card, parity, readers
+from aezoo.export.formats import is_installed
+
+_BATCH = 256  # examples at a time
+
+
+def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
+    """Calibrates a bundle's scorer anew; what is published is proven, as at the export.
+
+    ONNX files, of whatever precision, are calibrated on their own scores. A SavedModel takes over
+    the float32 figures where TensorFlow is installed. A scorer in any other format cannot be changed
+    and leaves the bundle.
+
+    Args:
+        folder: of the bundle.
+        normals: (N, ...) as the bundle takes them; normal examples that were not trained on.
+        labels: (N,) class numbers, for a conditional model.
+        false_positive_rate: share of normal examples that may count as anomalies.
+
+    Returns:
+        (`Calibration` of the float32 scorer, files that left the bundle).
+
+    Raises:
+        BundleError: no scorer there, or a file is missing or altered.
+        DataError: too few examples for the rate, or such as were trained on.
+        ParityError: a changed file does not compute what it should.
+    """
+    manifest = contract.read_manifest(folder)
+    for row in (manifest["golden"], manifest["prior"] or {}, *manifest["artifacts"]):
+        contract.check_files(folder, row.get("files", {}))
+    scorers = [artifact for artifact in manifest["artifacts"] if artifact["part"] == "scorer"]
+    if ("onnx", "float32") not in {(row["format"], row["precision"]) for row in scorers}:
+        raise BundleError(
+            message(
+                "this bundle holds no scorer that can be calibrated",
+                got=", ".join(sorted({row["file"] for row in manifest["artifacts"]})),
+                expected="scorer.onnx",
+                fix="export again with onnx among the formats",
+            )
+        )
+    contract.check_files(folder, manifest["calibration"]["files"])
+    with np.load(folder / contract.CALIBRATION) as file:
+        arrays = dict(file)
+    refuse_training_data(normals, arrays.get("trained_on"))
+    draft = contract.make_draft(folder)
+    try:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        scorers.sort(key=lambda row: (row["format"] != "onnx", row["precision"] != "float32"))
+        calibration, gone = None, []
+        for artifact in scorers:
+            found = None
+            if artifact["format"] == "onnx":
+                scores = _scores(draft, artifact, normals, labels, manifest["calibration"]["score"])
+                found = Calibration.fit(scores, false_positive_rate)
+                calibration = calibration or found
+                _into_onnx(draft / artifact["file"], found)
+            elif artifact["format"] == "saved_model" and is_installed("saved_model"):
+                _into_saved_model(draft / artifact["file"], calibration)
+            else:
+                gone.append(artifact["file"])
+                manifest["artifacts"].remove(artifact)
+                for file in artifact["files"]:
+                    (draft / file).unlink()
+                continue
+            artifact["files"] = contract.hash_files(draft, artifact["file"])
+        _rewrite_golden(draft, manifest, calibration)
+        arrays.update(table=calibration.table, steps=[calibration.base, calibration.step])
+        np.savez_compressed(draft / contract.CALIBRATION, **arrays)
+        manifest["calibration"].update(
+            calibration.to_json(),
+            source="examples that were given",
+            files=contract.hash_files(draft, contract.CALIBRATION),
+        )
+        contract.write_manifest(draft, manifest)
+        figures = parity.verify(draft)
+        for artifact in manifest["artifacts"]:
+            if "skipped" not in figures[artifact["file"]]:
+                artifact["parity"] = figures[artifact["file"]]
+        contract.write_manifest(draft, manifest)
+        (draft / contract.CARD).write_text(card.render(manifest))
+        contract.publish(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return calibration, gone
+
+
+def _scores(folder, artifact, normals, labels, score):
+    run, _ = readers.open_artifact(folder, artifact)
+    given = {artifact["inputs"][0]["name"]: np.asarray(normals)}
+    if len(artifact["inputs"]) > 1:
+        given["labels"] = np.asarray(labels, "int32")
+    starts = range(0, len(normals), _BATCH)
+    batches = ({name: array[start : start + _BATCH] for name, array in given.items()} for start in starts)
+    return np.concatenate([run(batch)[score] for batch in batches])
+
+
+def _into_onnx(path, calibration):
+    """Exchanges the constants of a scorer; their shapes and types stay."""
+    onnx = need("onnx", extra="train")
+    model = onnx.load(path)
+    values = {
+        "p_value/table": calibration.table[None],
+        "p_value/base": calibration.base,
+        "p_value/step": calibration.step,
+        "threshold": calibration.threshold,
+    }
+    for tensor in model.graph.initializer:
+        if tensor.name in values:
+            like = onnx.numpy_helper.to_array(tensor)
+            new = np.asarray(values.pop(tensor.name), like.dtype).reshape(like.shape)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(new, tensor.name))
+    if values:
+        raise BundleError(
+            message(
+                f"{path.name} was not written by this aezoo's emitter, so its constants cannot be found",
+                got=f"no initialiser named {', '.join(values)}",
+                expected="a scorer whose layers were all written directly",
+                fix="export again with --normals",
+            )
+        )
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _into_saved_model(path, calibration):
+    """Exchanges the variables of a SavedModel's scorer."""
+    import os
+
+    from aezoo.quiet import silent_stderr
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    values = {
+        "p_value/table": calibration.table,
+        "p_value/steps": [calibration.base, calibration.step],
+        "is_anomaly/threshold": [calibration.threshold],
+    }
+    with silent_stderr():
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(str(path))
+        for variable in loaded.variables:
+            for name in [name for name in values if variable.name.removesuffix(":0").endswith(name)]:
+                variable.assign(np.asarray(values.pop(name), "float32"))
+        if values:
+            raise BundleError(
+                message(
+                    "the SavedModel of the scorer does not hold the variables of a calibration",
+                    got=f"no variable named {', '.join(values)}",
+                    expected="a SavedModel that aezoo has written",
+                    fix="export again with --normals",
+                )
+            )
+        new = path.with_name(path.name + ".new")
+        tf.saved_model.save(loaded, str(new), signatures=dict(loaded.signatures))
+    shutil.rmtree(path)
+    new.rename(path)
+
+
+def _rewrite_golden(draft, manifest, calibration):
+    """Gives the golden arrays the new verdicts, and leaves out examples on the border of one."""
+    golden = parity.read_golden(draft, manifest)
+    scores = golden[manifest["calibration"]["score"]]
+    sure = calibration.is_sure(scores)
+    golden.update(p_value=calibration.p_values(scores), is_anomaly=calibration.is_anomaly(scores))
+    if sure.any():
+        golden = {name: array[sure] for name, array in golden.items()}
+    np.savez_compressed(draft / contract.GOLDEN, **golden)
+    manifest["golden"]["files"] = contract.hash_files(draft, contract.GOLDEN)
+    manifest["golden"]["examples"] = len(golden["examples"])

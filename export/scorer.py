@@ -1,0 +1,189 @@
+"""The scorer: one graph from examples to latents, reconstructions, error map, score, p-value and verdict.
+
+    examples (B, ...) -> encoder -> latents -> decoder -> reconstructions
+        error_map             squared error: (B, H, W) of images, the mean of their channels; (B, T) of
+                              sequences; (B, F) of rows, in standard deviations
+        reconstruction_error  (B,) its mean
+        negative_elbo         (B,) nats, of a variational model whose score it is
+        p_value               (B,) of the score, among those of normal examples
+        is_anomaly            (B,) whether the score is above the threshold
+
+An ONNX file has a second input, `threshold` (1,), which may be left out: its default lies in the file.
+"""
+
+import numpy as np
+
+from aezoo.errors import OptionError, check_choice, message
+from aezoo.layers import first, keras, layers, ops
+from aezoo.losses import bernoulli_nll, gaussian_kl, gaussian_nll
+
+SCORES = ("reconstruction_error", "negative_elbo")
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class ErrorMap(layers.Layer):
+    """Squared error at each place: examples and reconstructions (B, ..., C) to (B, ...), rows to (B, F).
+
+    Args:
+        scale: None, or what differences are divided by, a list of C.
+    """
+
+    def __init__(self, scale=None, **base):
+        super().__init__(**base)
+        self.scale = None if scale is None else [float(value) for value in np.ravel(scale)]
+
+    def call(self, examples, reconstructions):
+        difference = reconstructions - examples
+        if self.scale is not None:
+            difference = difference / ops.convert_to_tensor(np.asarray(self.scale, "float32"))
+        squared = ops.square(difference)
+        return squared if len(squared.shape) == 2 else ops.mean(squared, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class MeanError(layers.Layer):
+    """Mean of an error map (B, ...) over all its places: (B,)."""
+
+    def call(self, error_map):
+        return ops.mean(error_map, axis=tuple(range(1, len(error_map.shape))))
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class NegativeElbo(layers.Layer):
+    """Negative evidence lower bound with the posterior mean in place of a draw: (B,) nats.
+
+    Source: Kingma & Welling 2014, arXiv:1312.6114, equation 10.
+
+    Args:
+        likelihood: of a `Variational` model, with a "kind" and a "scale".
+        scale: None, or the standard deviations of the columns, a list.
+    """
+
+    def __init__(self, likelihood, scale=None, **base):
+        super().__init__(**base)
+        self.likelihood = dict(likelihood)
+        self.scale = None if scale is None else [float(value) for value in np.ravel(scale)]
+
+    def call(self, examples, reconstructions, posterior_mean, posterior_log_var):
+        if self.likelihood["kind"] == "bernoulli":
+            nll = bernoulli_nll(examples, reconstructions)
+        else:
+            if self.scale is not None:
+                scale = ops.convert_to_tensor(np.asarray(self.scale, "float32"))
+                examples, reconstructions = examples / scale, reconstructions / scale
+            nll = gaussian_nll(examples, reconstructions, self.likelihood["scale"])
+        return nll + gaussian_kl(posterior_mean, posterior_log_var)
+
+    def get_config(self):
+        return {**super().get_config(), "likelihood": self.likelihood, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class PValue(layers.Layer):
+    """A score's place in a table of normal scores: (B,) to (B,); see `aezoo.calibration`."""
+
+    def __init__(self, entries, **base):
+        super().__init__(**base)
+        self.entries = int(entries)
+        self.table = self.add_weight(
+            name="table", shape=(self.entries,), initializer="zeros", trainable=False
+        )
+        self.steps = self.add_weight(name="steps", shape=(2,), initializer="zeros", trainable=False)
+
+    def call(self, score):
+        above = ops.cast(self.table[None] >= score[:, None], "float32")
+        return self.steps[0] + self.steps[1] * ops.sum(above, axis=1)
+
+    def compute_output_shape(self, score_shape):
+        return score_shape
+
+    def get_config(self):
+        return {**super().get_config(), "entries": self.entries}
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class IsAnomaly(layers.Layer):
+    """Whether a score (B,) is above the threshold: (B,) bool."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.threshold = self.add_weight(name="threshold", shape=(1,), initializer="zeros", trainable=False)
+
+    def call(self, score):
+        return score > self.threshold
+
+    def compute_output_spec(self, score):
+        return keras.KerasTensor(score.shape, dtype="bool")
+
+
+def build(model, calibration, score="reconstruction_error"):
+    """Returns the scorer of a model, as a row of `Autoencoder.parts()`.
+
+    Args:
+        model: an `Autoencoder`.
+        calibration: a `Calibration` of its scores.
+        score: of `SCORES`, what p-value and verdict go by.
+
+    Returns:
+        (functional Keras model, names of its inputs, names of its outputs).
+
+    Raises:
+        OptionError: a score that the model does not have.
+    """
+    inputs, outputs = _graph(model, score)
+    p_value = PValue(len(calibration.table), name="p_value")
+    is_anomaly = IsAnomaly(name="is_anomaly")
+    outputs = {**outputs, "p_value": p_value(outputs[score]), "is_anomaly": is_anomaly(outputs[score])}
+    p_value.table.assign(calibration.table)
+    p_value.steps.assign(np.asarray([calibration.base, calibration.step], "float32"))
+    is_anomaly.threshold.assign(np.asarray([calibration.threshold], "float32"))
+    return (
+        keras.Model(list(inputs.values()), list(outputs.values()), name="scorer"),
+        tuple(inputs),
+        tuple(outputs),
+    )
+
+
+def scores(model, examples, labels, score="reconstruction_error", batch_size=256):
+    """Returns the scores (N,) of examples (N, ...), which a calibration is made from."""
+    inputs, outputs = _graph(model, score)
+    given = [examples, *labels.values()]
+    graph = keras.Model(list(inputs.values()), outputs[score])
+    return graph.predict(given if len(given) > 1 else examples, batch_size=batch_size, verbose=0)
+
+
+def _graph(model, score):
+    """Returns ({name: input}, {name: output}) up to the score."""
+    check_choice("score", score, SCORES)
+    names = (model.input_name, *("labels",) * model.takes_labels)
+    inputs = {
+        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
+        for name, tensor in zip(names, model.encoder.inputs, strict=True)
+    }
+    examples, *labels = inputs.values()
+    scale = None if model.kind == "images" else model.error_scale
+    encoded = model.through_encoder(examples, *labels)
+    reconstructions = model.through_decoder(first(encoded), *labels)
+    error_map = ErrorMap(scale, name="error_map")(examples, reconstructions)
+    outputs = {
+        "latents": first(encoded),
+        "reconstructions": reconstructions,
+        "error_map": error_map,
+        "reconstruction_error": MeanError(name="reconstruction_error")(error_map),
+    }
+    if score == "negative_elbo":
+        if model.likelihood is None or model.prior is None or model.prior.kind != "standard_normal":
+            raise OptionError(
+                message(
+                    "this model has no evidence lower bound in closed form",
+                    got=f"score={score!r} for model {model.model_name!r}",
+                    expected="a variational model whose prior is N(0, I)",
+                    fix="pass score='reconstruction_error'",
+                )
+            )
+        elbo = NegativeElbo(model.likelihood, scale, name="negative_elbo")
+        outputs[score] = elbo(examples, reconstructions, *encoded)
+    return inputs, outputs

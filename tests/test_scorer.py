@@ -1,0 +1,204 @@
+"""The scorer: one graph from examples to a verdict, in every format, and its calibration afterwards."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from conftest import four_lines
+
+import aezoo
+from aezoo import bundle as contract
+from aezoo import cli, runtime
+from aezoo.calibration import fingerprints, sketch
+from aezoo.errors import BundleError, DataError, OptionError
+from aezoo.evaluation.likelihood import elbo_nats
+from aezoo.export import export_bundle, parity, scorer
+from aezoo.export.recalibrating import recalibrate
+from aezoo.testing import smooth_examples
+
+SHAPE = (11, 9, 2)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    model = aezoo.build("conv", latent_dim=3, image_shape=SHAPE, filters=(4, 6))
+    model.fit(smooth_examples(SHAPE, 64), verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scorer") / "bundle"
+    return export_bundle(
+        trained,
+        folder,
+        examples=smooth_examples(SHAPE, 200, seed=1),
+        false_positive_rate=0.05,
+        trained_on=sketch(fingerprints(smooth_examples(SHAPE, 64))),
+    )
+
+
+def test_outputs_are_those_of_keras_and_follow_from_each_other(trained, exported):
+    bundle, images = runtime.load(exported), smooth_examples(SHAPE, 300, seed=2)
+    found = bundle.score(images)
+    assert list(found) == [
+        "latents",
+        "reconstructions",
+        "error_map",
+        "reconstruction_error",
+        "p_value",
+        "is_anomaly",
+    ]
+    np.testing.assert_allclose(found["latents"], trained.encode(images), atol=1e-5)
+    np.testing.assert_allclose(found["reconstructions"], trained.reconstruct(images), atol=1e-5)
+    np.testing.assert_allclose(found["reconstruction_error"], trained.reconstruction_error(images), rtol=1e-4)
+    squared = np.square(found["reconstructions"] - images).mean(axis=-1)
+    np.testing.assert_allclose(found["error_map"], squared, atol=1e-6)
+    assert found["error_map"].shape == (300, 11, 9)
+    np.testing.assert_array_equal(found["is_anomaly"], found["p_value"] <= 0.05)
+    calibration = bundle.manifest["calibration"]
+    assert calibration["examples"] == 200
+    assert calibration["source"] == "held-out examples"
+    low, high = calibration["false_positive_rate_interval"]
+    assert low < 0.05 < high
+
+
+def test_the_threshold_is_an_input_that_may_be_left_out(exported):
+    model = onnx.load(exported / "scorer.onnx")
+    assert [value.name for value in model.graph.input] == ["images", "threshold"]
+    bundle, images = runtime.load(exported), smooth_examples(SHAPE, 9, seed=2)
+    errors = bundle.score(images)["reconstruction_error"]
+    middle = float(np.sort(errors)[4])
+    assert bundle.score(images, threshold=middle)["is_anomaly"].sum() == 4
+    assert bundle.score(images, threshold=0)["is_anomaly"].all()
+    with pytest.raises(OptionError) as error:
+        bundle.score(images, threshold=np.nan)
+    four_lines(error, "a threshold is a number")
+
+
+def test_every_batch_size_gives_the_same(exported):
+    bundle, images = runtime.load(exported), smooth_examples(SHAPE, 300, seed=2)
+    whole = bundle.score(images)
+    for name, array in bundle.score(images[:1]).items():
+        np.testing.assert_allclose(array, whole[name][:1], atol=1e-6)
+    assert all(len(array) == 300 for array in whole.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "places"),
+    [
+        ("vae", {"image_shape": SHAPE, "body_options": {"units": (8,)}}, (11, 9)),
+        ("vae", {"features": 6}, (6,)),
+        ("dense", {"features": 6, "units": (8,)}, (6,)),
+        ("lstm", {"sequence_shape": (9, 2), "units": 8}, (9,)),
+        ("vq_vae", {"image_shape": SHAPE, "filters": (4, 6), "residual_blocks": 1}, (11, 9)),
+    ],
+    ids=str,
+)
+def test_every_kind_of_model_has_one(name, options, places, tmp_path):
+    model = aezoo.build(name, **{"latent_dim": 3, **options})
+    examples = smooth_examples(model.example_shape, 150)
+    model.adapt(examples)
+    score = "negative_elbo" if model.likelihood else "reconstruction_error"
+    bytes_too = {"input_dtype": "uint8"} if model.kind == "images" else {}
+    folder = export_bundle(
+        model, tmp_path / "b", examples=examples, formats=["onnx"], score=score, **bytes_too
+    )
+    bundle = runtime.load(folder)
+    given = examples
+    if bytes_too:
+        given = np.rint(examples * 255).astype("uint8")
+        examples = given / np.float32(255)
+    found = bundle.score(given)
+    assert found["error_map"].shape == (150, *places)
+    np.testing.assert_allclose(found["reconstruction_error"], bundle.reconstruction_error(given), rtol=1e-4)
+    assert found["p_value"].min() >= 1 / 151 - 1e-6
+    assert found["is_anomaly"].mean() <= 0.011
+    if score == "negative_elbo":
+        mean, log_var = model.posterior(examples)
+        kl = 0.5 * (np.square(mean) + np.exp(log_var) - log_var - 1).sum(axis=1)
+        nll = np.asarray(model.nll(examples, model.decode(mean)))
+        np.testing.assert_allclose(found["negative_elbo"], nll + kl, rtol=1e-5)
+        # at the mean, and on average over draws, it is nearly the same for a posterior this narrow or wide
+        assert abs(found["negative_elbo"].mean() + elbo_nats(model, examples)) < 0.2 * abs(nll.mean()) + 5
+
+
+def test_scores_that_a_model_does_not_have(trained):
+    with pytest.raises(OptionError) as error:
+        scorer.scores(trained, smooth_examples(SHAPE, 3), {}, "negative_elbo")
+    four_lines(error, "no evidence lower bound", "reconstruction_error")
+
+
+def test_without_real_examples_there_is_no_scorer(trained, tmp_path):
+    folder = export_bundle(trained, tmp_path / "b", formats=["onnx"])
+    assert not (folder / "scorer.onnx").exists()
+    bundle = runtime.load(folder)
+    with pytest.raises(BundleError) as error:
+        bundle.score(smooth_examples(SHAPE, 2))
+    four_lines(error, "holds no scorer")
+    with pytest.raises(BundleError) as error:
+        recalibrate(folder, smooth_examples(SHAPE, 200))
+    four_lines(error, "no scorer that can be calibrated", "scorer.onnx")
+
+
+def test_a_conditional_model_needs_labels(tmp_path):
+    model = aezoo.build("conditional_vae", latent_dim=2, image_shape=(8, 8, 1), classes=3)
+    images, labels = smooth_examples((8, 8, 1), 120), np.arange(120, dtype="int32") % 3
+    folder = export_bundle(model, tmp_path / "b", examples=images, formats=["onnx"])
+    assert not (folder / "scorer.onnx").exists()
+    folder = export_bundle(model, tmp_path / "b", examples=images, labels=labels, formats=["onnx"])
+    assert runtime.load(folder).score(images, labels=labels)["is_anomaly"].mean() <= 0.01
+    recalibrate(folder, images, labels=labels, false_positive_rate=0.2)
+    assert 0.1 < runtime.load(folder).score(images, labels=labels)["is_anomaly"].mean() <= 0.2
+    with pytest.raises(OptionError) as error:
+        export_bundle(model, tmp_path / "b", normals=images, formats=["onnx"])
+    four_lines(error, "come with their labels", "aezoo calibrate")
+
+
+def test_calibrated_again_without_training(trained, exported, tmp_path):
+    import shutil
+
+    folder = tmp_path / "bundle"
+    shutil.copytree(exported, folder)
+    with pytest.raises(DataError) as error:
+        recalibrate(folder, smooth_examples(SHAPE, 64))
+    four_lines(error, "were trained on")
+    before = runtime.load(folder).manifest["calibration"]
+    normals, fresh = smooth_examples(SHAPE, 1500, seed=3), smooth_examples(SHAPE, 3000, seed=4)
+    found, gone = recalibrate(folder, normals, false_positive_rate=0.1)
+    assert gone == []
+    bundle = runtime.load(folder)
+    assert bundle.manifest["calibration"]["threshold"] == found.threshold != before["threshold"]
+    low, high = found.interval
+    assert low - 0.02 < bundle.score(fresh)["is_anomaly"].mean() < high + 0.02
+    figures = parity.verify(folder)  # both formats, in fresh processes
+    assert {"scorer.onnx", "saved_model/scorer"} <= set(figures)
+    np.testing.assert_allclose(
+        bundle.score(fresh)["p_value"], found.p_values(bundle.score(fresh)["reconstruction_error"]), atol=1e-6
+    )
+
+
+def test_commands(exported, tmp_path, capsys):
+    import shutil
+
+    shutil.copytree(exported, tmp_path / "bundle")
+    folder = str(tmp_path / "bundle")
+    np.save(tmp_path / "normals.npy", smooth_examples(SHAPE, 400, seed=5))
+    np.save(tmp_path / "trained.npy", smooth_examples(SHAPE, 64))
+    normals = str(tmp_path / "normals.npy")
+    assert cli.main(["score", folder, normals]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0] == "example,reconstruction_error,p_value,is_anomaly"
+    assert len(rows) == 401
+    assert cli.main(["score", folder, normals, "--threshold", "0", "--json"]) == 0
+    assert all(row["is_anomaly"] is True for row in json.loads(capsys.readouterr().out))
+    assert cli.main(["calibrate", folder, str(tmp_path / "trained.npy")]) == 1
+    assert "were trained on" in capsys.readouterr().err
+    assert cli.main(["calibrate", folder, normals, "--false-positive-rate", "0.25"]) == 0
+    printed = capsys.readouterr().out
+    assert "from 400 normal examples" in printed
+    assert "confidence of 95 %" in printed
+    assert contract.read_manifest(folder)["calibration"]["false_positive_rate"] == 0.25
+    assert cli.main(["calibrate", folder, normals, "--false-positive-rate", "0.0001"]) == 1
+    assert "too few normal examples" in capsys.readouterr().err
