@@ -82,6 +82,15 @@ def read_manifest(folder):
     return manifest
 
 
+def meaning(manifest):
+    """Returns the sha256, in hexadecimal, of what a manifest says about how files are to be used.
+
+    It is kept with the golden arrays, so that `verify` finds a manifest that was edited.
+    """
+    said = {key: manifest[key] for key in sorted(_KEYS - {"schema_version", "golden", "artifacts"})}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def write_manifest(folder, manifest):
     """Writes the manifest of a bundle in the making."""
     (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")

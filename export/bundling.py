@@ -113,7 +113,6 @@ def export_bundle(
         golden = make_golden(model, examples, input_dtype, labels=labels)
         if calibration is not None:
             golden = with_scores(golden, *parts["scorer"], calibration, score)
-        np.savez_compressed(draft / contract.GOLDEN, **golden)
         common = {
             "opset": opset,
             "input_dtype": input_dtype,
@@ -149,12 +148,11 @@ def export_bundle(
             "run": _portable(info),
             "metrics": metrics,
             "golden": {
-                "files": contract.hash_files(draft, contract.GOLDEN),
-                "examples": len(golden["examples"]),
                 "source": "seeded noise" if examples is None else "held-out examples",
             },
             "artifacts": artifacts,
         }
+        parity.write_golden(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
         for prover in provers.values():
             figures = prover.prove(draft)

@@ -25,6 +25,7 @@ BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken
 _ROUNDINGS = 4
 
 
+_MEANING = "manifest_sha256"
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
 _NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
 
@@ -203,11 +204,30 @@ def read_golden(folder, manifest):
     """Returns the golden arrays of a bundle, {name: array}.
 
     Raises:
-        BundleError: the file is missing or altered.
+        BundleError: the file is missing or altered, or the manifest was edited.
     """
     contract.check_files(folder, manifest["golden"]["files"])
     with np.load(pathlib.Path(folder) / contract.GOLDEN) as file:
-        return dict(file)
+        golden = dict(file)
+    found, expected = contract.meaning(manifest), str(golden.pop(_MEANING))
+    if found != expected:
+        raise BundleError(
+            message(
+                "the manifest no longer says what it said when the files were proven",
+                got=f"{pathlib.Path(folder) / contract.MANIFEST}: sha256 {found[:16]}...",
+                expected=f"sha256 {expected[:16]}... of kind, shapes, scale, prior and the like",
+                fix="copy the bundle again, or export it again",
+            )
+        )
+    return golden
+
+
+def write_golden(folder, manifest, golden):
+    """Writes the golden arrays, and the sha256 of what the manifest says beside; fills its row."""
+    path = pathlib.Path(folder) / contract.GOLDEN
+    np.savez_compressed(path, **golden, **{_MEANING: np.asarray(contract.meaning(manifest))})
+    manifest["golden"]["files"] = contract.hash_files(folder, contract.GOLDEN)
+    manifest["golden"]["examples"] = len(golden["examples"])
 
 
 def prove_format(folder, form):
