@@ -52,7 +52,10 @@ FORMATS = {
         opener="open_onnx",
         tolerances={
             "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
-            "float16": (1e-2, "to be measured"),
+            "float16": (
+                5e-3,
+                "ten roundings of 2^-11: weights and values are rounded in every layer; 2.5e-3 was seen",
+            ),
             "int8": (None, "8 bits lose what their budget allows, measured on held-out examples"),
         },
     ),

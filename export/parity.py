@@ -21,7 +21,7 @@ from aezoo.export.formats import FORMATS, is_installed
 
 BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
 
-# A float32 value may always differ by this many units in its last place, at the largest value.
+# A value may always differ by this many units in its last place, at the largest value.
 _ROUNDINGS = 4
 
 
@@ -38,7 +38,7 @@ def prove(folder, artifact, golden):
 
     Returns:
         The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
-        float32 at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
+        its precision at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
         output, batches, examples. Of several outputs, and for rows and sequences of several columns,
         those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
         allowed are shares that are lost, see `lost`.
@@ -155,14 +155,21 @@ def _axes(row):
     return tuple(range(axes - 1)) if row["golden"] == "reconstructions" and axes < 4 else None
 
 
+def _rounding(largest, precision):
+    """Returns one unit in the last place of values, float64, in float16 or float32."""
+    if precision == "float16":  # beyond its largest number, too: in raw units it is multiplied behind
+        return 2.0 ** np.floor(np.log2(np.maximum(largest, 2.0**-14).astype("float64")) - 10)
+    return np.spacing(largest).astype("float64")
+
+
 def _compare(artifact, name, expected, answers, tolerance, axes):
     """Returns one output's figures, or raises ParityError."""
     if expected.dtype.kind in "iu":
         output_range, allowed = np.zeros(()), np.zeros(())
     else:
         output_range = np.ptp(expected, axis=axes).astype("float64")
-        # Where the range is tiny beside the values themselves, float32 cannot even hold such a share of it.
-        floor = _ROUNDINGS * np.spacing(np.abs(expected).max(axis=axes)).astype("float64")
+        # Where the range is tiny beside the values themselves, the type cannot even hold such a share of it.
+        floor = _ROUNDINGS * _rounding(np.abs(expected).max(axis=axes), artifact["precision"])
         allowed = np.maximum(tolerance * output_range, floor)
     worst = np.zeros_like(allowed)
     for size, answer in answers.items():
