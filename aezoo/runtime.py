@@ -26,7 +26,7 @@ def load(folder, *, precision="float32", providers=None, intra_op_threads=None, 
 
     Args:
         folder: of the bundle.
-        precision: of the files to run: "float32", or "float16" or "int8" where the bundle was exported with it.
+        precision: of the files to run: "float32", or what else the bundle was exported with.
         providers: onnxruntime's execution providers, in order; None is the CPU.
         intra_op_threads: threads inside an operator; None is one a core.
         inter_op_threads: threads across operators; None is onnxruntime's choice.

@@ -38,8 +38,8 @@ def prove(folder, artifact, golden):
 
     Returns:
         The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
-        its precision at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
-        output, batches, examples. Of several outputs, and for rows and sequences of several columns,
+        its precision at the largest value where that is more; 0 for integers), output_range, tolerance,
+        reason, output, batches, examples. Of several outputs, and for rows and sequences of several columns,
         those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
         allowed are shares that are lost, see `lost`.
 
