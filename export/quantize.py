@@ -93,7 +93,7 @@ def choose(layers, loss, budget):
         budget: that a result may lose.
 
     >>> choose([1, 2, 3], lambda chosen: 0.01 * sum(chosen), 0.04)
-    ([1, 3], 0.01)
+    ([1, 2], 0.01)
     """
     whole = loss(layers)
     if whole <= budget:

@@ -18,7 +18,7 @@ from aezoo.cli import main
 from aezoo.errors import BundleError, ExportError, OptionError, ParityError
 from aezoo.export import export_bundle, parity, quantize
 from aezoo.export.formats import FORMATS
-from aezoo.export.to_onnx import qdq, subpixel
+from aezoo.export.to_onnx import qdq, rounding, subpixel
 from aezoo.testing import smooth_examples
 
 ALL = ("float32", "float16", "int8")
@@ -140,13 +140,13 @@ def test_what_is_not_rewritten():
 
 def test_zero_is_met_exactly_and_nothing_overflows():
     for low, high in ((-1, 3), (0.5, 2), (-3, -1), (0, 0), (-1e-30, 1e-30), (0, 255)):
-        scale, zero = qdq.scale_of(low, high)
+        scale, zero = rounding.scale_of(low, high)
         assert scale > 0
         assert -float(zero) * scale <= min(low, 0) + scale
         assert (255 - float(zero)) * scale >= max(high, 0) - scale
-    assert qdq.scale_of(0, 255) == (1, 0)
+    assert rounding.scale_of(0, 255) == (1, 0)
     weights = np.array([[1e-30, 0.0], [2.0, -4.0]], "float32")
-    integers, scales = qdq.weights_of(weights, 0, bias=np.array([5.0, 0.0]), input_scale=0.1)
+    integers, scales = rounding.weights_of(weights, 0, bias=np.array([5.0, 0.0]), input_scale=0.1)
     assert np.abs(np.array([5.0, 0.0]) / (scales * 0.1)).max() < 2**31
     assert integers[1].tolist() == [64, -127]
     assert np.isfinite(scales).all()

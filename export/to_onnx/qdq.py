@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from aezoo.export.to_onnx import subpixel
+from aezoo.export.to_onnx.rounding import scale_of, weights_of
 
 # Operators that hand values through unchanged: what lies behind them has the same scale.
 PASSING = {
@@ -24,10 +25,6 @@ PASSING = {
 
 # Beyond these a logit changes its sigmoid by less than 1/2000: eight bits are better spent inside.
 _SIGMOID_ENDS = 8.0
-
-# A bias is stored in 32 bits as a multiple of (input's scale * weight's scale); this keeps it away from
-# the ends where sums would overflow.
-_LARGEST_BIAS = 2.0**28
 
 
 # A ConvTranspose of fewer channels on either side is slower as a Conv of 8 bits than as it is in float32:
@@ -301,34 +298,6 @@ class _Editor:
             self.arrays[name] = np.asarray(array)
             self.graph.initializer.append(numpy_helper.from_array(self.arrays[name], name))
         return name
-
-
-def scale_of(smallest, largest):
-    """Returns (scale, zero point), float32 and uint8, of values between two ends; 0 is met exactly.
-
-    >>> scale_of(-1.0, 1.55)
-    (np.float32(0.01), np.uint8(100))
-    """
-    smallest, largest = min(float(smallest), 0.0), max(float(largest), 0.0)
-    scale = np.float32((largest - smallest) / 255)
-    if not scale >= np.finfo("float32").tiny:
-        return np.float32(1), np.uint8(0)
-    return scale, np.uint8(np.clip(np.rint(-smallest / scale), 0, 255))
-
-
-def weights_of(weights, axis, bias=None, input_scale=1.0):
-    """Returns (int8 weights, float32 scale of each channel) for values from -127 to 127.
-
-    A channel whose weights are tiny beside its bias gets a scale at which the bias can be stored.
-    """
-    others = tuple(number for number in range(weights.ndim) if number != axis)
-    scales = np.abs(weights).max(axis=others).astype("float64") / 127
-    if bias is not None:
-        scales = np.maximum(scales, np.abs(bias) / (_LARGEST_BIAS * float(input_scale)))
-    scales = np.where(scales >= np.finfo("float32").tiny, scales, 1.0).astype("float32")
-    along = [1] * weights.ndim
-    along[axis] = -1
-    return np.clip(np.rint(weights / scales.reshape(along)), -127, 127).astype("int8"), scales
 
 
 def drop_unread(graph):
