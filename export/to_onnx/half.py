@@ -2,7 +2,6 @@
 
 Inputs and outputs stay float32. So do the steps next to them that only shift and scale columns of rows or
 sequences: in raw units a column can be larger than float16's 65504, or vary less than its eleven bits show.
-Recurrent layers stay float32 too.
 
 Source: IEEE 754-2008, binary16: 11 significant bits, a rounding of at most 2^-11 = 4.9e-4 of a value.
 """
@@ -16,7 +15,8 @@ from aezoo.errors import ExportError, message
 # Operators that choose: a rounding moves a few examples to another choice, by any distance.
 CHOOSING = {"ArgMax", "ArgMin", "TopK", "Round", "Floor", "Ceil", "Hardmax"}
 
-# onnxruntime 1.31 dies at loading a float16 LSTM whose sequence is one value repeated: these stay float32.
+# onnxruntime 1.31.1 dies (segmentation fault) at loading the float16 decoder of `lstm` on a CPU, also where
+# the recurrent node itself is left in float32.
 _RECURRENT = {"LSTM", "GRU", "RNN"}
 
 _AFFINE = {"Add", "Sub", "Mul", "Div"}
@@ -36,12 +36,12 @@ def halve(proto, job):
         job: a `formats.Job`.
 
     Raises:
-        ExportError: a weight is too large for float16, or a node holds a graph of its own.
+        ExportError: a layer is recurrent, a weight is too large for float16, or a node holds a graph of its own.
     """
     proto = onnx.ModelProto.FromString(proto.SerializeToString())
     graph = proto.graph
     _check(graph, job.part)
-    kept = _beside_the_ends(graph) | {id(node) for node in graph.node if node.op_type in _RECURRENT}
+    kept = _beside_the_ends(graph)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     types = {t.name: t.type.tensor_type.elem_type for t in (*graph.input, *graph.output)}
     ends = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
@@ -68,7 +68,7 @@ def halve(proto, job):
         return halves.get(value, value)
 
     for node in list(graph.node):
-        if id(node) in kept:
+        if _key(node) in kept:
             for place, value in enumerate(node.input):
                 if made.get(value) == TensorProto.FLOAT16:
                     node.input[place] = cast(value, TensorProto.FLOAT, f"{value}/{node.name}/float")
@@ -107,6 +107,11 @@ def halve(proto, job):
     return proto, {"budget": job.budget} if chooses else {}
 
 
+def _key(node):
+    """What a node is known by: an object of protobuf's has no lasting identity, its outputs have names."""
+    return tuple(node.output)
+
+
 def _floats(proto):
     """Returns the names of all float32 values of a model."""
     inferred = onnx.shape_inference.infer_shapes(proto).graph
@@ -118,7 +123,7 @@ def _floats(proto):
 
 
 def _beside_the_ends(graph):
-    """Returns the ids of the nodes next to inputs and outputs that shift and scale by constants."""
+    """Returns the keys of the nodes next to inputs and outputs that shift and scale by constants."""
     constants = {tensor.name for tensor in graph.initializer}
     makers = {value: node for node in graph.node for value in node.output}
     kept = set()
@@ -129,12 +134,12 @@ def _beside_the_ends(graph):
     values = {t.name for t in graph.input if t.type.tensor_type.elem_type == TensorProto.FLOAT}
     for node in graph.node:
         if is_affine(node) and values.intersection(node.input):
-            kept.add(id(node))
+            kept.add(_key(node))
             values.update(node.output)
     for tensor in graph.output:
         node = makers.get(tensor.name)
         while node is not None and (is_affine(node) or node.op_type in ("Reshape", "Transpose")):
-            kept.add(id(node))
+            kept.add(_key(node))
             node = next((makers[name] for name in node.input if name in makers), None)
     return kept
 
@@ -142,6 +147,8 @@ def _beside_the_ends(graph):
 def _check(graph, part):
     problem = None
     for node in graph.node:
+        if node.op_type in _RECURRENT:
+            problem = f"the recurrent layer {node.name}", "layers whose float16 files onnxruntime can load"
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
             problem = f"{node.name or node.op_type} holds a graph of its own", "nodes without a graph inside"
     for tensor in graph.initializer:

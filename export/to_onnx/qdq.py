@@ -162,7 +162,7 @@ class _Editor:
                 self._want(node, chosen[node.output[0]])
         taken_in = set()
         for node in originals:
-            if id(node) in taken_in:
+            if tuple(node.output) in taken_in:
                 continue
             layer = chosen.get(node.output[0]) if node.output else None
             source = self.wanted.get(node.input[0]) if node.input else None
@@ -245,7 +245,7 @@ class _Editor:
         return scale_of(*self.ranges[root])
 
     def _quantise(self, node, layer, source):
-        """Adds the node with stored weights; returns the ids of the nodes that it has taken in."""
+        """Adds the node with stored weights; returns the outputs of the nodes that it has taken in."""
         weights = self.arrays[node.input[1]]
         bias = self.arrays[node.input[2]] if len(node.input) > 2 and node.input[2] else None
         input_scale = self._scale(source)[0]
@@ -270,7 +270,7 @@ class _Editor:
                 self._store(one.output[0])
                 new.computing[1].input[0] = self.stored[one.output[0]]
         self._store(final, new.moving)
-        return {id(relu)} if relu is not None else set()
+        return {tuple(relu.output)} if relu is not None else set()
 
     def _weights(self, layer, weights, bias, input_scale):
         """Stores weights as int8 and the bias as int32; returns the names of their float values."""
