@@ -36,7 +36,8 @@ def halve(proto, job):
         job: a `formats.Job`.
 
     Raises:
-        ExportError: a layer is recurrent, a weight is too large for float16, or a node holds a graph of its own.
+        ExportError: a layer is recurrent, a weight is too large for float16, or a node holds a graph of
+            its own.
     """
     proto = onnx.ModelProto.FromString(proto.SerializeToString())
     graph = proto.graph
