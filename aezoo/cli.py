@@ -26,6 +26,7 @@ _FORMATS = "among saved_model, onnx; default saved_model,onnx"
 _RATE = "share of normal examples that may count as anomalies, default 0.01"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
+_PRECISION = "of the files that run, as the bundle was exported: float32, float16, int8; default float32"
 _LABELS = "of a conditional model: one for each example, one for all, or a .npy file"
 
 
@@ -164,6 +165,7 @@ def _parser():
             help="a .npy or .npz file" if name == "decode" else _EXAMPLES,
         )
         command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+        command.add_argument("--precision", default="float32", metavar="P", help=_PRECISION)
 
     command = add(
         "score",
@@ -198,6 +200,7 @@ def _parser():
     command.add_argument("-n", "--count", type=int, default=64, metavar="N", help="default 64")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same examples")
     command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+    command.add_argument("--precision", default="float32", metavar="P", help=_PRECISION)
 
     command = add(
         "interpolate",

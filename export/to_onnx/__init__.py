@@ -53,6 +53,7 @@ def write(
     scale_input=True,
     metadata=None,
     route="auto",
+    change=None,
 ):
     """Writes a Keras model as one ONNX file, checked before it takes its place.
 
@@ -69,6 +70,7 @@ def write(
             the weights of the first convolution or Dense.
         metadata: texts to keep in the file, a dict of str.
         route: "direct", "tf2onnx", or "auto" for the first wherever it knows every layer.
+        change: function of the float32 `onnx.ModelProto` that returns the one to be written.
 
     Raises:
         OptionError: an argument cannot be used.
@@ -88,6 +90,8 @@ def write(
     proto.producer_name, proto.producer_version = "aezoo", aezoo.__version__
     proto.ir_version = onnx.helper.find_min_ir_version_for(proto.opset_import)
     onnx.helper.set_model_props(proto, dict(sorted((metadata or {}).items())))
+    if change is not None:
+        proto = change(proto)
     _save(proto, path)
 
 
