@@ -8,7 +8,7 @@ import dataclasses
 import importlib
 import importlib.util
 
-from aezoo.errors import OptionError, check_choice, message
+from aezoo.errors import MissingExtraError, OptionError, check_choice, message
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -51,6 +51,29 @@ FORMATS = {
         opener="open_onnx",
         tolerances={
             "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
+        },
+    ),
+    "litert": Format(
+        file="{part}{precision}.tflite",
+        runtime="ai_edge_litert",
+        extra="litert",
+        writer="aezoo.export.to_litert",
+        opener="open_litert",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, by XNNPACK"),
+            "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
+            "int8": (None, "8 bits lose what their budget allows, on held-out examples"),
+        },
+    ),
+    "openvino": Format(
+        file="openvino/{part}{precision}.xml",
+        runtime="openvino",
+        extra="openvino",
+        writer="aezoo.export.to_openvino",
+        opener="open_openvino",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, by oneDNN"),
+            "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
         },
     ),
 }
@@ -125,6 +148,7 @@ def check(formats, precisions):
 
     Raises:
         OptionError: an unknown name, no format, or a precision that no format asked for has.
+        MissingExtraError: the runtime that would prove a format is not installed here.
     """
     formats, precisions = tuple(dict.fromkeys(formats)), tuple(dict.fromkeys(precisions))
     for option, given, known in (("format", formats, FORMATS), ("precision", precisions, PRECISIONS)):
@@ -149,6 +173,17 @@ def check(formats, precisions):
                     got=f"formats={formats!r}, precisions={precisions!r}",
                     expected=f"{precision} with a format among {', '.join(able) or 'none yet'}",
                     fix=f"pass formats=({able[0]!r},)" if able else "leave the precision out",
+                )
+            )
+    for form in dict.fromkeys(form for form, _ in pairs):
+        if not is_installed(form):
+            row = FORMATS[form]
+            raise MissingExtraError(
+                message(
+                    f"files of the format {form} are proven by a package that is not installed",
+                    got=f"no module named {row.runtime!r}",
+                    expected=f"the extra {row.extra!r} of aezoo",
+                    fix=f'pip install "aezoo[{row.extra}]"',
                 )
             )
     return pairs
