@@ -130,6 +130,15 @@ def _parser():
         default="float32",
         help="uint8: encoder and reconstructor take bytes 0..255",
     )
+    command.add_argument(
+        "--batch", type=int, metavar="N", help="examples in a batch of every file; default: any number"
+    )
+    command.add_argument(
+        "--layout",
+        choices=("nhwc", "nchw"),
+        default="nhwc",
+        help="nchw: images of ONNX and OpenVINO files have channels first",
+    )
     command.add_argument("--licence", metavar="TEXT", help="terms of the weights, written into every file")
 
     command = add("verify", commands.verify, "prove every file of a bundle again", "aezoo verify bundle")

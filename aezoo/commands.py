@@ -175,6 +175,8 @@ def export(parsed):
         budget=parsed.budget,
         opset=parsed.opset,
         input_dtype=parsed.input_dtype,
+        batch=parsed.batch,
+        layout=parsed.layout,
         info=run.info,
         metrics=run.metrics,
         licence=parsed.licence,

@@ -11,10 +11,10 @@ from aezoo import bundle as contract
 from aezoo.autoencoder import keras
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity
-from aezoo.export.formats import Job, artifact_file
+from aezoo.export.formats import Job, artifact_file, check_layout
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
-from aezoo.options import check_between
+from aezoo.options import check_between, check_positive
 from aezoo.training import versions
 
 _GOLDEN = 64  # examples that the files are proven on
@@ -33,6 +33,8 @@ def export_bundle(
     budget=0.01,
     opset=18,
     input_dtype="float32",
+    batch=None,
+    layout="nhwc",
     info=None,
     metrics=None,
     licence=None,
@@ -50,6 +52,8 @@ def export_bundle(
         budget: what int8 may lose, a share: of the latents' cosine, and of the mean squared error.
         opset: of the ONNX files, 17 to 24.
         input_dtype: "float32", or "uint8" for encoder and reconstructor that take bytes 0..255.
+        batch: examples in a batch of every file, as accelerators want it; None leaves it open.
+        layout: "nchw" for images of ONNX and OpenVINO files with channels first, else "nhwc".
         info: content of a run's run.json, copied into the manifest.
         metrics: content of a run's metrics.json, likewise.
         licence: terms of the exported weights, a text.
@@ -75,6 +79,8 @@ def export_bundle(
                 fix="leave out --input-dtype",
             )
         )
+    check_layout(dict.fromkeys(form for form, _ in pairs), layout, model.kind)
+    batch = None if batch is None else check_positive("batch", batch)
     contract.check_target(folder)
     draft = contract.make_draft(folder)
     provers = {form: parity.Prover(form) for form in dict.fromkeys(form for form, _ in pairs)}
@@ -84,6 +90,8 @@ def export_bundle(
         common = {
             "opset": opset,
             "input_dtype": input_dtype,
+            "batch": batch,
+            "layout": layout,
             "properties": _properties(model, info, licence),
             "calibration": make_golden(
                 model, examples if calibration is None else calibration, input_dtype, _CALIBRATION
@@ -199,9 +207,12 @@ def _write(model, part, form, draft, **job):
     """Writes one artifact; returns its row of the manifest, without parity figures yet."""
     name, (keras_part, inputs, outputs) = part
     input_dtype, precision = job.pop("input_dtype"), job["precision"]
+    ends = {"batch": job["batch"], "layout": job.pop("layout")}
     relative = artifact_file(name, form, precision)
-    takes = [_tensor(model, *pair, input_dtype) for pair in zip(inputs, keras_part.inputs, strict=True)]
-    gives = [_tensor(model, *pair) for pair in zip(outputs, keras_part.outputs, strict=True)]
+    takes = [
+        _tensor(model, *pair, input_dtype, **ends) for pair in zip(inputs, keras_part.inputs, strict=True)
+    ]
+    gives = [_tensor(model, *pair, **ends) for pair in zip(outputs, keras_part.outputs, strict=True)]
     job = Job(part=name, model=keras_part, inputs=takes, outputs=gives, **job)
     more = write_artifact(job, form, draft / relative)
     files = contract.hash_files(draft, relative)
@@ -219,7 +230,7 @@ def _write(model, part, form, draft, **job):
     }
 
 
-def _tensor(model, name, keras_tensor, input_dtype="float32"):
+def _tensor(model, name, keras_tensor, input_dtype="float32", *, batch=None, layout="nhwc"):
     """Returns a row of the manifest; "golden" is the array of golden.npz that the tensor is held to."""
     dtype, golden, value_range = keras_tensor.dtype, name, None
     if name == model.input_name:
@@ -230,8 +241,11 @@ def _tensor(model, name, keras_tensor, input_dtype="float32"):
         golden = "latents"
     elif name == "labels":
         value_range = [0, model.classes - 1]
-    shape = ["batch", *keras_tensor.shape[1:]]
-    return {"name": name, "dtype": dtype, "shape": shape, "range": value_range, "golden": golden}
+    sizes, more = list(keras_tensor.shape[1:]), {}
+    if layout == "nchw" and golden in ("examples", "reconstructions"):
+        sizes, more = [sizes[-1], *sizes[:-1]], {"layout": layout}
+    shape = [batch or "batch", *sizes]
+    return {"name": name, "dtype": dtype, "shape": shape, "range": value_range, "golden": golden, **more}
 
 
 def _write_prior(model, draft):

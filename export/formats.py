@@ -8,9 +8,13 @@ import dataclasses
 import importlib
 import importlib.util
 
+import numpy as np
+
 from aezoo.errors import MissingExtraError, OptionError, check_choice, message
+from aezoo.fitting import channels_first
 
 PRECISIONS = ("float32", "float16", "int8")
+LAYOUTS = ("nhwc", "nchw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Format:
         runtime: the package that runs such a file; extra: the extra that brings it.
         writer: module whose `write_artifact(job, path)` writes one.
         opener: function of `readers.py`.
+        layouts: of images in its files, of `LAYOUTS`.
         tolerances: {precision: (share of the output's range that a value may differ by, the reason)};
             a share of None: what may be lost is the artifact's own "budget".
     """
@@ -32,6 +37,7 @@ class Format:
     writer: str
     opener: str
     tolerances: dict
+    layouts: tuple = ("nhwc",)
 
 
 FORMATS = {
@@ -52,6 +58,7 @@ FORMATS = {
         tolerances={
             "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
         },
+        layouts=("nhwc", "nchw"),
     ),
     "litert": Format(
         file="{part}{precision}.tflite",
@@ -75,6 +82,7 @@ FORMATS = {
             "float32": (1e-5, "float32 sums in another order, by oneDNN"),
             "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
         },
+        layouts=("nhwc", "nchw"),
     ),
 }
 
@@ -93,6 +101,7 @@ class Job:
         calibration: {golden: array}, real inputs and what Keras makes of them, for whoever must know
             ranges of values; rows of inputs and outputs say by "golden" which array is theirs.
         budget: what a precision may lose, a share.
+        batch: examples in a batch; None leaves it open.
     """
 
     part: str
@@ -104,6 +113,7 @@ class Job:
     properties: dict
     calibration: dict
     budget: float
+    batch: int | None = None
 
     @property
     def input_names(self):
@@ -115,9 +125,16 @@ class Job:
         """Names of the outputs, a tuple."""
         return tuple(row["name"] for row in self.outputs)
 
+    @property
+    def channels_first(self):
+        """Names of the inputs and outputs that are (N, C, H, W) in the file, a set."""
+        return channels_first([*self.inputs, *self.outputs])
+
     def calibrated_inputs(self):
-        """Returns {name of an input: array (N, ...)}, real inputs of this part."""
-        return {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+        """Returns {name of an input: array (N, ...)}, real inputs of this part, laid out as in the file."""
+        given = {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+        first = self.channels_first
+        return {name: np.moveaxis(array, -1, 1) if name in first else array for name, array in given.items()}
 
 
 def artifact_file(part, form, precision="float32"):
@@ -134,6 +151,22 @@ def write(job, form, path):
     """Writes an artifact; returns what its row of the manifest says beyond the usual, a dict."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return importlib.import_module(FORMATS[form].writer).write_artifact(job, path) or {}
+
+
+def check_layout(formats, layout, kind):
+    """Raises OptionError unless a layout of `LAYOUTS` can be had in every format, for a kind of examples."""
+    check_choice("layout", layout, LAYOUTS)
+    able = [form for form, row in FORMATS.items() if layout in row.layouts]
+    unable = [form for form in formats if form not in able]
+    if layout != "nhwc" and (unable or kind != "images"):
+        raise OptionError(
+            message(
+                f"{' and '.join(unable)} files have channels last" if unable else "only images have channels",
+                got=f"layout={layout!r}, formats={tuple(formats)!r} for a model of {kind}",
+                expected=f"layout='nchw' for images with formats among {', '.join(able)}",
+                fix=f"pass --formats {','.join(able)}" if unable else "leave out --layout",
+            )
+        )
 
 
 def is_installed(form):

@@ -14,7 +14,17 @@ from aezoo.quiet import import_keras
 keras = import_keras()
 
 
-def trace(part, *, inputs, outputs, input_dtype="float32", scale_input=True, batch=None, unroll=False):
+def trace(
+    part,
+    *,
+    inputs,
+    outputs,
+    input_dtype="float32",
+    scale_input=True,
+    batch=None,
+    unroll=False,
+    channels_first=(),
+):
     """Returns a function of tensors that computes what a model computes, not traced yet.
 
     Args:
@@ -23,6 +33,7 @@ def trace(part, *, inputs, outputs, input_dtype="float32", scale_input=True, bat
         input_dtype: "uint8" for a first input of bytes 0..255.
         scale_input: bytes stand for 0 to 1, so divide them by 255.
         batch: examples in a batch; None leaves it open.
+        channels_first: names of the inputs and outputs (B, H, W, C) that the function has as (B, C, H, W).
         unroll: write LSTM, GRU and SimpleRNN step by step instead of as a loop.
 
     Returns:
@@ -35,20 +46,28 @@ def trace(part, *, inputs, outputs, input_dtype="float32", scale_input=True, bat
     specs = []
     for keras_input, name in zip(part.inputs, inputs, strict=True):
         dtype = "uint8" if as_bytes and not specs else keras_input.dtype
-        specs.append(tf.TensorSpec((batch, *keras_input.shape[1:]), dtype, name=name))
+        sizes = keras_input.shape[1:]
+        sizes = (sizes[-1], *sizes[:-1]) if name in channels_first else sizes
+        specs.append(tf.TensorSpec((batch, *sizes), dtype, name=name))
 
     def call(layer, path, *args, **kwargs):
         if unroll and isinstance(layer, (keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)):
             return _call_unrolled(layer, *args, **kwargs)
         return _STAND_INS.get(type(layer), _call_itself)(layer, *args, **kwargs)
 
+    def transposed(values, names, permutation):
+        pairs = zip(values, names, strict=True)
+        return [tf.transpose(x, permutation) if name in channels_first else x for x, name in pairs]
+
     def compute(*values):
+        values = transposed(values, inputs, (0, 2, 3, 1))
         if as_bytes:
             first, *others = values
             values = [tf.cast(first, tf.float32) * (1 / 255 if scale_input else 1.0), *others]
         # What layers add as a loss here would stay in them, as a tensor of a graph that is gone.
         with keras.StatelessScope(), _plain_arg_min():
-            return dict(zip(outputs, walk(part, values, call), strict=True))
+            answers = transposed(walk(part, values, call), outputs, (0, 3, 1, 2))
+        return dict(zip(outputs, answers, strict=True))
 
     return tf.function(compute, input_signature=specs)
 

@@ -8,6 +8,8 @@ hundred times slower. A file holds operators of LiteRT's own, in float32, or in 
 import re
 import warnings
 
+import numpy as np
+
 from aezoo.errors import ExportError, message
 from aezoo.quiet import import_keras, silent_stderr
 
@@ -23,6 +25,7 @@ def write_artifact(job, path):
         outputs=job.output_names,
         precision=job.precision,
         input_dtype=job.inputs[0]["dtype"],
+        batch=job.batch,
         calibration=job.calibrated_inputs() if job.precision == "int8" else None,
     )
     return {"budget": job.budget} if job.precision == "int8" else None
@@ -92,8 +95,9 @@ def _one_by_one(calibration, batch):
     """Yields inputs of the model, {name: array (1, ...)} or of the fixed batch."""
     size = batch or 1
     count = min(len(next(iter(calibration.values()))), _CALIBRATION)
-    for start in range(0, count - size + 1, size):
-        yield {name: array[start : start + size] for name, array in calibration.items()}
+    for start in range(0, count, size):
+        taken = np.arange(start, start + size) % count
+        yield {name: array[taken] for name, array in calibration.items()}
 
 
 def _cannot(part, precision, text):

@@ -6,16 +6,18 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from conftest import four_lines
 from test_conformance import small
 
 import aezoo
 from aezoo import bundle as contract
-from aezoo import testing
+from aezoo import runtime, testing
 from aezoo.autoencoder import Autoencoder, keras
-from aezoo.errors import BundleError, ExportError, MissingExtraError, ParityError
-from aezoo.export import export_bundle, formats, parity
+from aezoo.errors import BundleError, ExportError, MissingExtraError, OptionError, ParityError
+from aezoo.export import export_bundle, formats, parity, to_onnx
 
 EDGE = ("litert", "openvino")
 
@@ -205,3 +207,97 @@ def test_files_repeat_and_know_no_path(edge, trained, tmp_path):
             assert content == (edge / file).read_bytes(), file
             for path in (str(tmp_path), str(edge.parent), "/home/", sys.prefix):
                 assert path.encode() not in content, file
+
+
+# -- a fixed batch, and channels first ---------------------------------------------------------------
+
+
+def shapes(path):
+    """Returns the shapes of an ONNX file's inputs and outputs, {name: list}."""
+    graph = onnx.load(path).graph
+    return {
+        tensor.name: [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim]
+        for tensor in [*graph.input, *graph.output]
+    }
+
+
+def assert_equal_to_keras(folder, model, examples):
+    bundle = runtime.load(folder)
+    latents = model.encode(examples)
+    np.testing.assert_allclose(bundle.encode(examples), latents, atol=1e-5 * np.ptp(latents), rtol=0)
+    np.testing.assert_allclose(bundle.reconstruct(examples), model.reconstruct(examples), atol=1e-5)
+    np.testing.assert_allclose(bundle.decode(latents), model.decode(latents), atol=1e-5)
+    errors = model.reconstruction_error(examples)
+    np.testing.assert_allclose(bundle.reconstruction_error(examples), errors, rtol=1e-3)
+
+
+def test_a_fixed_batch(trained, tmp_path):
+    from openvino import Core
+
+    model, examples = trained
+    folder = tmp_path / "bundle"
+    export_bundle(model, folder, examples=examples, formats=tuple(formats.FORMATS), batch=3)
+    for row in contract.read_manifest(folder)["artifacts"]:
+        assert row["parity"]["batches"] == [3]
+        assert row["parity"]["examples"] == 64
+        assert [tensor["shape"][0] for tensor in row["inputs"] + row["outputs"]] == [3, 3]
+    assert shapes(folder / "encoder.onnx") == {"images": [3, 16, 12, 1], "latents": [3, 4]}
+    (taken,) = interpreter(folder / "encoder.tflite").get_input_details()
+    assert list(taken["shape_signature"]) == [3, 16, 12, 1]
+    read = Core().read_model(folder / "openvino" / "encoder.xml")
+    assert [list(port.shape) for port in (*read.inputs, *read.outputs)] == [[3, 16, 12, 1], [3, 4]]
+    for count in (1, 3, 7):
+        assert_equal_to_keras(folder, model, examples[:count])
+    assert "np.zeros((3, 16, 12, 1)" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["conv", "dense", "vq_vae", "masked"])
+def test_channels_first(name, tmp_path):
+    model, examples = fitted(name, **{**small(name), "image_shape": (9, 11, 3)})
+    folder = export_bundle(
+        model, tmp_path / "bundle", examples=examples, formats=["onnx", "openvino"], layout="nchw"
+    )
+    for row in contract.read_manifest(folder)["artifacts"]:
+        for tensor in row["inputs"] + row["outputs"]:
+            is_image = tensor["golden"] in ("examples", "reconstructions")
+            assert tensor.get("layout") == ("nchw" if is_image else None)
+            assert not is_image or tensor["shape"] == ["batch", 3, 9, 11]
+    images = ["batch", 3, 9, 11]
+    assert shapes(folder / "reconstructor.onnx") == {"images": images, "reconstructions": images}
+    assert_equal_to_keras(folder, model, examples[:5])
+    if name == "conv":  # the layout that its convolutions have inside
+        ops = {node.op_type for node in onnx.load(folder / "reconstructor.onnx").graph.node}
+        assert "Transpose" not in ops
+
+
+def test_channels_first_of_bytes_at_a_fixed_batch_through_both_routes(tmp_path):
+    model, examples = fitted("conv")
+    pixels = np.rint(examples[:4] * 255).astype("uint8")
+    wanted = model.encode(pixels / np.float32(255))
+    for route in ("direct", "tf2onnx"):
+        path = tmp_path / f"{route}.onnx"
+        ends = {"inputs": ("images",), "outputs": ("latents",), "channels_first": ("images",)}
+        to_onnx.write(model.encoder, path, route=route, batch=4, input_dtype="uint8", **ends)
+        assert shapes(path) == {"images": [4, 2, 11, 9], "latents": [4, 5]}
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (latents,) = session.run(None, {"images": np.moveaxis(pixels, -1, 1)})
+        np.testing.assert_allclose(latents, wanted, atol=1e-5 * np.ptp(wanted))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"layout": "nchw", "formats": ["onnx", "litert"]}, ["litert", "channels last", "onnx,openvino"]),
+        ({"layout": "nchw", "formats": ["saved_model"]}, ["saved_model", "channels last"]),
+        ({"layout": "chw"}, ["'nchw'"]),
+        ({"batch": 0}, ["batch=0", "at least 1"]),
+    ],
+    ids=str,
+)
+def test_layouts_and_batches_that_cannot_be(trained, tmp_path, options, words):
+    with pytest.raises(OptionError) as error:
+        export_bundle(trained[0], tmp_path / "b", examples=trained[1], **{"formats": ["onnx"], **options})
+    four_lines(error, *words)
+    with pytest.raises(OptionError) as error:
+        formats.check_layout(["onnx"], "nchw", "rows")
+    four_lines(error, "only images have channels")

@@ -23,11 +23,11 @@ keras = import_keras()
 HIGHEST_OPSET = 18
 
 
-def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
+def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_first=frozenset()):
     """Returns the ONNX model of a Keras model.
 
     Args:
-        part, inputs, outputs, opset, input_dtype, scale_input: as for `to_onnx.write`.
+        part, inputs, outputs, opset, input_dtype, scale_input, channels_first: as for `to_onnx.write`.
 
     Raises:
         ExportError: Keras runs on another backend, or tf2onnx cannot convert an operation.
@@ -41,7 +41,12 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
         )
     converter = _patched()
     traced = tensorflow_function.trace(
-        part, inputs=inputs, outputs=outputs, input_dtype=input_dtype, scale_input=scale_input
+        part,
+        inputs=inputs,
+        outputs=outputs,
+        input_dtype=input_dtype,
+        scale_input=scale_input,
+        channels_first=channels_first,
     )
     with _quietly() as errors:
         try:
