@@ -94,9 +94,30 @@ def find(manifest, part, form="onnx", precision="float32"):
             f"this bundle holds no {part} in this format",
             got=f"{part} {form} {precision}",
             expected=held or "an artifact; the bundle is empty",
-            fix=f"export again with --formats {form}",
+            fix=f"export again with --formats {form} --precision {precision}",
         )
     )
+
+
+def check_precision(manifest, precision, form="onnx"):
+    """Returns a precision in which the bundle holds files of a format.
+
+    Raises:
+        BundleError: it holds none.
+    """
+    held = dict.fromkeys(a["precision"] for a in manifest["artifacts"] if a["format"] == form)
+    # A bundle without any file of the format is told when a part is asked for.
+    if precision not in held and (held or precision != "float32"):
+        raise BundleError(
+            message(
+                f"this bundle holds no {form} files of this precision",
+                got=f"precision={precision!r}",
+                expected=f"one of {', '.join(map(repr, held))}" if held else f"{form} files; it has none",
+                fix=f"export again with --formats {form} --precision {precision}"
+                + (f", or pass precision={next(iter(held))!r}" if held else ""),
+            )
+        )
+    return precision
 
 
 def sha256_of(path):

@@ -25,6 +25,7 @@ _EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts f
 _FORMATS = "among saved_model, onnx, litert, openvino; default saved_model,onnx"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
+_PRECISION = "of the files that run, as the bundle was exported: float32, float16, int8; default float32"
 _LABELS = "of a conditional model: one for each example, one for all, or a .npy file"
 
 
@@ -161,6 +162,7 @@ def _parser():
             help="a .npy or .npz file" if name == "decode" else _EXAMPLES,
         )
         command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+        command.add_argument("--precision", default="float32", metavar="P", help=_PRECISION)
 
     command = add(
         "sample",
@@ -173,6 +175,7 @@ def _parser():
     command.add_argument("-n", "--count", type=int, default=64, metavar="N", help="default 64")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same examples")
     command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+    command.add_argument("--precision", default="float32", metavar="P", help=_PRECISION)
 
     command = add(
         "interpolate",

@@ -219,7 +219,7 @@ def infer(parsed):
     """Encodes, decodes, reconstructs or scores examples with a bundle."""
     from aezoo import inputs, runtime
 
-    bundle = runtime.load(parsed.bundle)
+    bundle = runtime.load(parsed.bundle, precision=parsed.precision)
     if parsed.verb == "decode":
         names, examples = inputs.read_latents(parsed.input)
     else:
@@ -243,7 +243,7 @@ def infer(parsed):
 
 def sample(parsed):
     """Draws new examples."""
-    model = _load(parsed.path)
+    model = _load(parsed.path, parsed.precision)
     results = model.sample(parsed.count, parsed.seed, **_labels(parsed.labels, parsed.count))
     _write(parsed, results, _numbered("sample", results), as_images=model.kind == "images")
 
@@ -276,15 +276,27 @@ def traverse(parsed):
     _write(parsed, results, _numbered("value", results), as_images=model.kind == "images")
 
 
-def _load(path):
+def _load(path, precision="float32"):
     """Loads a run or a bundle; a bundle needs no Keras."""
     from aezoo import bundle
     from aezoo.loading import load
 
-    if not bundle.is_bundle(path):
-        from aezoo.errors import need
+    if bundle.is_bundle(path):
+        from aezoo import runtime
 
-        need("keras", extra="train")
+        return runtime.load(path, precision=precision)
+    if precision != "float32":
+        raise OptionError(
+            message(
+                "only the files of a bundle have a precision",
+                got=f"--precision {precision} for {path}, which is no bundle",
+                expected="the folder of a bundle",
+                fix=f"aezoo export {path} --formats onnx --precision {precision} -o bundle",
+            )
+        )
+    from aezoo.errors import need
+
+    need("keras", extra="train")
     return load(path)
 
 

@@ -96,7 +96,9 @@ def export_bundle(
             "calibration": make_golden(
                 model, examples if calibration is None else calibration, input_dtype, _CALIBRATION
             ),
+            "golden": golden,
             "budget": check_between("budget", budget, 0.0, 1.0, 0.01),
+            "decode": model.decode,
         }
         artifacts = [
             _write(model, part, form, draft, precision=precision, **common)

@@ -5,7 +5,7 @@ from aezoo.fitting import fixed_batch
 
 _USE = """import numpy as np, onnxruntime
 
-session = onnxruntime.InferenceSession("encoder.onnx")
+session = onnxruntime.InferenceSession("{file}")
 {name} = np.zeros(({shape}), "{dtype}")  # {range}
 {labels}(latents,) = session.run(["{latents}"], {{{given}}})
 print(latents.shape)
@@ -18,8 +18,7 @@ def render(manifest):
     Args:
         manifest: the finished manifest, parity figures included.
     """
-    encoder = next(a for a in manifest["artifacts"] if a["part"] == "encoder")
-    formats = {artifact["format"] for artifact in manifest["artifacts"]}
+    encoders = [a for a in manifest["artifacts"] if (a["part"], a["format"]) == ("encoder", "onnx")]
     lines = [
         f"# {manifest['model'] or 'autoencoder'}: an aezoo bundle",
         "",
@@ -29,7 +28,7 @@ def render(manifest):
         "",
         "Options: " + ", ".join(f"`{name}={value!r}`" for name, value in manifest["options"].items()),
         "",
-        *(_use(encoder) if "onnx" in formats else []),
+        *(_use(encoders[0]) if encoders else []),
         "## Files",
         "",
         "| file | input | output | bytes | largest difference from Keras | allowed |",
@@ -43,11 +42,7 @@ def render(manifest):
             f"| {parity['max_difference']:.1e} | {parity['allowed']:.1e} |"
         )
     golden = manifest["golden"]
-    lines += [
-        "",
-        "Allowed is 1e-5 of the output's range (for rows of each column's), or four float32 roundings of the "
-        "largest value where that is more.",
-    ]
+    lines += ["", *_allowances(manifest["artifacts"])]
     lines += ["", f"Proven on {golden['examples']} examples ({golden['source']}), kept in `golden.npz`."]
     if manifest["metrics"]:
         lines += ["", "## Test figures", "", *_figures(manifest["metrics"])]
@@ -65,6 +60,33 @@ def render(manifest):
     return "\n".join(lines) + "\n"
 
 
+def _allowances(artifacts):
+    """What the figures of the table mean, and which layers have kept float32."""
+    tolerances = dict.fromkeys(a["parity"]["tolerance"] for a in artifacts if "budget" not in a)
+    for tolerance in tolerances:
+        held = " and ".join(dict.fromkeys(a["precision"] for a in artifacts if _tolerance(a) == tolerance))
+        yield (
+            f"Allowed in {held} is {tolerance:g} of the output's range (for rows of each column's), or four "
+            "roundings of the largest value where that is more."
+        )
+    budgets = [a for a in artifacts if "budget" in a]
+    if budgets:
+        files = ", ".join("`" + a["file"] + "`" for a in budgets)
+        yield (
+            f"Of {files} the figures are shares that are lost, of a "
+            f"budget of {budgets[0]['budget']:g}: 1 - mean cosine of latents, growth of the mean squared "
+            "error of reconstructions, whole numbers that differ. Below 0, nothing is lost."
+        )
+    for artifact in budgets:
+        if artifact.get("float_layers"):
+            names = ", ".join(f"`{name}`" for name in artifact["float_layers"])
+            yield f"- `{artifact['file']}` keeps these layers in float32, to stay within it: {names}"
+
+
+def _tolerance(artifact):
+    return None if "budget" in artifact else artifact["parity"]["tolerance"]
+
+
 def _use(encoder):
     yield "## Use"
     yield ""
@@ -73,6 +95,7 @@ def _use(encoder):
     batch = fixed_batch(first) or 1
     names = [row["name"] for row in encoder["inputs"]]
     yield _USE.format(
+        file=encoder["file"],
         name=first["name"],
         shape=", ".join(str(size) for size in (batch, *first["shape"][1:])),
         dtype=first["dtype"],

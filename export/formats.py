@@ -27,8 +27,9 @@ class Format:
         writer: module whose `write_artifact(job, path)` writes one.
         opener: function of `readers.py`.
         layouts: of images in its files, of `LAYOUTS`.
-        tolerances: {precision: (share of the output's range that a value may differ by, the reason)};
-            a share of None: what may be lost is the artifact's own "budget".
+        tolerances: {precision: (share of the output's range that a value may differ by, the reason)}.
+            An artifact whose row of the manifest has a "budget" is held to that instead, see
+            `parity.lost`; a share of None: all of them have one.
     """
 
     file: str
@@ -57,6 +58,11 @@ FORMATS = {
         opener="open_onnx",
         tolerances={
             "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
+            "float16": (
+                5e-3,
+                "ten roundings of 2^-11: weights and values are rounded in every layer; 2.5e-3 was seen",
+            ),
+            "int8": (None, "8 bits lose what their budget allows, measured on held-out examples"),
         },
         layouts=("nhwc", "nchw"),
     ),
@@ -100,7 +106,10 @@ class Job:
         properties: texts that a file may keep, a dict.
         calibration: {golden: array}, real inputs and what Keras makes of them, for whoever must know
             ranges of values; rows of inputs and outputs say by "golden" which array is theirs.
+        golden: {golden: array}, the arrays that the proof holds the artifact to.
         budget: what a precision may lose, a share.
+        decode: function of latents (and labels, where the model has some) to reconstructions, by Keras:
+            an encoder is judged by what its latents become.
         batch: examples in a batch; None leaves it open.
     """
 
@@ -112,7 +121,9 @@ class Job:
     opset: int
     properties: dict
     calibration: dict
+    golden: dict
     budget: float
+    decode: object
     batch: int | None = None
 
     @property

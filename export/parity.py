@@ -23,7 +23,7 @@ from aezoo.fitting import fitted, fixed_batch
 
 BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
 
-# A float32 value may always differ by this many units in its last place, at the largest value.
+# A value may always differ by this many units in its last place, at the largest value.
 _ROUNDINGS = 4
 
 
@@ -40,10 +40,10 @@ def prove(folder, artifact, golden):
 
     Returns:
         The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
-        float32 at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
+        its precision at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
         output, batches, examples. Of several outputs, and for rows and sequences of several columns,
         those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
-        allowed are shares that are lost, see `_within_budget`.
+        allowed are shares that are lost, see `lost`.
 
     Raises:
         ParityError: a name, dtype, shape or value is not as it was in Keras.
@@ -71,7 +71,7 @@ def prove(folder, artifact, golden):
         given = {name: _resized(array, size) for name, array in inputs.items()}
         answers[size] = dict(zip(names, fitting(names, given), strict=True))
     tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
-    if tolerance is None:
+    if "budget" in artifact:
         return {**_within_budget(artifact, golden, answers, reason), "batches": list(batches)}
     figures = [
         _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
@@ -88,11 +88,7 @@ def prove(folder, artifact, golden):
 
 
 def _within_budget(artifact, golden, answers, reason):
-    """Returns the figures of an artifact that may lose its budget, or raises ParityError.
-
-    Of latents (1 - mean cosine with Keras's) counts, of reconstructions the growth of the mean squared
-    error; whole numbers may differ in that share. Whatever else comes out must be finite.
-    """
+    """Returns the figures of an artifact that may lose its budget, or raises ParityError."""
     worst = {"max_difference": -np.inf}
     for row in artifact["outputs"]:
         for size, answer in answers.items():
@@ -100,16 +96,9 @@ def _within_budget(artifact, golden, answers, reason):
             _check_shape(artifact, row["name"], got, wanted, size)
             if size < len(golden["examples"]):
                 continue  # too few for a share
-            if row["golden"] == "reconstructions":
-                examples = _as_floats(_resized(golden["examples"], size))
-                before, after = (np.square(x.astype("float64") - examples).mean() for x in (wanted, got))
-                lost = after / before - 1 if before else float(after > 0)
-            elif wanted.dtype.kind in "iu":
-                lost = np.mean(got != wanted)
-            else:
-                lost = 1 - cosine(got, wanted)
-            if lost > worst["max_difference"]:
-                worst = {"output": row["name"], "max_difference": float(lost)}
+            share = lost(row, wanted, got, _resized(golden["examples"], size))
+            if share > worst["max_difference"]:
+                worst = {"output": row["name"], "max_difference": share}
     if not worst["max_difference"] <= artifact["budget"]:
         raise _failed(
             artifact,
@@ -125,6 +114,32 @@ def _within_budget(artifact, golden, answers, reason):
         "reason": reason,
         "examples": count,
     }
+
+
+def lost(row, wanted, got, examples):
+    """Returns the share that an output has lost, a float: what a budget is held against.
+
+    Of reconstructions it is the growth of the mean squared error, with every column of rows and sequences
+    in its own standard deviations; of whole numbers the share that differs; of anything else, latents above
+    all, 1 - mean cosine.
+
+    Args:
+        row: of the manifest, an output.
+        wanted: (N, ...), what Keras computed.
+        got: (N, ...), what the file computes.
+        examples: (N, ...) that both were computed from, as the exported encoder takes them.
+    """
+    if row["golden"] == "reconstructions":
+        examples = examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
+        scale = 1.0
+        if examples.ndim < 4:
+            scale = examples.std(axis=tuple(range(examples.ndim - 1)))
+            scale = np.where(scale > 0, scale, 1.0)
+        before, after = (np.square((x - examples) / scale).mean() for x in (wanted, got))
+        return float(after / before - 1 if before else after > 0)
+    if wanted.dtype.kind in "iu":
+        return float(np.mean(got != wanted))
+    return 1 - cosine(got, wanted)
 
 
 def cosine(first, second):
@@ -146,10 +161,6 @@ def _listed(run):
     return listed
 
 
-def _as_floats(examples):
-    return examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
-
-
 def _resized(array, size):
     return np.resize(array, (size, *array.shape[1:]))
 
@@ -160,14 +171,21 @@ def _axes(row):
     return tuple(range(axes - 1)) if row["golden"] == "reconstructions" and axes < 4 else None
 
 
+def _rounding(largest, precision):
+    """Returns one unit in the last place of values, float64, in float16 or float32."""
+    if precision == "float16":  # beyond its largest number, too: in raw units it is multiplied behind
+        return 2.0 ** np.floor(np.log2(np.maximum(largest, 2.0**-14).astype("float64")) - 10)
+    return np.spacing(largest).astype("float64")
+
+
 def _compare(artifact, name, expected, answers, tolerance, axes):
     """Returns one output's figures, or raises ParityError."""
     if expected.dtype.kind in "iu":
         output_range, allowed = np.zeros(()), np.zeros(())
     else:
         output_range = np.ptp(expected, axis=axes).astype("float64")
-        # Where the range is tiny beside the values themselves, float32 cannot even hold such a share of it.
-        floor = _ROUNDINGS * np.spacing(np.abs(expected).max(axis=axes)).astype("float64")
+        # Where the range is tiny beside the values themselves, the type cannot even hold such a share of it.
+        floor = _ROUNDINGS * _rounding(np.abs(expected).max(axis=axes), artifact["precision"])
         allowed = np.maximum(tolerance * output_range, floor)
     worst = np.zeros_like(allowed)
     for size, answer in answers.items():

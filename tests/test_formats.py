@@ -301,3 +301,12 @@ def test_layouts_and_batches_that_cannot_be(trained, tmp_path, options, words):
     with pytest.raises(OptionError) as error:
         formats.check_layout(["onnx"], "nchw", "rows")
     four_lines(error, "only images have channels")
+
+
+def test_int8_of_channels_first_at_a_fixed_batch(trained, tmp_path):
+    model, examples = trained
+    options = {"formats": ["onnx"], "precisions": ["int8", "float16"], "budget": 0.2}
+    folder = export_bundle(model, tmp_path / "b", examples=examples, layout="nchw", batch=3, **options)
+    assert shapes(folder / "encoder.int8.onnx") == {"images": [3, 1, 16, 12], "latents": [3, 4]}
+    latents = runtime.load(folder, precision="int8").encode(examples[:7])
+    assert parity.cosine(latents, model.encode(examples[:7])) > 0.8

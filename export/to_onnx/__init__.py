@@ -55,6 +55,7 @@ def write(
     route="auto",
     batch=None,
     channels_first=(),
+    change=None,
 ):
     """Writes a Keras model as one ONNX file, checked before it takes its place.
 
@@ -73,6 +74,7 @@ def write(
         route: "direct", "tf2onnx", or "auto" for the first wherever it knows every layer.
         batch: examples in a batch; None leaves it open, under the name "batch".
         channels_first: names of the inputs and outputs (B, H, W, C) that are (B, C, H, W) in the file.
+        change: function of the float32 `onnx.ModelProto` that returns the one to be written.
 
     Raises:
         OptionError: an argument cannot be used.
@@ -89,12 +91,14 @@ def write(
         "channels_first": frozenset(channels_first),
     }
     proto = _build(part, route, options)
-    if batch is not None:
-        _fix_batch(proto.graph, batch)
     proto.graph.name = part.name
     proto.producer_name, proto.producer_version = "aezoo", aezoo.__version__
     proto.ir_version = onnx.helper.find_min_ir_version_for(proto.opset_import)
     onnx.helper.set_model_props(proto, dict(sorted((metadata or {}).items())))
+    if change is not None:
+        proto = change(proto)
+    if batch is not None:
+        _fix_batch(proto.graph, batch)
     _save(proto, path)
 
 
