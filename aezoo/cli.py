@@ -22,7 +22,7 @@ base install.
 
 
 _EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file"
-_FORMATS = "among saved_model, onnx; default saved_model,onnx"
+_FORMATS = "among saved_model, onnx, litert, openvino; default saved_model,onnx"
 _RATE = "share of normal examples that may count as anomalies, default 0.01"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
@@ -143,6 +143,15 @@ def _parser():
         choices=("reconstruction_error", "negative_elbo"),
         default="reconstruction_error",
         help="what the scorer goes by; negative_elbo is for variational models",
+    )
+    command.add_argument(
+        "--batch", type=int, metavar="N", help="examples in a batch of every file; default: any number"
+    )
+    command.add_argument(
+        "--layout",
+        choices=("nhwc", "nchw"),
+        default="nhwc",
+        help="nchw: images of ONNX and OpenVINO files have channels first",
     )
     command.add_argument("--licence", metavar="TEXT", help="terms of the weights, written into every file")
 

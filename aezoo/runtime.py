@@ -19,6 +19,7 @@ from aezoo import bundle as contract
 from aezoo import priors
 from aezoo.checks import as_codes, as_inputs, as_labels, surely_inputs
 from aezoo.errors import BundleError, OptionError, message
+from aezoo.fitting import fitted
 from aezoo.latent_space import LatentSpace
 
 _BATCH = 256  # examples in one call of onnxruntime; larger batches only cost memory
@@ -244,7 +245,7 @@ class Bundle(LatentSpace):
                         )
                     ) from error
                 self._sessions[part] = (
-                    session.run,
+                    fitted(session.run, artifact),
                     [row["name"] for row in artifact["inputs"]],
                     [row["name"] for row in artifact["outputs"]],
                 )

@@ -1,11 +1,12 @@
 """The model card of a bundle, made from its manifest alone, so that its numbers cannot drift."""
 
 from aezoo.evaluation.table import tables
+from aezoo.fitting import fixed_batch
 
 _USE = """import numpy as np, onnxruntime
 
 session = onnxruntime.InferenceSession("{file}")
-{name} = np.zeros((1, {shape}), "{dtype}")  # {range}
+{name} = np.zeros(({shape}), "{dtype}")  # {range}
 {labels}(latents,) = session.run(["{latents}"], {{{given}}})
 print(latents.shape)
 """
@@ -91,15 +92,16 @@ def _use(encoder):
     yield ""
     yield "```python"
     first, *others = encoder["inputs"]
+    batch = fixed_batch(first) or 1
     names = [row["name"] for row in encoder["inputs"]]
     yield _USE.format(
         file=encoder["file"],
         name=first["name"],
-        shape=", ".join(str(size) for size in first["shape"][1:]),
+        shape=", ".join(str(size) for size in (batch, *first["shape"][1:])),
         dtype=first["dtype"],
         range="raw units" if first["range"] is None else "{} to {}".format(*first["range"]),
         labels="".join(
-            f'{row["name"]} = np.zeros(1, "{row["dtype"]}")  # {row["range"][0]} to {row["range"][1]}\n'
+            f'{row["name"]} = np.zeros({batch}, "{row["dtype"]}")  # {row["range"][0]} to {row["range"][1]}\n'
             for row in others
         ),
         latents=encoder["outputs"][0]["name"],

@@ -8,9 +8,13 @@ import dataclasses
 import importlib
 import importlib.util
 
-from aezoo.errors import OptionError, check_choice, message
+import numpy as np
+
+from aezoo.errors import MissingExtraError, OptionError, check_choice, message
+from aezoo.fitting import channels_first
 
 PRECISIONS = ("float32", "float16", "int8")
+LAYOUTS = ("nhwc", "nchw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Format:
         runtime: the package that runs such a file; extra: the extra that brings it.
         writer: module whose `write_artifact(job, path)` writes one.
         opener: function of `readers.py`.
+        layouts: of images in its files, of `LAYOUTS`.
         tolerances: {precision: (share of the output's range that a value may differ by, the reason)}.
             An artifact whose row of the manifest has a "budget" is held to that instead, see
             `parity.lost`; a share of None: all of them have one.
@@ -33,6 +38,7 @@ class Format:
     writer: str
     opener: str
     tolerances: dict
+    layouts: tuple = ("nhwc",)
 
 
 FORMATS = {
@@ -58,6 +64,31 @@ FORMATS = {
             ),
             "int8": (None, "8 bits lose what their budget allows, measured on held-out examples"),
         },
+        layouts=("nhwc", "nchw"),
+    ),
+    "litert": Format(
+        file="{part}{precision}.tflite",
+        runtime="ai_edge_litert",
+        extra="litert",
+        writer="aezoo.export.to_litert",
+        opener="open_litert",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, by XNNPACK"),
+            "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
+            "int8": (None, "8 bits lose what their budget allows, on held-out examples"),
+        },
+    ),
+    "openvino": Format(
+        file="openvino/{part}{precision}.xml",
+        runtime="openvino",
+        extra="openvino",
+        writer="aezoo.export.to_openvino",
+        opener="open_openvino",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, by oneDNN"),
+            "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
+        },
+        layouts=("nhwc", "nchw"),
     ),
 }
 
@@ -79,6 +110,7 @@ class Job:
         budget: what a precision may lose, a share.
         decode: function of latents (and labels, where the model has some) to reconstructions, by Keras:
             an encoder is judged by what its latents become.
+        batch: examples in a batch; None leaves it open.
     """
 
     part: str
@@ -92,6 +124,7 @@ class Job:
     golden: dict
     budget: float
     decode: object
+    batch: int | None = None
 
     @property
     def input_names(self):
@@ -103,9 +136,16 @@ class Job:
         """Names of the outputs, a tuple."""
         return tuple(row["name"] for row in self.outputs)
 
+    @property
+    def channels_first(self):
+        """Names of the inputs and outputs that are (N, C, H, W) in the file, a set."""
+        return channels_first([*self.inputs, *self.outputs])
+
     def calibrated_inputs(self):
-        """Returns {name of an input: array (N, ...)}, real inputs of this part."""
-        return {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+        """Returns {name of an input: array (N, ...)}, real inputs of this part, laid out as in the file."""
+        given = {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+        first = self.channels_first
+        return {name: np.moveaxis(array, -1, 1) if name in first else array for name, array in given.items()}
 
 
 def artifact_file(part, form, precision="float32"):
@@ -124,6 +164,22 @@ def write(job, form, path):
     return importlib.import_module(FORMATS[form].writer).write_artifact(job, path) or {}
 
 
+def check_layout(formats, layout, kind):
+    """Raises OptionError unless a layout of `LAYOUTS` can be had in every format, for a kind of examples."""
+    check_choice("layout", layout, LAYOUTS)
+    able = [form for form, row in FORMATS.items() if layout in row.layouts]
+    unable = [form for form in formats if form not in able]
+    if layout != "nhwc" and (unable or kind != "images"):
+        raise OptionError(
+            message(
+                f"{' and '.join(unable)} files have channels last" if unable else "only images have channels",
+                got=f"layout={layout!r}, formats={tuple(formats)!r} for a model of {kind}",
+                expected=f"layout='nchw' for images with formats among {', '.join(able)}",
+                fix=f"pass --formats {','.join(able)}" if unable else "leave out --layout",
+            )
+        )
+
+
 def is_installed(form):
     """Whether the runtime of a format is installed here."""
     return importlib.util.find_spec(FORMATS[form].runtime) is not None
@@ -136,6 +192,7 @@ def check(formats, precisions):
 
     Raises:
         OptionError: an unknown name, no format, or a precision that no format asked for has.
+        MissingExtraError: the runtime that would prove a format is not installed here.
     """
     formats, precisions = tuple(dict.fromkeys(formats)), tuple(dict.fromkeys(precisions))
     for option, given, known in (("format", formats, FORMATS), ("precision", precisions, PRECISIONS)):
@@ -160,6 +217,17 @@ def check(formats, precisions):
                     got=f"formats={formats!r}, precisions={precisions!r}",
                     expected=f"{precision} with a format among {', '.join(able) or 'none yet'}",
                     fix=f"pass formats=({able[0]!r},)" if able else "leave the precision out",
+                )
+            )
+    for form in dict.fromkeys(form for form, _ in pairs):
+        if not is_installed(form):
+            row = FORMATS[form]
+            raise MissingExtraError(
+                message(
+                    f"files of the format {form} are proven by a package that is not installed",
+                    got=f"no module named {row.runtime!r}",
+                    expected=f"the extra {row.extra!r} of aezoo",
+                    fix=f'pip install "aezoo[{row.extra}]"',
                 )
             )
     return pairs

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 from aezoo.errors import ExportError, message
 from aezoo.export.parity import lost
 from aezoo.export.to_onnx import qdq
+from aezoo.fitting import fitted
 
 _ENOUGH = 64  # examples, for ranges and for a judgement each; fewer serve as both
 _BATCH = 64
@@ -122,10 +123,10 @@ def judge(proto, job, judging):
 
     An encoder's latents also count by what the float32 decoder makes of them.
     """
-    run = _runner(proto, job.output_names)
+    run = fitted(_runner(proto), {"inputs": job.inputs, "outputs": job.outputs})
     worst = -np.inf
     for arrays in judging:
-        answers = run({row["name"]: arrays[row["golden"]] for row in job.inputs})
+        answers = run(list(job.output_names), {row["name"]: arrays[row["golden"]] for row in job.inputs})
         for row, got in zip(job.outputs, answers, strict=True):
             if not np.isfinite(got).all():
                 return np.inf
@@ -151,13 +152,13 @@ def measure_ranges(proto, names, inputs):
     proto.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner if name not in outputs
     )
-    run = _runner(proto, inner)
+    run = _runner(proto)
     count = len(next(iter(inputs.values())))
     ends = {
         name: [(float(inputs[name].min()), float(inputs[name].max()))] for name in names if name in inputs
     }
     for start in range(0, count, _BATCH) if inner else ():
-        values = run({name: array[start : start + _BATCH] for name, array in inputs.items()})
+        values = run(inner, {name: array[start : start + _BATCH] for name, array in inputs.items()})
         for name, value in zip(inner, values, strict=True):
             ends.setdefault(name, []).append((float(value.min()), float(value.max())))
     return {
@@ -179,10 +180,10 @@ def _divided(job):
     return dataclasses.replace(job, calibration=tail).calibrated_inputs(), [job.golden, head]
 
 
-def _runner(proto, names):
+def _runner(proto):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return lambda inputs: session.run(list(names), inputs)
+    return session.run

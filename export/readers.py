@@ -8,6 +8,8 @@ as the file itself says.
 import os
 import pathlib
 
+import numpy as np
+
 from aezoo.errors import need
 from aezoo.export.formats import FORMATS
 
@@ -50,5 +52,45 @@ def open_saved_model(path, part):
     # The archive must outlive the endpoint, which does not hold its variables itself.
     def run(inputs, keep=loaded):
         return endpoint(**{name: tf.constant(array) for name, array in inputs.items()})
+
+    return run, found
+
+
+def open_litert(path, part):
+    """Opens a LiteRT file with the plain interpreter, which knows no Flex operators."""
+    from aezoo.quiet import silent_stderr
+
+    interpreter = need("ai_edge_litert.interpreter", extra="litert").Interpreter
+    with silent_stderr():  # it tells on descriptor 2 which kernels it has chosen
+        signature = interpreter(str(path)).get_signature_runner()
+    ends = {"inputs": signature.get_input_details(), "outputs": signature.get_output_details()}
+    found = {
+        end: {name: np.dtype(details["dtype"]).name for name, details in tensors.items()}
+        for end, tensors in ends.items()
+    }
+
+    def run(inputs):
+        with silent_stderr():
+            return signature(**inputs)
+
+    return run, found
+
+
+def open_openvino(path, part):
+    """Opens an OpenVINO IR, in float32 as the file says: on many processors bfloat16 would be chosen."""
+    openvino = need("openvino", extra="openvino")
+    core = openvino.Core()
+    model = core.read_model(str(path))
+    # As the file has them: compiling gives a tensor the names of those beside it that it is one with.
+    found = {
+        end: {", ".join(sorted(port.get_names())): port.get_element_type().to_dtype().name for port in ports}
+        for end, ports in (("inputs", model.inputs), ("outputs", model.outputs))
+    }
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    taken, given = (list(found[end]) for end in ("inputs", "outputs"))
+
+    def run(inputs):
+        answers = compiled({taken.index(name): array for name, array in inputs.items()})
+        return {name: answers[number] for number, name in enumerate(given)}
 
     return run, found

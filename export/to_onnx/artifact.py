@@ -28,6 +28,8 @@ def write_artifact(job, path):
         outputs=job.output_names,
         opset=opset,
         input_dtype="uint8" if job.inputs[0]["dtype"] == "uint8" else "float32",
+        batch=job.batch,
+        channels_first=job.channels_first,
         metadata={**job.properties, "aezoo.part": job.part},
         change=None if job.precision == "float32" else change,
     )
