@@ -22,7 +22,7 @@ base install.
 
 
 _EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file"
-_FORMATS = "among saved_model, onnx; default saved_model,onnx"
+_FORMATS = "among saved_model, onnx, c; default saved_model,onnx"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
 _LABELS = "of a conditional model: one for each example, one for all, or a .npy file"

@@ -11,7 +11,7 @@ from aezoo import bundle as contract
 from aezoo.autoencoder import keras
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity
-from aezoo.export.formats import Job, artifact_file
+from aezoo.export.formats import FORMATS, Job, artifact_file, check_compiler
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
 from aezoo.options import check_between
@@ -65,6 +65,7 @@ def export_bundle(
     """
     folder = pathlib.Path(folder)
     pairs = check_formats(formats, precisions)
+    check_compiler(form for form, _ in pairs)
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))
     if input_dtype == "uint8" and model.kind != "images":
         raise OptionError(
@@ -94,6 +95,7 @@ def export_bundle(
             _write(model, part, form, draft, precision=precision, **common)
             for form, precision in pairs
             for part in model.parts().items()
+            if FORMATS[form].parts is None or part[0] in FORMATS[form].parts
         ]
         manifest = {
             "schema_version": contract.SCHEMA_VERSION,

@@ -7,10 +7,14 @@ here, a module with its `write_artifact`, a function in `readers.py`, an extra w
 import dataclasses
 import importlib
 import importlib.util
+import os
+import shutil
 
-from aezoo.errors import OptionError, check_choice, message
+from aezoo.errors import ExportError, OptionError, check_choice, message
 
 PRECISIONS = ("float32", "float16", "int8")
+
+C_COMPILER = "a C compiler"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +23,12 @@ class Format:
 
     Attributes:
         file: path of an artifact in its bundle, with {part} and {precision}, "" for float32, ".int8".
-        runtime: the package that runs such a file; extra: the extra that brings it.
+        runtime: the package that runs such a file, or `C_COMPILER`; extra: the extra that brings it.
         writer: module whose `write_artifact(job, path)` writes one.
         opener: function of `readers.py`.
         tolerances: {precision: (share of the output's range that a value may differ by, the reason)};
             a share of None: what may be lost is the artifact's own "budget".
+        parts: the parts that are written in this format, where a model has them; None is all of them.
     """
 
     file: str
@@ -32,6 +37,7 @@ class Format:
     writer: str
     opener: str
     tolerances: dict
+    parts: tuple | None = None
 
 
 FORMATS = {
@@ -52,6 +58,19 @@ FORMATS = {
         tolerances={
             "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
         },
+    ),
+    "c": Format(
+        file="c/{part}{precision}.h",
+        runtime=C_COMPILER,
+        extra="train",
+        writer="aezoo.export.to_c",
+        opener="open_c",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, and an erf that is off by at most 3e-7"),
+            "int8": (None, "weights and activations of 8 bits"),
+        },
+        # A reconstructor would hold the weights of both a second time.
+        parts=("encoder", "decoder", "code_decoder"),
     ),
 }
 
@@ -115,7 +134,33 @@ def write(job, form, path):
 
 def is_installed(form):
     """Whether the runtime of a format is installed here."""
+    if FORMATS[form].runtime == C_COMPILER:
+        return c_compiler() is not None
     return importlib.util.find_spec(FORMATS[form].runtime) is not None
+
+
+def c_compiler():
+    """Returns the path of the system's C compiler, $CC before all others, or None."""
+    return next(
+        filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None
+    )
+
+
+def check_compiler(formats):
+    """Raises ExportError where the proof of a format needs a C compiler and there is none.
+
+    A missing package says so itself, when it is imported.
+    """
+    for form in formats:
+        if FORMATS[form].runtime == C_COMPILER and not is_installed(form):
+            raise ExportError(
+                message(
+                    f"the {form} files are proven by compiling them, and there is no C compiler",
+                    got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
+                    expected=C_COMPILER,
+                    fix="install gcc or clang, or set CC to the compiler's path",
+                )
+            )
 
 
 def check(formats, precisions):
