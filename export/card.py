@@ -42,6 +42,7 @@ def render(manifest):
             f"| {parity['max_difference']:.1e} | {parity['allowed']:.1e} |"
         )
     golden = manifest["golden"]
+    lines += _memory(manifest["artifacts"])
     lines += [
         "",
         "Allowed is 1e-5 of the output's range (for rows of each column's), or four float32 roundings of the "
@@ -62,6 +63,18 @@ def render(manifest):
             + ", ".join(f"`{name}={value!r}`" for name, value in run["settings"].items()),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _memory(artifacts):
+    headers = [artifact for artifact in artifacts if artifact["format"] == "c"]
+    if headers:
+        yield ""
+        yield "On a microcontroller, in bytes:"
+        yield ""
+        yield "| header | constants | working memory |"
+        yield "|---|---:|---:|"
+    for row in headers:
+        yield f"| `{row['file']}` | {row['weights_bytes']:,} | {row['arena_bytes']:,} |"
 
 
 def _use(encoder):

@@ -67,7 +67,7 @@ _C_OPTIONS = ("-std=c99", "-O2", "-shared", "-fPIC")
 def open_c(path, part):
     """Compiles a C header into a library, and calls its function once for each example."""
     path = pathlib.Path(path).absolute()
-    macro, _ = re.search(r"#define (\w+)_SIGNATURE \"(.*)\"", path.read_text()).groups()
+    macro, _ = signature_of(path)
     program = (
         f'#define AEZOO_API extern\n#include "{path.name}"\nconst char signature[] = {macro}_SIGNATURE;\n'
     )
@@ -103,6 +103,11 @@ def open_c(path, part):
         end: {name: dtype for name, dtype, _ in arrays}
         for end, arrays in zip(("inputs", "outputs"), ends, strict=True)
     }
+
+
+def signature_of(path):
+    """Returns what a C header says of itself: (prefix of its macros, "name:type:sizes -> ...")."""
+    return re.search(r'#define (\w+)_SIGNATURE "(.*)"', pathlib.Path(path).read_text()).groups()
 
 
 def _c_arrays(text):

@@ -17,6 +17,14 @@ from aezoo.export.to_c.lowering import CTYPES, lower
 _OPSET = 20  # the first whose GELU is one operator
 _VERBS = {"encoder": "encode", "decoder": "decode", "code_decoder": "decode_codes"}
 
+# What the kernels call their own, and what C or C++ does.
+_TAKEN = (
+    " auto bool break case char class const continue default delete do double else enum extern float for "
+    " goto if inline int long main new operator register restrict return short signed sizeof static struct "
+    " switch template this typedef union unsigned using void volatile while best bias count found from ih "
+    " iw kh kw oh ow place row rows scale sum table which "
+)
+
 _HEADER = """\
 /* {name}: the {part} of an autoencoder, in one header of C99. No heap, no files, no library but math.h.
 
@@ -104,6 +112,7 @@ def function_name(job):
 
 def render(program, job):
     """Returns (the header, {"arena_bytes", "weights_bytes"}) of a finished `Program`."""
+    _check_names([*job.input_names, *job.output_names])
     name = function_name(job)
     macro, words = name.upper(), memory.place(program) // 4
     text = Text(name)
@@ -145,6 +154,20 @@ def render(program, job):
         **figures,
     )
     return header, figures
+
+
+def _check_names(names):
+    for name in names:
+        short = re.fullmatch(r"[a-z]\d*|x\d+", name)
+        if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII) or f" {name} " in _TAKEN or short:
+            raise ExportError(
+                message(
+                    "an input or output cannot have this name in C",
+                    got=f"{name!r}",
+                    expected="a name such as 'images' or 'latents', none of C's own",
+                    fix="name it otherwise in the model's encoder_outputs",
+                )
+            )
 
 
 def _signature(row):

@@ -119,7 +119,7 @@ def _ranges(model, names, inputs):
     wanted += sorted(names & given)
     ranges = {name: (float(inputs[name].min()), float(inputs[name].max())) for name in names & set(inputs)}
     count = len(next(iter(inputs.values())))
-    for start in range(0, count, _BATCH):
+    for start in range(0, count if wanted else 0, _BATCH):
         batch = {name: array[start : start + _BATCH] for name, array in inputs.items()}
         for name, array in zip(wanted, session.run(wanted, batch), strict=True):
             low, high = ranges.get(name, (np.inf, -np.inf))

@@ -85,7 +85,7 @@ def matmul(program, node, x, *_):
         raise node.refuse(f"operands of shapes {np.shape(x)} and {weights.shape}", "a row times a matrix")
     weights = (weights.T if node.get("transB", 0) else weights) * node.get("alpha", 1.0)
     bias = None if bias is None else np.broadcast_to(bias * node.get("beta", 1.0), (1, weights.shape[1]))
-    *rows, features = x.shape
+    rows = x.shape[:-1]
     count = int(np.prod(rows))
     if count == 1 and x.permutes:
         weights = weights[np.argsort(x.index.ravel())]
