@@ -2,8 +2,8 @@
 
 python benchmarks/bench_c.py BUNDLE
 
-Medians of rounds that take turns; only the ratios of one run mean something. `CFLAGS` adds options of the
-compiler, whose first is -O2.
+Medians of the processor time of rounds that take turns; only the ratios of one run mean something. `CFLAGS`
+adds options of the compiler, whose first is -O2.
 """
 
 import ctypes
@@ -61,10 +61,10 @@ def session_of(path, row):
     given = {t["name"]: np.zeros((1, *t["shape"][1:]), t["dtype"]) for t in row["inputs"]}
 
     def seconds(calls):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(calls):
             session.run(None, given)
-        return (time.perf_counter() - start) / calls
+        return (time.process_time() - start) / calls
 
     return seconds
 

@@ -1,4 +1,4 @@
-"""Bundles with C headers: proven, refused where the proof fails, and skipped where nothing can compile them."""
+"""Bundles with C headers: proven, refused where the proof fails, skipped where nothing compiles them."""
 
 import pathlib
 

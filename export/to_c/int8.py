@@ -36,7 +36,7 @@ def choose(program):
 
     def serves(reader):
         if isinstance(reader, Linear):
-            return True
+            return not _compared(program, reader)
         reduced = any(isinstance(w, Reduce) for view in reader.views for w in program.writers(view.value))
         return isinstance(reader, (Loop, Pool)) and not reduced and is_int8(reader.output.value)
 
@@ -48,7 +48,7 @@ def choose(program):
     copies = {}
     for linear in [kernel for kernel in program.kernels if isinstance(kernel, Linear)]:
         source = linear.source
-        if source.value.ctype == "int8_t":
+        if source.value.ctype == "int8_t" or _compared(program, linear):
             continue
         if source.value not in copies:
             index = np.arange(source.value.size)
@@ -58,6 +58,12 @@ def choose(program):
             program.kernels.insert(program.kernels.index(linear), loop)
             copies[source.value] = copy.value
         linear.source = type(source)(copies[source.value], source.index)
+
+
+def _compared(program, linear):
+    """Whether the least or the largest of a product's sums is looked for: distances to codes stay exact."""
+    readers = program.readers(linear.output.value)
+    return any(isinstance(reader, Reduce) and reader.kind.startswith("arg") for reader in readers)
 
 
 def calibrate(program, model, inputs):
