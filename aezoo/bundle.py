@@ -5,6 +5,7 @@
       README.md         the model card, made from the manifest
       encoder.onnx  decoder.onnx  reconstructor.onnx
       saved_model/encoder/ ...
+      c/encoder.h  c/decoder.h
       prior.npz         what latents are drawn from, where that is not N(0, I)
       calibration.npz   scores of normal examples, and fingerprints of those that were trained on
     golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them

@@ -22,7 +22,7 @@ base install.
 
 
 _EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file"
-_FORMATS = "among saved_model, onnx, litert, openvino; default saved_model,onnx"
+_FORMATS = "among saved_model, onnx, litert, openvino, c; default saved_model,onnx"
 _RATE = "share of normal examples that may count as anomalies, default 0.01"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"

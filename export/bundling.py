@@ -12,7 +12,7 @@ from aezoo.calibration import refuse_training_data
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity, scorer
 from aezoo.export.calibrating import calibrate, write_calibration
-from aezoo.export.formats import Job, artifact_file, check_layout
+from aezoo.export.formats import FORMATS, Job, artifact_file, check_compiler, check_layout
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
 from aezoo.export.golden import make_golden, with_scores
@@ -84,6 +84,7 @@ def export_bundle(
     """
     folder = pathlib.Path(folder)
     pairs = check_formats(formats, precisions)
+    check_compiler(form for form, _ in pairs)
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))
     if input_dtype == "uint8" and model.kind != "images":
         raise OptionError(
@@ -136,6 +137,7 @@ def export_bundle(
             _write(model, part, form, draft, precision=precision, **common)
             for form, precision in pairs
             for part in parts.items()
+            if FORMATS[form].parts is None or part[0] in FORMATS[form].parts
         ]
         manifest = {
             "schema_version": contract.SCHEMA_VERSION,

@@ -42,6 +42,7 @@ def render(manifest):
             f"| {parity['max_difference']:.1e} | {parity['allowed']:.1e} |"
         )
     golden = manifest["golden"]
+    lines += _memory(manifest["artifacts"])
     lines += ["", *_allowances(manifest["artifacts"])]
     lines += ["", f"Proven on {golden['examples']} examples ({golden['source']}), kept in `golden.npz`."]
     if manifest["metrics"]:
@@ -85,6 +86,18 @@ def _allowances(artifacts):
 
 def _tolerance(artifact):
     return None if "budget" in artifact else artifact["parity"]["tolerance"]
+
+
+def _memory(artifacts):
+    headers = [artifact for artifact in artifacts if artifact["format"] == "c"]
+    if headers:
+        yield ""
+        yield "On a microcontroller, in bytes:"
+        yield ""
+        yield "| header | constants | working memory |"
+        yield "|---|---:|---:|"
+    for row in headers:
+        yield f"| `{row['file']}` | {row['weights_bytes']:,} | {row['arena_bytes']:,} |"
 
 
 def _use(encoder):

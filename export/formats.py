@@ -7,14 +7,18 @@ here, a module with its `write_artifact`, a function in `readers.py`, an extra w
 import dataclasses
 import importlib
 import importlib.util
+import os
+import shutil
 
 import numpy as np
 
-from aezoo.errors import MissingExtraError, OptionError, check_choice, message
+from aezoo.errors import ExportError, MissingExtraError, OptionError, check_choice, message
 from aezoo.fitting import channels_first
 
 PRECISIONS = ("float32", "float16", "int8")
 LAYOUTS = ("nhwc", "nchw")
+
+C_COMPILER = "a C compiler"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +27,14 @@ class Format:
 
     Attributes:
         file: path of an artifact in its bundle, with {part} and {precision}, "" for float32, ".int8".
-        runtime: the package that runs such a file; extra: the extra that brings it.
+        runtime: the package that runs such a file, or `C_COMPILER`; extra: the extra that brings it.
         writer: module whose `write_artifact(job, path)` writes one.
         opener: function of `readers.py`.
         layouts: of images in its files, of `LAYOUTS`.
         tolerances: {precision: (share of the output's range that a value may differ by, the reason)}.
             An artifact whose row of the manifest has a "budget" is held to that instead, see
             `parity.lost`; a share of None: all of them have one.
+        parts: the parts that are written in this format, where a model has them; None is all of them.
     """
 
     file: str
@@ -39,6 +44,7 @@ class Format:
     opener: str
     tolerances: dict
     layouts: tuple = ("nhwc",)
+    parts: tuple | None = None
 
 
 FORMATS = {
@@ -89,6 +95,19 @@ FORMATS = {
             "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
         },
         layouts=("nhwc", "nchw"),
+    ),
+    "c": Format(
+        file="c/{part}{precision}.h",
+        runtime=C_COMPILER,
+        extra="train",
+        writer="aezoo.export.to_c",
+        opener="open_c",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, and an erf that is off by at most 3e-7"),
+            "int8": (None, "weights and activations of 8 bits"),
+        },
+        # A reconstructor would hold the weights of both a second time.
+        parts=("encoder", "decoder", "code_decoder"),
     ),
 }
 
@@ -182,7 +201,33 @@ def check_layout(formats, layout, kind):
 
 def is_installed(form):
     """Whether the runtime of a format is installed here."""
+    if FORMATS[form].runtime == C_COMPILER:
+        return c_compiler() is not None
     return importlib.util.find_spec(FORMATS[form].runtime) is not None
+
+
+def c_compiler():
+    """Returns the path of the system's C compiler, $CC before all others, or None."""
+    return next(
+        filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None
+    )
+
+
+def check_compiler(formats):
+    """Raises ExportError where the proof of a format needs a C compiler and there is none.
+
+    A missing package says so itself, when it is imported.
+    """
+    for form in formats:
+        if FORMATS[form].runtime == C_COMPILER and not is_installed(form):
+            raise ExportError(
+                message(
+                    f"the {form} files are proven by compiling them, and there is no C compiler",
+                    got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
+                    expected=C_COMPILER,
+                    fix="install gcc or clang, or set CC to the compiler's path",
+                )
+            )
 
 
 def check(formats, precisions):
