@@ -137,7 +137,7 @@ def export_bundle(
             _write(model, part, form, draft, precision=precision, **common)
             for form, precision in pairs
             for part in parts.items()
-            if FORMATS[form].parts is None or part[0] in FORMATS[form].parts
+            if FORMATS[form].has(part[0], precision)
         ]
         manifest = {
             "schema_version": contract.SCHEMA_VERSION,
@@ -192,6 +192,8 @@ def _write(model, part, form, draft, **job):
     gives = [_tensor(model, *pair, **ends) for pair in zip(outputs, keras_part.outputs, strict=True)]
     job = Job(part=name, model=keras_part, inputs=takes, outputs=gives, **job)
     more = write_artifact(job, form, draft / relative)
+    if name == "scorer" and precision != "float32":  # no tolerance on values says anything of a verdict
+        more = {"budget": job.budget, **more}
     files = contract.hash_files(draft, relative)
     return {
         "part": name,

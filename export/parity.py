@@ -29,7 +29,7 @@ _ROUNDINGS = 4
 
 _MEANING = "manifest_sha256"
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
-_NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
+NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
 
 
 # -- one artifact, in this process -----------------------------------------------------------------
@@ -99,7 +99,7 @@ def _within_budget(artifact, golden, answers, reason):
         for size, answer in answers.items():
             got, wanted = np.asarray(answer[row["name"]]), _resized(golden[row["golden"]], size)
             _check_shape(artifact, row["name"], got, wanted, size)
-            if size < len(golden["examples"]) or row["golden"] in _NOT_JUDGED:
+            if size < len(golden["examples"]) or row["golden"] in NOT_JUDGED:
                 continue  # too few for a share
             share = lost(row, wanted, got, _resized(golden["examples"], size))
             if share > worst["max_difference"]:

@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from aezoo.errors import ExportError, message
+from aezoo.export.parity import NOT_JUDGED
 
 # Operators that choose: a rounding moves a few examples to another choice, by any distance.
 CHOOSING = {"ArgMax", "ArgMin", "TopK", "Round", "Floor", "Ceil", "Hardmax"}
@@ -18,6 +19,9 @@ CHOOSING = {"ArgMax", "ArgMin", "TopK", "Round", "Floor", "Ceil", "Hardmax"}
 # onnxruntime 1.31.1 dies (segmentation fault) at loading the float16 decoder of `lstm` on a CPU, also where
 # the recurrent node itself is left in float32.
 _RECURRENT = {"LSTM", "GRU", "RNN"}
+
+# Scopes of the scorer's nodes behind the reconstructions: a table of scores and a verdict stay float32.
+VERDICT = tuple(f"{name}/" for name in NOT_JUDGED)
 
 _AFFINE = {"Add", "Sub", "Mul", "Div"}
 _LARGEST = float(np.finfo("float16").max)
@@ -41,8 +45,8 @@ def halve(proto, job):
     """
     proto = onnx.ModelProto.FromString(proto.SerializeToString())
     graph = proto.graph
-    _check(graph, job.part)
-    kept = _beside_the_ends(graph)
+    kept = _beside_the_ends(graph) | {_key(node) for node in graph.node if node.name.startswith(VERDICT)}
+    _check(graph, job.part, kept)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     types = {t.name: t.type.tensor_type.elem_type for t in (*graph.input, *graph.output)}
     ends = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
@@ -145,15 +149,16 @@ def _beside_the_ends(graph):
     return kept
 
 
-def _check(graph, part):
+def _check(graph, part, kept):
     problem = None
+    halved = {name for node in graph.node if _key(node) not in kept for name in node.input}
     for node in graph.node:
         if node.op_type in _RECURRENT:
             problem = f"the recurrent layer {node.name}", "layers whose float16 files onnxruntime can load"
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
             problem = f"{node.name or node.op_type} holds a graph of its own", "nodes without a graph inside"
     for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name in halved:
             array = numpy_helper.to_array(tensor)
             finite = array[np.isfinite(array)]
             if finite.size and np.abs(finite).max() > _LARGEST:
