@@ -7,6 +7,7 @@
       saved_model/encoder/ ...
       c/encoder.h  c/decoder.h
       prior.npz         what latents are drawn from, where that is not N(0, I)
+      trace.npz         figures of every layer, by which a failed proof names the first that differs
       calibration.npz   scores of normal examples, and fingerprints of those that were trained on
     golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
 
@@ -29,6 +30,7 @@ CARD = "README.md"
 GOLDEN = "golden.npz"
 PRIOR = "prior.npz"
 CALIBRATION = "calibration.npz"
+TRACE = "trace.npz"
 
 _KEYS = {
     "schema_version",
@@ -44,6 +46,7 @@ _KEYS = {
     "classes",
     "codebook_size",
     "calibration",
+    "trace",
     "artifacts",
 }
 
@@ -83,12 +86,18 @@ def read_manifest(folder):
     return manifest
 
 
+def rows_with_files(manifest):
+    """Returns all rows of a manifest that list files with their sha256."""
+    rows = (manifest[key] for key in ("golden", "prior", "calibration", "trace"))
+    return [row for row in (*rows, *manifest["artifacts"]) if row]
+
+
 def meaning(manifest):
     """Returns the sha256, in hexadecimal, of what a manifest says about how files are to be used.
 
     It is kept with the golden arrays, so that `verify` finds a manifest that was edited.
     """
-    said = {key: manifest[key] for key in sorted(_KEYS - {"schema_version", "golden", "artifacts"})}
+    said = {key: manifest[key] for key in sorted(_KEYS - {"schema_version", "golden", "trace", "artifacts"})}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

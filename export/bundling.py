@@ -10,7 +10,7 @@ from aezoo import __version__
 from aezoo import bundle as contract
 from aezoo.calibration import refuse_training_data
 from aezoo.errors import OptionError, check_choice, message
-from aezoo.export import card, parity, scorer
+from aezoo.export import card, parity, scorer, tracing
 from aezoo.export.calibrating import calibrate, write_calibration
 from aezoo.export.formats import FORMATS, Job, artifact_file, check_compiler, check_layout
 from aezoo.export.formats import check as check_formats
@@ -162,6 +162,7 @@ def export_bundle(
             "golden": {
                 "source": "seeded noise" if examples is None else "held-out examples",
             },
+            "trace": None,
             "artifacts": artifacts,
         }
         parity.write_golden(draft, manifest, golden)
@@ -170,6 +171,7 @@ def export_bundle(
             figures = prover.prove(draft)
             for artifact in artifacts:
                 artifact["parity"] = figures.get(artifact["file"], artifact.get("parity"))
+        tracing.write(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
         (draft / contract.CARD).write_text(card.render(manifest))
         contract.publish(draft, folder)

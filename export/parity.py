@@ -17,7 +17,7 @@ import numpy as np
 
 from aezoo import bundle as contract
 from aezoo.errors import BundleError, ParityError, message
-from aezoo.export import readers
+from aezoo.export import readers, tracing
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.fitting import fitted, fixed_batch
 
@@ -78,10 +78,15 @@ def prove(folder, artifact, golden):
     tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
     if "budget" in artifact:
         return {**_within_budget(artifact, golden, answers, reason), "batches": list(batches)}
-    figures = [
-        _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
-        for row in artifact["outputs"]
-    ]
+    try:
+        figures = [
+            _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
+            for row in artifact["outputs"]
+        ]
+    except ParityError as error:
+        where = tracing.first_difference(folder, artifact, golden)
+        text = str(error).replace("\n  expected:", f"; {where}\n  expected:", 1) if where else str(error)
+        raise ParityError(text) from None
     nearest = max(figures, key=lambda one: one["max_difference"] / one["allowed"] if one["allowed"] else 0.0)
     return {
         **nearest,
@@ -287,7 +292,7 @@ def verify(folder):
     """
     manifest = contract.read_manifest(folder)
     # Hashes first, all of them: an altered file is named even where its runtime is not installed.
-    for row in (manifest["golden"], manifest["prior"] or {}, *manifest["artifacts"]):
+    for row in contract.rows_with_files(manifest):
         contract.check_files(folder, row.get("files", {}))
     forms = dict.fromkeys(artifact["format"] for artifact in manifest["artifacts"])
     provers = {form: Prover(form) for form in forms if is_installed(form)}

@@ -7,7 +7,7 @@ import numpy as np
 from aezoo import bundle as contract
 from aezoo.calibration import Calibration, refuse_training_data
 from aezoo.errors import BundleError, message, need
-from aezoo.export import card, parity, readers
+from aezoo.export import card, parity, readers, tracing
 from aezoo.export.formats import is_installed
 
 _BATCH = 256  # examples at a time
@@ -35,7 +35,7 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
         ParityError: a changed file does not compute what it should.
     """
     manifest = contract.read_manifest(folder)
-    for row in (manifest["golden"], manifest["prior"] or {}, *manifest["artifacts"]):
+    for row in contract.rows_with_files(manifest):
         contract.check_files(folder, row.get("files", {}))
     scorers = [artifact for artifact in manifest["artifacts"] if artifact["part"] == "scorer"]
     if ("onnx", "float32") not in {(row["format"], row["precision"]) for row in scorers}:
@@ -86,6 +86,7 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
         for artifact in manifest["artifacts"]:
             if "skipped" not in figures[artifact["file"]]:
                 artifact["parity"] = figures[artifact["file"]]
+        tracing.write(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
         (draft / contract.CARD).write_text(card.render(manifest))
         contract.publish(draft, folder)

@@ -196,7 +196,7 @@ def test_manifest_says_what_is_there(exported):
     manifest = contract.read_manifest(exported)
     assert manifest["model"] == "conv"
     assert manifest["golden"]["source"] == "held-out examples"
-    rows = (manifest["golden"], manifest["prior"], manifest["calibration"], *manifest["artifacts"])
+    rows = contract.rows_with_files(manifest)
     listed = {name for row in rows for name in row["files"]}
     assert {"golden.npz", "prior.npz", "encoder.onnx"} <= listed
     on_disk = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
@@ -408,3 +408,20 @@ def test_an_edited_manifest_is_found(key, value, copy):
     with pytest.raises(BundleError) as error:
         prove_onnx(copy)
     four_lines(error, "the manifest no longer says", "manifest.json")
+
+
+@pytest.mark.parametrize("layer", ["down_1", "bottleneck"])
+def test_a_failed_proof_names_the_first_layer_that_differs(layer, copy):
+    model = onnx.load(copy / "encoder.onnx")
+    (weight,) = [tensor for tensor in model.graph.initializer if tensor.name == f"{layer}/kernel"]
+    values = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, copy / "encoder.onnx")
+    rehash(copy)
+    with pytest.raises(ParityError) as error:
+        prove_onnx(copy)
+    four_lines(error, "does not compute", "the first layer that differs is")
+    named = str(error.value).split("the first layer that differs is ")[1].split(":")[0]
+    maker = next(node for node in model.graph.node if weight.name in node.input)
+    assert named in (maker.output[0], "latents")
+    assert layer in maker.name
