@@ -13,7 +13,7 @@ def infer(parsed):
     """Encodes, decodes or reconstructs examples with a bundle."""
     from aezoo import inputs, runtime
 
-    bundle = runtime.load(parsed.bundle)
+    bundle = runtime.load(parsed.bundle, precision=parsed.precision)
     write = _writer(parsed, as_images=parsed.verb != "encode" and bundle.kind == "images")
     if parsed.verb == "decode":
         names, examples = inputs.read_latents(parsed.input)
@@ -72,10 +72,8 @@ def calibrate(parsed):
 
 def sample(parsed):
     """Draws new examples."""
-    from aezoo.loading import load
-
     count = check_positive("--count", parsed.count)
-    model = load(parsed.path)
+    model = _load(parsed.path, parsed.precision)
     write = _writer(parsed, as_images=model.kind == "images")
     write(model.sample(count, parsed.seed, **_labels(parsed.labels, count)), _numbered("sample", count))
 
@@ -113,6 +111,27 @@ def traverse(parsed):
     _, examples = inputs.read_for(model, parsed.input)
     results = model.traverse(examples[0], parsed.axis, values, **_labels(parsed.labels, 1))
     write(results, _numbered("value", len(results)))
+
+
+def _load(path, precision):
+    """Loads a run or a bundle; of a bundle the files of a precision."""
+    from aezoo.bundle import is_bundle
+    from aezoo.loading import load
+
+    if is_bundle(path):
+        from aezoo import runtime
+
+        return runtime.load(path, precision=precision)
+    if precision != "float32":
+        raise OptionError(
+            message(
+                "only the files of a bundle have a precision",
+                got=f"--precision {precision} for {path}, which is no bundle",
+                expected="the folder of a bundle",
+                fix=f"aezoo export {path} --formats onnx --precision {precision} -o bundle",
+            )
+        )
+    return load(path)
 
 
 def _writer(parsed, *, as_images):

@@ -8,7 +8,7 @@ sequences (B, T, F) likewise
 import numpy as np
 
 from aezoo import priors
-from aezoo.checks import as_inputs
+from aezoo.checks import as_inputs, as_labels
 from aezoo.errors import DataError, OptionError, message
 from aezoo.layers import Standardize, Unstandardize, first
 from aezoo.predicting import Predicting
@@ -60,6 +60,7 @@ class Autoencoder(Predicting, keras.Model):
     """
 
     encoder_outputs = ("latents",)
+    needs_float32 = False
     own_objective = False
     beta_1 = 0.9
     likelihood = None
@@ -284,6 +285,9 @@ class Autoencoder(Predicting, keras.Model):
 
     def _checked(self, examples, source):
         if isinstance(examples, dict) and self.takes_labels:
+            given = examples.get(self.input_name), examples.get("labels")
+            if isinstance(given[0], np.ndarray):
+                as_labels(given[1], len(given[0]), self.classes)
             return {**examples, self.input_name: self._checked(examples.get(self.input_name), source)}
         if not isinstance(examples, np.ndarray):
             return examples
@@ -363,6 +367,11 @@ def _check_ends(encoder, decoder, names):
         got = f"decoder output {decoder.outputs[0].shape}, encoder input {encoder.inputs[0].shape}"
         expected = "the same shape at both ends"
         fix = "give the decoder's last layer the encoder's input shape"
+    elif tuple(decoder.inputs[0].shape[1:]) != tuple(encoder.outputs[0].shape[1:]):
+        problem = "the decoder does not take what the encoder returns"
+        got = f"encoder output {encoder.outputs[0].shape}, decoder input {decoder.inputs[0].shape}"
+        expected = "latents of one shape"
+        fix = "give both the same latent_dim"
     elif len(encoder.outputs) != len(names):
         problem = "the encoder does not have the outputs of this class of models"
         got = f"{len(encoder.outputs)} outputs"

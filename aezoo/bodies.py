@@ -5,6 +5,7 @@ from aezoo.layers import keras, layers
 from aezoo.registry import build as build_by_name
 
 BODIES = ("dense", "conv")
+_PROBABILITIES = ("sigmoid", "hard_sigmoid")  # activations whose values are in [0, 1]
 
 
 def body(name, latent_dim, image_shape, features=None, options=None):
@@ -31,6 +32,16 @@ def body(name, latent_dim, image_shape, features=None, options=None):
                 got=f"body_options={options!r}",
                 expected="a dict, for example {'filters': (32, 64)}",
                 fix=f"see `aezoo info {name}` for the options",
+            )
+        )
+    own = sorted({"latent_dim", "image_shape", "features"} & set(options or {}))
+    if own:
+        raise OptionError(
+            message(
+                "this is an option of the model itself, not of its body",
+                got=f"body_options={options!r}",
+                expected="body_options without latent_dim, image_shape and features",
+                fix=f"pass {own[0]}={options[own[0]]!r} beside body_options",
             )
         )
     options = {"latent_dim": latent_dim, **(options or {})}
@@ -62,10 +73,20 @@ def build_variational(family, name, latent_dim, image_shape, features, options, 
         likelihood: None is "bernoulli" for images and "gaussian" for rows.
         **own: further arguments of the class.
     """
-    plain = body(name, latent_dim, image_shape, features, options)
-    encoder = with_heads(plain.encoder, posterior_mean=latent_dim, posterior_log_var=latent_dim)
     if likelihood is None:
         likelihood = "bernoulli" if features is None else "gaussian"
+    plain = body(name, latent_dim, image_shape, features, options)
+    activation = (options or {}).get("output_activation", "sigmoid")
+    if likelihood == "bernoulli" and activation not in _PROBABILITIES:
+        raise OptionError(
+            message(
+                "a bernoulli likelihood is of probabilities, and such outputs are none",
+                got=f"output_activation={activation!r}",
+                expected=f"one of {', '.join(map(repr, _PROBABILITIES))}",
+                fix="leave out output_activation, or pass likelihood='gaussian'",
+            )
+        )
+    encoder = with_heads(plain.encoder, posterior_mean=latent_dim, posterior_log_var=latent_dim)
     model = family(encoder, plain.decoder, likelihood=likelihood, **own)
     model.compile()
     return model

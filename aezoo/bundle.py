@@ -5,6 +5,7 @@
       README.md         the model card, made from the manifest
       encoder.onnx  decoder.onnx  reconstructor.onnx
       saved_model/encoder/ ...
+      c/encoder.h  c/decoder.h
       prior.npz         what latents are drawn from, where that is not N(0, I)
       calibration.npz   scores of normal examples, and fingerprints of those that were trained on
     golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
@@ -82,6 +83,15 @@ def read_manifest(folder):
     return manifest
 
 
+def meaning(manifest):
+    """Returns the sha256, in hexadecimal, of what a manifest says about how files are to be used.
+
+    It is kept with the golden arrays, so that `verify` finds a manifest that was edited.
+    """
+    said = {key: manifest[key] for key in sorted(_KEYS - {"schema_version", "golden", "artifacts"})}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def write_manifest(folder, manifest):
     """Writes the manifest of a bundle in the making."""
     (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
@@ -102,9 +112,30 @@ def find(manifest, part, form="onnx", precision="float32"):
             f"this bundle holds no {part} in this format",
             got=f"{part} {form} {precision}",
             expected=held or "an artifact; the bundle is empty",
-            fix=f"export again with --formats {form}",
+            fix=f"export again with --formats {form} --precision {precision}",
         )
     )
+
+
+def check_precision(manifest, precision, form="onnx"):
+    """Returns a precision in which the bundle holds files of a format.
+
+    Raises:
+        BundleError: it holds none.
+    """
+    held = dict.fromkeys(a["precision"] for a in manifest["artifacts"] if a["format"] == form)
+    # A bundle without any file of the format is told when a part is asked for.
+    if precision not in held and (held or precision != "float32"):
+        raise BundleError(
+            message(
+                f"this bundle holds no {form} files of this precision",
+                got=f"precision={precision!r}",
+                expected=f"one of {', '.join(map(repr, held))}" if held else f"{form} files; it has none",
+                fix=f"export again with --formats {form} --precision {precision}"
+                + (f", or pass precision={next(iter(held))!r}" if held else ""),
+            )
+        )
+    return precision
 
 
 def sha256_of(path):

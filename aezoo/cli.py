@@ -22,10 +22,11 @@ base install.
 
 
 _EXAMPLES = "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file"
-_FORMATS = "among saved_model, onnx; default saved_model,onnx"
+_FORMATS = "among saved_model, onnx, litert, openvino, c; default saved_model,onnx"
 _RATE = "share of normal examples that may count as anomalies, default 0.01"
 _SAMPLES = "latents for each example in the likelihood of a variational model, default 200"
 _NLL_EXAMPLES = "test examples whose likelihood is estimated, default 1000"
+_PRECISION = "of the files that run, as the bundle was exported: float32, float16, int8; default float32"
 _LABELS = "of a conditional model: one for each example, one for all, or a .npy file"
 
 
@@ -146,6 +147,15 @@ def _parser():
         default="reconstruction_error",
         help="what the scorer goes by; negative_elbo is for variational models",
     )
+    command.add_argument(
+        "--batch", type=int, metavar="N", help="examples in a batch of every file; default: any number"
+    )
+    command.add_argument(
+        "--layout",
+        choices=("nhwc", "nchw"),
+        default="nhwc",
+        help="nchw: images of ONNX and OpenVINO files have channels first",
+    )
     command.add_argument("--licence", metavar="TEXT", help="terms of the weights, written into every file")
 
     command = add("verify", commands.verify, "prove every file of a bundle again", "aezoo verify bundle")
@@ -167,6 +177,7 @@ def _parser():
             help="a .npy or .npz file" if name == "decode" else _EXAMPLES,
         )
         command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+        command.add_argument("--precision", default="float32", metavar="P", help=_PRECISION)
 
     command = add(
         "score",
@@ -201,6 +212,7 @@ def _parser():
     command.add_argument("-n", "--count", type=int, default=64, metavar="N", help="default 64")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same examples")
     command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
+    command.add_argument("--precision", default="float32", metavar="P", help=_PRECISION)
 
     command = add(
         "interpolate",

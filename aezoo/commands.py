@@ -181,6 +181,8 @@ def export(parsed):
         score=parsed.score,
         opset=parsed.opset,
         input_dtype=parsed.input_dtype,
+        batch=parsed.batch,
+        layout=parsed.layout,
         info=run.info,
         metrics=run.metrics,
         licence=parsed.licence,

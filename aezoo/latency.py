@@ -28,7 +28,7 @@ def measure(folder, batch_sizes=(1, 16, 256), threads=1):
     verbs = {"encoder": bundle.encode, "decoder": bundle.decode, "reconstructor": bundle.reconstruct}
     cases = []
     for artifact in bundle.manifest["artifacts"]:
-        if artifact["format"] == "onnx":
+        if (artifact["format"], artifact["precision"]) == ("onnx", "float32"):
             part = artifact["part"]
             inputs = golden["latents" if part == "decoder" else "examples"]
             for size in batch_sizes:

@@ -118,16 +118,16 @@ def mmd_imq(first, second, scales=MMD_SCALES):
         scales: positive numbers.
 
     Returns:
-        A scalar of no unit, of the whole batch; at most 2 * len(scales).
+        A scalar of no unit, of the whole batch; at most 2 * len(scales), and 0 for a batch of one.
 
     >>> mmd = float(mmd_imq(ops.array([[0.0], [0.0]]), ops.array([[9.0], [9.0]]), scales=(1.0,)))
     >>> round(mmd, 4)  # 1 + 1 - 2 * 2 / (2 + 81)
     1.9518
     """
     count = ops.cast(ops.shape(first)[0], first.dtype)
-    # A last batch of one example has no pairs; its own kernel in their place keeps the estimate at 0 or more.
+    # A last batch of one example has no pairs, so there is no estimate of it: 0, rather than a pull on it.
     others = ops.maximum(count - 1.0, 1.0)
-    alone = len(scales) * ops.cast(ops.equal(count, 1.0), first.dtype)
+    pairs = ops.cast(ops.greater(count, 1.0), first.dtype)
     constants = [2.0 * first.shape[-1] * scale for scale in scales]
 
     def kernels(a, b):
@@ -137,9 +137,9 @@ def mmd_imq(first, second, scales=MMD_SCALES):
     def within(a):
         # An example and itself give 1 a kernel, whatever the rounding of a distance of 0.
         own = 1.0 - ops.eye(ops.shape(a)[0], dtype=a.dtype)
-        return alone + ops.sum(kernels(a, a) * own) / (count * others)
+        return ops.sum(kernels(a, a) * own) / (count * others)
 
-    return within(first) + within(second) - 2.0 * ops.mean(kernels(first, second))
+    return pairs * (within(first) + within(second) - 2.0 * ops.mean(kernels(first, second)))
 
 
 def _squared_distances(first, second):

@@ -19,16 +19,18 @@ from aezoo import bundle as contract
 from aezoo import priors
 from aezoo.checks import as_array, as_codes, as_inputs, as_labels, surely_inputs
 from aezoo.errors import BundleError, DataError, OptionError, message
+from aezoo.fitting import fitted
 from aezoo.latent_space import LatentSpace
 
 _BATCH = 256  # examples in one call of onnxruntime; larger batches only cost memory
 
 
-def load(folder, *, providers=None, intra_op_threads=None, inter_op_threads=None):
+def load(folder, *, precision="float32", providers=None, intra_op_threads=None, inter_op_threads=None):
     """Opens a bundle; every ONNX file's sha256 is checked first.
 
     Args:
         folder: of the bundle.
+        precision: of the files to run: "float32", or what else the bundle was exported with.
         providers: onnxruntime's execution providers, in order; None is the CPU.
         intra_op_threads: threads inside an operator; None is one a core.
         inter_op_threads: threads across operators; None is onnxruntime's choice.
@@ -37,10 +39,10 @@ def load(folder, *, providers=None, intra_op_threads=None, inter_op_threads=None
         A `Bundle`.
 
     Raises:
-        BundleError: no bundle there, or a file of it is missing or altered.
+        BundleError: no bundle there, none of this precision, or a file of it is missing or altered.
         OptionError: a provider is not available here.
     """
-    return Bundle(folder, providers, intra_op_threads, inter_op_threads)
+    return Bundle(folder, precision, providers, intra_op_threads, inter_op_threads)
 
 
 class Bundle(LatentSpace):
@@ -48,6 +50,7 @@ class Bundle(LatentSpace):
 
     Attributes:
         manifest: the content of manifest.json.
+        precision: of the files that run here: "float32", "float16" or "int8".
         kind: "images", "sequences" or "rows".
         example_shape: of one example, (H, W, C), (T, F) or (F,).
         latent_shape: of one example's latents, (D,), or (h, w, D) for maps.
@@ -59,9 +62,12 @@ class Bundle(LatentSpace):
         codebook_size: K of a quantised model, or None.
     """
 
-    def __init__(self, folder, providers=None, intra_op_threads=None, inter_op_threads=None):
+    def __init__(
+        self, folder, precision="float32", providers=None, intra_op_threads=None, inter_op_threads=None
+    ):
         self.folder = pathlib.Path(folder)
         self.manifest = contract.read_manifest(self.folder)
+        self.precision = contract.check_precision(self.manifest, precision)
         self.kind = self.manifest["kind"]
         self.example_shape = tuple(self.manifest["example_shape"])
         self.latent_shape = tuple(self.manifest["latent_shape"])
@@ -84,7 +90,7 @@ class Bundle(LatentSpace):
         self._sessions = {}
         self._lock = threading.Lock()
         for artifact in self.manifest["artifacts"]:
-            if artifact["format"] == "onnx":
+            if (artifact["format"], artifact["precision"]) == ("onnx", precision):
                 contract.check_files(self.folder, artifact["files"])
 
     def __repr__(self):
@@ -240,7 +246,7 @@ class Bundle(LatentSpace):
     def _open(self, part):
         with self._lock:  # two threads must not both load the file
             if part not in self._sessions:
-                artifact = contract.find(self.manifest, part)
+                artifact = contract.find(self.manifest, part, precision=self.precision)
                 try:
                     session = onnxruntime.InferenceSession(
                         str(self.folder / artifact["file"]), self._options, providers=self._providers
@@ -255,7 +261,7 @@ class Bundle(LatentSpace):
                         )
                     ) from error
                 self._sessions[part] = (
-                    session.run,
+                    fitted(session.run, artifact),
                     [row["name"] for row in artifact["inputs"]],
                     [row["name"] for row in artifact["outputs"]],
                 )

@@ -16,7 +16,7 @@ import numpy as np
 
 from aezoo import __version__
 from aezoo.calibration import fingerprints, sketch
-from aezoo.errors import AezooError, DataError, RunError, message
+from aezoo.errors import AezooError, DataError, OptionError, RunError, message
 from aezoo.layers import Standardize, Unstandardize, leaves
 from aezoo.loading import load_model
 from aezoo.quiet import import_keras
@@ -64,12 +64,13 @@ def train(
     Raises:
         RunError: a run lies in the folder already.
         DataError: the dataset's shape is not the model's.
+        OptionError: the dataset has more classes than the model, or a precision that it cannot use.
         TrainingError: the loss is not a number.
     """
     settings = settings or Settings()
     run = Run(folder)
     run.check_free(overwrite=overwrite)
-    _check_fits(model, dataset)
+    _check_fits(model, dataset, settings)
     run.clear()
     run.folder.mkdir(parents=True, exist_ok=True)
     if model.kind != "images":
@@ -121,7 +122,7 @@ def resume(folder, dataset=None, *, progress=True):
     return _continue(run, load_model(run.checkpoint_file), dataset, settings, progress)
 
 
-def _check_fits(model, dataset):
+def _check_fits(model, dataset, settings):
     if tuple(dataset.shape) != model.example_shape:
         option = f"image_shape={tuple(dataset.shape)}"
         if len(dataset.shape) == 1:
@@ -132,6 +133,24 @@ def _check_fits(model, dataset):
                 got=f"{dataset.name}: examples of {tuple(dataset.shape)}",
                 expected=f"{model.example_shape}",
                 fix=f"build the model with {option}",
+            )
+        )
+    if model.takes_labels and (dataset.class_count or 0) > model.classes:
+        raise OptionError(
+            message(
+                "the data have more classes than the model",
+                got=f"{dataset.name}: {dataset.class_count} classes, classes={model.classes}",
+                expected=f"classes of at least {dataset.class_count}",
+                fix=f"build the model with classes={dataset.class_count}, or leave the option out",
+            )
+        )
+    if model.needs_float32 and settings.precision != "float32":
+        raise OptionError(
+            message(
+                "this model takes differences that are lost in lower precision",
+                got=f"precision={settings.precision!r}",
+                expected="precision='float32'",
+                fix="leave out --precision",
             )
         )
 

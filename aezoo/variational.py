@@ -11,6 +11,7 @@ import numbers
 from aezoo.autoencoder import Autoencoder, keras, ops
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.losses import bernoulli_nll, gaussian_kl, gaussian_nll
+from aezoo.options import check_seed
 from aezoo.priors import StandardNormal
 
 LIKELIHOODS = ("bernoulli", "gaussian")
@@ -61,17 +62,17 @@ class Variational(Autoencoder):
                     fix="leave out binarize, or pass likelihood='bernoulli'",
                 )
             )
-        if not isinstance(scale, numbers.Real) or isinstance(scale, bool) or not scale > 0:
+        if not isinstance(scale, numbers.Real) or isinstance(scale, bool) or not 1e-6 <= scale <= 1e6:
             raise OptionError(
                 message(
                     "the scale of a likelihood is a standard deviation",
                     got=f"scale={scale!r}",
-                    expected="more than 0",
+                    expected="a number of 1e-6 to 1e6",
                     fix="pass scale=0.1",
                 )
             )
         self.likelihood = {"kind": likelihood, "scale": float(scale), "binarize": bool(binarize)}
-        self.seed = int(seed)
+        self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.prior = StandardNormal(self.latent_shape)
 
@@ -102,7 +103,8 @@ class Variational(Autoencoder):
         """Returns the examples, or what is drawn for them where they are binarised."""
         if not self.likelihood["binarize"]:
             return examples
-        noise = keras.random.uniform(ops.shape(examples), seed=self.noise_seed(training))
+        # Not the fixed seed of `draw`: latents and pixels would follow from the same numbers.
+        noise = keras.random.uniform(ops.shape(examples), seed=self.seed_generator if training else 2)
         return ops.cast(noise < ops.cast(examples, noise.dtype), examples.dtype)
 
     def noise_seed(self, training):

@@ -12,11 +12,11 @@ from aezoo.calibration import refuse_training_data
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity, scorer
 from aezoo.export.calibrating import calibrate, write_calibration
-from aezoo.export.formats import Job, artifact_file
+from aezoo.export.formats import FORMATS, Job, artifact_file, check_compiler, check_layout
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
 from aezoo.export.golden import make_golden, with_scores
-from aezoo.options import check_between
+from aezoo.options import check_between, check_positive
 from aezoo.training import versions
 
 _CALIBRATION = 512  # examples that tell the ranges of values
@@ -39,6 +39,8 @@ def export_bundle(
     false_positive_rate=None,
     score="reconstruction_error",
     trained_on=None,
+    batch=None,
+    layout="nhwc",
     info=None,
     metrics=None,
     licence=None,
@@ -64,6 +66,8 @@ def export_bundle(
             smallest that so few examples allow.
         score: of `scorer.SCORES`, what the scorer's verdict goes by.
         trained_on: sketch of the training examples, see `aezoo.calibration.sketch`; None knows none.
+        batch: examples in a batch of every file, as accelerators want it; None leaves it open.
+        layout: "nchw" for images of ONNX and OpenVINO files with channels first, else "nhwc".
         info: content of a run's run.json, copied into the manifest.
         metrics: content of a run's metrics.json, likewise.
         licence: terms of the exported weights, a text.
@@ -80,6 +84,7 @@ def export_bundle(
     """
     folder = pathlib.Path(folder)
     pairs = check_formats(formats, precisions)
+    check_compiler(form for form, _ in pairs)
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))
     if input_dtype == "uint8" and model.kind != "images":
         raise OptionError(
@@ -90,6 +95,8 @@ def export_bundle(
                 fix="leave out --input-dtype",
             )
         )
+    check_layout(dict.fromkeys(form for form, _ in pairs), layout, model.kind)
+    batch = None if batch is None else check_positive("batch", batch)
     contract.check_target(folder)
     draft = contract.make_draft(folder)
     provers = {form: parity.Prover(form) for form in dict.fromkeys(form for form, _ in pairs)}
@@ -113,20 +120,24 @@ def export_bundle(
         golden = make_golden(model, examples, input_dtype, labels=labels)
         if calibration is not None:
             golden = with_scores(golden, *parts["scorer"], calibration, score)
-        np.savez_compressed(draft / contract.GOLDEN, **golden)
         common = {
             "opset": opset,
             "input_dtype": input_dtype,
+            "batch": batch,
+            "layout": layout,
             "properties": _properties(model, info, licence),
             "calibration": make_golden(
                 model, examples if representative is None else representative, input_dtype, _CALIBRATION
             ),
+            "golden": golden,
             "budget": check_between("budget", budget, 0.0, 1.0, 0.01),
+            "decode": model.decode,
         }
         artifacts = [
             _write(model, part, form, draft, precision=precision, **common)
             for form, precision in pairs
             for part in parts.items()
+            if FORMATS[form].has(part[0], precision)
         ]
         manifest = {
             "schema_version": contract.SCHEMA_VERSION,
@@ -149,12 +160,11 @@ def export_bundle(
             "run": _portable(info),
             "metrics": metrics,
             "golden": {
-                "files": contract.hash_files(draft, contract.GOLDEN),
-                "examples": len(golden["examples"]),
                 "source": "seeded noise" if examples is None else "held-out examples",
             },
             "artifacts": artifacts,
         }
+        parity.write_golden(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
         for prover in provers.values():
             figures = prover.prove(draft)
@@ -174,11 +184,16 @@ def _write(model, part, form, draft, **job):
     """Writes one artifact; returns its row of the manifest, without parity figures yet."""
     name, (keras_part, inputs, outputs) = part
     input_dtype, precision = job.pop("input_dtype"), job["precision"]
+    ends = {"batch": job["batch"], "layout": job.pop("layout")}
     relative = artifact_file(name, form, precision)
-    takes = [_tensor(model, *pair, input_dtype) for pair in zip(inputs, keras_part.inputs, strict=True)]
-    gives = [_tensor(model, *pair) for pair in zip(outputs, keras_part.outputs, strict=True)]
+    takes = [
+        _tensor(model, *pair, input_dtype, **ends) for pair in zip(inputs, keras_part.inputs, strict=True)
+    ]
+    gives = [_tensor(model, *pair, **ends) for pair in zip(outputs, keras_part.outputs, strict=True)]
     job = Job(part=name, model=keras_part, inputs=takes, outputs=gives, **job)
     more = write_artifact(job, form, draft / relative)
+    if name == "scorer" and precision != "float32":  # no tolerance on values says anything of a verdict
+        more = {"budget": job.budget, **more}
     files = contract.hash_files(draft, relative)
     return {
         "part": name,
@@ -194,7 +209,7 @@ def _write(model, part, form, draft, **job):
     }
 
 
-def _tensor(model, name, keras_tensor, input_dtype="float32"):
+def _tensor(model, name, keras_tensor, input_dtype="float32", *, batch=None, layout="nhwc"):
     """Returns a row of the manifest; "golden" is the array of golden.npz that the tensor is held to."""
     dtype, golden, value_range = keras_tensor.dtype, name, None
     if name == model.input_name:
@@ -205,8 +220,11 @@ def _tensor(model, name, keras_tensor, input_dtype="float32"):
         golden = "latents"
     elif name == "labels":
         value_range = [0, model.classes - 1]
-    shape = ["batch", *keras_tensor.shape[1:]]
-    return {"name": name, "dtype": dtype, "shape": shape, "range": value_range, "golden": golden}
+    sizes, more = list(keras_tensor.shape[1:]), {}
+    if layout == "nchw" and golden in ("examples", "reconstructions"):
+        sizes, more = [sizes[-1], *sizes[:-1]], {"layout": layout}
+    shape = [batch or "batch", *sizes]
+    return {"name": name, "dtype": dtype, "shape": shape, "range": value_range, "golden": golden, **more}
 
 
 def _write_prior(model, draft):

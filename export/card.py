@@ -1,11 +1,12 @@
 """The model card of a bundle, made from its manifest alone, so that its numbers cannot drift."""
 
 from aezoo.evaluation.table import tables
+from aezoo.fitting import fixed_batch
 
 _USE = """import numpy as np, onnxruntime
 
-session = onnxruntime.InferenceSession("encoder.onnx")
-{name} = np.zeros((1, {shape}), "{dtype}")  # {range}
+session = onnxruntime.InferenceSession("{file}")
+{name} = np.zeros(({shape}), "{dtype}")  # {range}
 {labels}(latents,) = session.run(["{latents}"], {{{given}}})
 print(latents.shape)
 """
@@ -17,8 +18,7 @@ def render(manifest):
     Args:
         manifest: the finished manifest, parity figures included.
     """
-    encoder = next(a for a in manifest["artifacts"] if a["part"] == "encoder")
-    formats = {artifact["format"] for artifact in manifest["artifacts"]}
+    encoders = [a for a in manifest["artifacts"] if (a["part"], a["format"]) == ("encoder", "onnx")]
     lines = [
         f"# {manifest['model'] or 'autoencoder'}: an aezoo bundle",
         "",
@@ -28,7 +28,7 @@ def render(manifest):
         "",
         "Options: " + ", ".join(f"`{name}={value!r}`" for name, value in manifest["options"].items()),
         "",
-        *(_use(encoder) if "onnx" in formats else []),
+        *(_use(encoders[0]) if encoders else []),
         "## Files",
         "",
         "| file | input | output | bytes | largest difference from Keras | allowed |",
@@ -42,11 +42,8 @@ def render(manifest):
             f"| {parity['max_difference']:.1e} | {parity['allowed']:.1e} |"
         )
     golden = manifest["golden"]
-    lines += [
-        "",
-        "Allowed is 1e-5 of the output's range (for rows of each column's), or four float32 roundings of the "
-        "largest value where that is more.",
-    ]
+    lines += _memory(manifest["artifacts"])
+    lines += ["", *_allowances(manifest["artifacts"])]
     lines += ["", f"Proven on {golden['examples']} examples ({golden['source']}), kept in `golden.npz`."]
     if manifest["metrics"]:
         lines += ["", "## Test figures", "", *_figures(manifest["metrics"])]
@@ -64,19 +61,60 @@ def render(manifest):
     return "\n".join(lines) + "\n"
 
 
+def _allowances(artifacts):
+    """What the figures of the table mean, and which layers have kept float32."""
+    tolerances = dict.fromkeys(a["parity"]["tolerance"] for a in artifacts if "budget" not in a)
+    for tolerance in tolerances:
+        held = " and ".join(dict.fromkeys(a["precision"] for a in artifacts if _tolerance(a) == tolerance))
+        yield (
+            f"Allowed in {held} is {tolerance:g} of the output's range (for rows of each column's), or four "
+            "roundings of the largest value where that is more."
+        )
+    budgets = [a for a in artifacts if "budget" in a]
+    if budgets:
+        files = ", ".join("`" + a["file"] + "`" for a in budgets)
+        yield (
+            f"Of {files} the figures are shares that are lost, of a "
+            f"budget of {budgets[0]['budget']:g}: 1 - mean cosine of latents, growth of the mean squared "
+            "error of reconstructions, whole numbers that differ. Below 0, nothing is lost."
+        )
+    for artifact in budgets:
+        if artifact.get("float_layers"):
+            names = ", ".join(f"`{name}`" for name in artifact["float_layers"])
+            yield f"- `{artifact['file']}` keeps these layers in float32, to stay within it: {names}"
+
+
+def _tolerance(artifact):
+    return None if "budget" in artifact else artifact["parity"]["tolerance"]
+
+
+def _memory(artifacts):
+    headers = [artifact for artifact in artifacts if artifact["format"] == "c"]
+    if headers:
+        yield ""
+        yield "On a microcontroller, in bytes:"
+        yield ""
+        yield "| header | constants | working memory |"
+        yield "|---|---:|---:|"
+    for row in headers:
+        yield f"| `{row['file']}` | {row['weights_bytes']:,} | {row['arena_bytes']:,} |"
+
+
 def _use(encoder):
     yield "## Use"
     yield ""
     yield "```python"
     first, *others = encoder["inputs"]
+    batch = fixed_batch(first) or 1
     names = [row["name"] for row in encoder["inputs"]]
     yield _USE.format(
+        file=encoder["file"],
         name=first["name"],
-        shape=", ".join(str(size) for size in first["shape"][1:]),
+        shape=", ".join(str(size) for size in (batch, *first["shape"][1:])),
         dtype=first["dtype"],
         range="raw units" if first["range"] is None else "{} to {}".format(*first["range"]),
         labels="".join(
-            f'{row["name"]} = np.zeros(1, "{row["dtype"]}")  # {row["range"][0]} to {row["range"][1]}\n'
+            f'{row["name"]} = np.zeros({batch}, "{row["dtype"]}")  # {row["range"][0]} to {row["range"][1]}\n'
             for row in others
         ),
         latents=encoder["outputs"][0]["name"],

@@ -7,10 +7,18 @@ here, a module with its `write_artifact`, a function in `readers.py`, an extra w
 import dataclasses
 import importlib
 import importlib.util
+import os
+import shutil
 
-from aezoo.errors import OptionError, check_choice, message
+import numpy as np
+
+from aezoo.errors import ExportError, MissingExtraError, OptionError, check_choice, message
+from aezoo.fitting import channels_first
 
 PRECISIONS = ("float32", "float16", "int8")
+LAYOUTS = ("nhwc", "nchw")
+
+C_COMPILER = "a C compiler"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +27,15 @@ class Format:
 
     Attributes:
         file: path of an artifact in its bundle, with {part} and {precision}, "" for float32, ".int8".
-        runtime: the package that runs such a file; extra: the extra that brings it.
+        runtime: the package that runs such a file, or `C_COMPILER`; extra: the extra that brings it.
         writer: module whose `write_artifact(job, path)` writes one.
         opener: function of `readers.py`.
-        tolerances: {precision: (share of the output's range that a value may differ by, the reason)};
-            a share of None: what may be lost is the artifact's own "budget".
+        layouts: of images in its files, of `LAYOUTS`.
+        tolerances: {precision: (share of the output's range that a value may differ by, the reason)}.
+            An artifact whose row of the manifest has a "budget" is held to that instead, see
+            `parity.lost`; a share of None: all of them have one.
+        without: pairs (part, precision) that are not written.
+        parts: the parts that are written in this format, where a model has them; None is all of them.
     """
 
     file: str
@@ -32,6 +44,13 @@ class Format:
     writer: str
     opener: str
     tolerances: dict
+    layouts: tuple = ("nhwc",)
+    parts: tuple | None = None
+    without: tuple = ()
+
+    def has(self, part, precision):
+        """Whether a part is written in this format and precision."""
+        return (self.parts is None or part in self.parts) and (part, precision) not in self.without
 
 
 FORMATS = {
@@ -51,7 +70,52 @@ FORMATS = {
         opener="open_onnx",
         tolerances={
             "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
+            "float16": (
+                5e-3,
+                "ten roundings of 2^-11: weights and values are rounded in every layer; 3.3e-3 was seen",
+            ),
+            "int8": (None, "8 bits lose what their budget allows, measured on held-out examples"),
         },
+        layouts=("nhwc", "nchw"),
+    ),
+    "litert": Format(
+        file="{part}{precision}.tflite",
+        runtime="ai_edge_litert",
+        extra="litert",
+        writer="aezoo.export.to_litert",
+        opener="open_litert",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, by XNNPACK"),
+            "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
+            "int8": (None, "8 bits lose what their budget allows, on held-out examples"),
+        },
+        # LiteRT computes all of an int8 file in 8 bits, which no error and no p-value survives.
+        without=(("scorer", "int8"),),
+    ),
+    "openvino": Format(
+        file="openvino/{part}{precision}.xml",
+        runtime="openvino",
+        extra="openvino",
+        writer="aezoo.export.to_openvino",
+        opener="open_openvino",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, by oneDNN"),
+            "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
+        },
+        layouts=("nhwc", "nchw"),
+    ),
+    "c": Format(
+        file="c/{part}{precision}.h",
+        runtime=C_COMPILER,
+        extra="train",
+        writer="aezoo.export.to_c",
+        opener="open_c",
+        tolerances={
+            "float32": (1e-5, "float32 sums in another order, and an erf that is off by at most 3e-7"),
+            "int8": (None, "weights and activations of 8 bits"),
+        },
+        # A reconstructor would hold the weights of both a second time.
+        parts=("encoder", "decoder", "code_decoder"),
     ),
 }
 
@@ -69,7 +133,11 @@ class Job:
         properties: texts that a file may keep, a dict.
         calibration: {golden: array}, real inputs and what Keras makes of them, for whoever must know
             ranges of values; rows of inputs and outputs say by "golden" which array is theirs.
+        golden: {golden: array}, the arrays that the proof holds the artifact to.
         budget: what a precision may lose, a share.
+        decode: function of latents (and labels, where the model has some) to reconstructions, by Keras:
+            an encoder is judged by what its latents become.
+        batch: examples in a batch; None leaves it open.
     """
 
     part: str
@@ -80,7 +148,10 @@ class Job:
     opset: int
     properties: dict
     calibration: dict
+    golden: dict
     budget: float
+    decode: object
+    batch: int | None = None
 
     @property
     def input_names(self):
@@ -92,9 +163,16 @@ class Job:
         """Names of the outputs, a tuple."""
         return tuple(row["name"] for row in self.outputs)
 
+    @property
+    def channels_first(self):
+        """Names of the inputs and outputs that are (N, C, H, W) in the file, a set."""
+        return channels_first([*self.inputs, *self.outputs])
+
     def calibrated_inputs(self):
-        """Returns {name of an input: array (N, ...)}, real inputs of this part."""
-        return {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+        """Returns {name of an input: array (N, ...)}, real inputs of this part, laid out as in the file."""
+        given = {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+        first = self.channels_first
+        return {name: np.moveaxis(array, -1, 1) if name in first else array for name, array in given.items()}
 
 
 def artifact_file(part, form, precision="float32"):
@@ -113,9 +191,51 @@ def write(job, form, path):
     return importlib.import_module(FORMATS[form].writer).write_artifact(job, path) or {}
 
 
+def check_layout(formats, layout, kind):
+    """Raises OptionError unless a layout of `LAYOUTS` can be had in every format, for a kind of examples."""
+    check_choice("layout", layout, LAYOUTS)
+    able = [form for form, row in FORMATS.items() if layout in row.layouts]
+    unable = [form for form in formats if form not in able]
+    if layout != "nhwc" and (unable or kind != "images"):
+        raise OptionError(
+            message(
+                f"{' and '.join(unable)} files have channels last" if unable else "only images have channels",
+                got=f"layout={layout!r}, formats={tuple(formats)!r} for a model of {kind}",
+                expected=f"layout='nchw' for images with formats among {', '.join(able)}",
+                fix=f"pass --formats {','.join(able)}" if unable else "leave out --layout",
+            )
+        )
+
+
 def is_installed(form):
     """Whether the runtime of a format is installed here."""
+    if FORMATS[form].runtime == C_COMPILER:
+        return c_compiler() is not None
     return importlib.util.find_spec(FORMATS[form].runtime) is not None
+
+
+def c_compiler():
+    """Returns the path of the system's C compiler, $CC before all others, or None."""
+    return next(
+        filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None
+    )
+
+
+def check_compiler(formats):
+    """Raises ExportError where the proof of a format needs a C compiler and there is none.
+
+    A missing package says so itself, when it is imported.
+    """
+    for form in formats:
+        if FORMATS[form].runtime == C_COMPILER and not is_installed(form):
+            raise ExportError(
+                message(
+                    f"the {form} files are proven by compiling them, and there is no C compiler",
+                    got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
+                    expected=C_COMPILER,
+                    fix="install gcc or clang, or set CC to the compiler's path",
+                )
+            )
 
 
 def check(formats, precisions):
@@ -125,6 +245,7 @@ def check(formats, precisions):
 
     Raises:
         OptionError: an unknown name, no format, or a precision that no format asked for has.
+        MissingExtraError: the runtime that would prove a format is not installed here.
     """
     formats, precisions = tuple(dict.fromkeys(formats)), tuple(dict.fromkeys(precisions))
     for option, given, known in (("format", formats, FORMATS), ("precision", precisions, PRECISIONS)):
@@ -149,6 +270,17 @@ def check(formats, precisions):
                     got=f"formats={formats!r}, precisions={precisions!r}",
                     expected=f"{precision} with a format among {', '.join(able) or 'none yet'}",
                     fix=f"pass formats=({able[0]!r},)" if able else "leave the precision out",
+                )
+            )
+    for form in dict.fromkeys(form for form, _ in pairs):
+        if not is_installed(form):
+            row = FORMATS[form]
+            raise MissingExtraError(
+                message(
+                    f"files of the format {form} are proven by a package that is not installed",
+                    got=f"no module named {row.runtime!r}",
+                    expected=f"the extra {row.extra!r} of aezoo",
+                    fix=f'pip install "aezoo[{row.extra}]"',
                 )
             )
     return pairs

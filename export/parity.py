@@ -1,8 +1,9 @@
 """The proof: an exported file computes what the Keras model computes. NumPy and a runtime, no Keras.
 
 Each file is loaded in a fresh process and compared with the golden arrays, in this order: hash,
-names and dtypes, shapes at batch 1 and at an odd larger batch, values. NaN is a failure. The same
-code proves a new bundle before it is published and an old one in `aezoo verify`.
+names and dtypes, shapes at batch 1 and at an odd larger batch, values. A file of one fixed batch is
+proven at that. NaN is a failure. The same code proves a new bundle before it is published and an old
+one in `aezoo verify`.
 """
 
 import importlib
@@ -18,15 +19,17 @@ from aezoo import bundle as contract
 from aezoo.errors import BundleError, ParityError, message
 from aezoo.export import readers
 from aezoo.export.formats import FORMATS, is_installed
+from aezoo.fitting import fitted, fixed_batch
 
 BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
 
-# A float32 value may always differ by this many units in its last place, at the largest value.
+# A value may always differ by this many units in its last place, at the largest value.
 _ROUNDINGS = 4
 
 
+_MEANING = "manifest_sha256"
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
-_NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
+NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
 
 
 # -- one artifact, in this process -----------------------------------------------------------------
@@ -42,10 +45,10 @@ def prove(folder, artifact, golden):
 
     Returns:
         The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
-        float32 at the largest value where that is more; 0 for integers), output_range, tolerance, reason,
-        output, batches, examples. Of several outputs, and for rows and sequences of several columns,
+        its precision at the largest value where that is more; 0 for integers), output_range, tolerance,
+        reason, output, batches, examples. Of several outputs, and for rows and sequences of several columns,
         those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
-        allowed are shares that are lost, see `_within_budget`.
+        allowed are shares that are lost, see `lost`.
 
     Raises:
         ParityError: a name, dtype, shape or value is not as it was in Keras.
@@ -64,12 +67,17 @@ def prove(folder, artifact, golden):
         raise _failed(artifact, "has other inputs or outputs than the manifest says", found, wanted)
     inputs = {t["name"]: golden[t["golden"]] for t in artifact["inputs"]}
     count = len(next(iter(inputs.values())))
+    fixed = fixed_batch(artifact["inputs"][0])
+    batches = BATCHES if fixed is None else (fixed,)
+    names = [row["name"] for row in artifact["outputs"]]
+    fitting = fitted(_listed(run), artifact)
     answers = {}
-    for size in sorted({*BATCHES, count}):  # a small table's examples come again
-        answers[size] = run({name: _resized(array, size) for name, array in inputs.items()})
+    for size in sorted({*batches, count}):  # a small table's examples come again
+        given = {name: _resized(array, size) for name, array in inputs.items()}
+        answers[size] = dict(zip(names, fitting(names, given), strict=True))
     tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
-    if tolerance is None:
-        return _within_budget(artifact, golden, answers, reason)
+    if "budget" in artifact:
+        return {**_within_budget(artifact, golden, answers, reason), "batches": list(batches)}
     figures = [
         _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
         for row in artifact["outputs"]
@@ -79,34 +87,23 @@ def prove(folder, artifact, golden):
         **nearest,
         "tolerance": tolerance,
         "reason": reason,
-        "batches": list(BATCHES),
+        "batches": list(batches),
         "examples": count,
     }
 
 
 def _within_budget(artifact, golden, answers, reason):
-    """Returns the figures of an artifact that may lose its budget, or raises ParityError.
-
-    Of latents (1 - mean cosine with Keras's) counts, of reconstructions the growth of the mean squared
-    error; whole numbers may differ in that share. Whatever else comes out must be finite.
-    """
+    """Returns the figures of an artifact that may lose its budget, or raises ParityError."""
     worst = {"max_difference": -np.inf}
     for row in artifact["outputs"]:
         for size, answer in answers.items():
             got, wanted = np.asarray(answer[row["name"]]), _resized(golden[row["golden"]], size)
             _check_shape(artifact, row["name"], got, wanted, size)
-            if size < len(golden["examples"]) or row["golden"] in _NOT_JUDGED:
+            if size < len(golden["examples"]) or row["golden"] in NOT_JUDGED:
                 continue  # too few for a share
-            if row["golden"] == "reconstructions":
-                examples = _as_floats(_resized(golden["examples"], size))
-                before, after = (np.square(x.astype("float64") - examples).mean() for x in (wanted, got))
-                lost = after / before - 1 if before else float(after > 0)
-            elif wanted.dtype.kind in "iu":
-                lost = np.mean(got != wanted)
-            else:
-                lost = 1 - cosine(got, wanted)
-            if lost > worst["max_difference"]:
-                worst = {"output": row["name"], "max_difference": float(lost)}
+            share = lost(row, wanted, got, _resized(golden["examples"], size))
+            if share > worst["max_difference"]:
+                worst = {"output": row["name"], "max_difference": share}
     if not worst["max_difference"] <= artifact["budget"]:
         raise _failed(
             artifact,
@@ -120,9 +117,34 @@ def _within_budget(artifact, golden, answers, reason):
         "allowed": artifact["budget"],
         "tolerance": None,
         "reason": reason,
-        "batches": list(BATCHES),
         "examples": count,
     }
+
+
+def lost(row, wanted, got, examples):
+    """Returns the share that an output has lost, a float: what a budget is held against.
+
+    Of reconstructions it is the growth of the mean squared error, with every column of rows and sequences
+    in its own standard deviations; of whole numbers the share that differs; of anything else, latents above
+    all, 1 - mean cosine.
+
+    Args:
+        row: of the manifest, an output.
+        wanted: (N, ...), what Keras computed.
+        got: (N, ...), what the file computes.
+        examples: (N, ...) that both were computed from, as the exported encoder takes them.
+    """
+    if row["golden"] == "reconstructions":
+        examples = examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
+        scale = 1.0
+        if examples.ndim < 4:
+            scale = examples.std(axis=tuple(range(examples.ndim - 1)))
+            scale = np.where(scale > 0, scale, 1.0)
+        before, after = (np.square((x - examples) / scale).mean() for x in (wanted, got))
+        return float(after / before - 1 if before else after > 0)
+    if wanted.dtype.kind in "iu":
+        return float(np.mean(got != wanted))
+    return 1 - cosine(got, wanted)
 
 
 def cosine(first, second):
@@ -134,8 +156,14 @@ def cosine(first, second):
     return float(np.where(both_zero, 1.0, products / np.where(norms > 0, norms, 1.0)).mean())
 
 
-def _as_floats(examples):
-    return examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
+def _listed(run):
+    """Returns a reader's `run` as a function of names of outputs and inputs, which returns a list."""
+
+    def listed(wanted, inputs):
+        answers = run(inputs)
+        return [np.asarray(answers[name]) for name in wanted]
+
+    return listed
 
 
 def _resized(array, size):
@@ -148,6 +176,13 @@ def _axes(row):
     return tuple(range(axes - 1)) if row["golden"] == "reconstructions" and axes < 4 else None
 
 
+def _rounding(largest, precision):
+    """Returns one unit in the last place of values, float64, in float16 or float32."""
+    if precision == "float16":  # beyond its largest number, too: in raw units it is multiplied behind
+        return 2.0 ** np.floor(np.log2(np.maximum(largest, 2.0**-14).astype("float64")) - 10)
+    return np.spacing(largest).astype("float64")
+
+
 def _compare(artifact, name, expected, answers, tolerance, axes):
     """Returns one output's figures, or raises ParityError."""
     exact = expected.dtype.kind in "iub"  # whole numbers and verdicts
@@ -155,8 +190,8 @@ def _compare(artifact, name, expected, answers, tolerance, axes):
         output_range, allowed = np.zeros(()), np.zeros(())
     else:
         output_range = np.ptp(expected, axis=axes).astype("float64")
-        # Where the range is tiny beside the values themselves, float32 cannot even hold such a share of it.
-        floor = _ROUNDINGS * np.spacing(np.abs(expected).max(axis=axes)).astype("float64")
+        # Where the range is tiny beside the values themselves, the type cannot even hold such a share of it.
+        floor = _ROUNDINGS * _rounding(np.abs(expected).max(axis=axes), artifact["precision"])
         allowed = np.maximum(tolerance * output_range, floor)
     worst = np.zeros_like(allowed)
     for size, answer in answers.items():
@@ -203,11 +238,30 @@ def read_golden(folder, manifest):
     """Returns the golden arrays of a bundle, {name: array}.
 
     Raises:
-        BundleError: the file is missing or altered.
+        BundleError: the file is missing or altered, or the manifest was edited.
     """
     contract.check_files(folder, manifest["golden"]["files"])
     with np.load(pathlib.Path(folder) / contract.GOLDEN) as file:
-        return dict(file)
+        golden = dict(file)
+    found, expected = contract.meaning(manifest), str(golden.pop(_MEANING))
+    if found != expected:
+        raise BundleError(
+            message(
+                "the manifest no longer says what it said when the files were proven",
+                got=f"{pathlib.Path(folder) / contract.MANIFEST}: sha256 {found[:16]}...",
+                expected=f"sha256 {expected[:16]}... of kind, shapes, scale, prior and the like",
+                fix="copy the bundle again, or export it again",
+            )
+        )
+    return golden
+
+
+def write_golden(folder, manifest, golden):
+    """Writes the golden arrays, and the sha256 of what the manifest says beside; fills its row."""
+    path = pathlib.Path(folder) / contract.GOLDEN
+    np.savez_compressed(path, **golden, **{_MEANING: np.asarray(contract.meaning(manifest))})
+    manifest["golden"]["files"] = contract.hash_files(folder, contract.GOLDEN)
+    manifest["golden"]["examples"] = len(golden["examples"])
 
 
 def prove_format(folder, form):

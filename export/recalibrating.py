@@ -72,7 +72,7 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
                     (draft / file).unlink()
                 continue
             artifact["files"] = contract.hash_files(draft, artifact["file"])
-        _rewrite_golden(draft, manifest, calibration)
+        golden = _with_verdicts(parity.read_golden(folder, manifest), manifest, calibration)
         arrays.update(table=calibration.table, steps=[calibration.base, calibration.step])
         np.savez_compressed(draft / contract.CALIBRATION, **arrays)
         manifest["calibration"].update(
@@ -80,6 +80,7 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
             source="examples that were given",
             files=contract.hash_files(draft, contract.CALIBRATION),
         )
+        parity.write_golden(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
         figures = parity.verify(draft)
         for artifact in manifest["artifacts"]:
@@ -164,14 +165,13 @@ def _into_saved_model(path, calibration):
     new.rename(path)
 
 
-def _rewrite_golden(draft, manifest, calibration):
-    """Gives the golden arrays the new verdicts, and leaves out examples on the border of one."""
-    golden = parity.read_golden(draft, manifest)
+def _with_verdicts(golden, manifest, calibration):
+    """Returns the golden arrays with new verdicts, without examples on the border of one."""
     scores = golden[manifest["calibration"]["score"]]
     sure = calibration.is_sure(scores)
-    golden.update(p_value=calibration.p_values(scores), is_anomaly=calibration.is_anomaly(scores))
-    if sure.any():
-        golden = {name: array[sure] for name, array in golden.items()}
-    np.savez_compressed(draft / contract.GOLDEN, **golden)
-    manifest["golden"]["files"] = contract.hash_files(draft, contract.GOLDEN)
-    manifest["golden"]["examples"] = len(golden["examples"])
+    golden = {
+        **golden,
+        "p_value": calibration.p_values(scores),
+        "is_anomaly": calibration.is_anomaly(scores),
+    }
+    return {name: array[sure] for name, array in golden.items()} if sure.any() else golden

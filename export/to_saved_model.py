@@ -13,10 +13,11 @@ def write_artifact(job, path):
         outputs=job.output_names,
         endpoint=job.part,
         input_dtype=job.inputs[0]["dtype"],
+        batch=job.batch,
     )
 
 
-def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32"):
+def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32", batch=None):
     """Writes a Keras model as a TensorFlow SavedModel.
 
     Args:
@@ -26,6 +27,7 @@ def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32"):
         endpoint: name of the signature; "serving_default" is another name of it.
         input_dtype: of the first input; "uint8" for bytes 0..255, which are divided by 255, or the
             part's own.
+        batch: examples in a batch; None leaves it open.
 
     Raises:
         ExportError: Keras does not run on TensorFlow in this process.
@@ -52,7 +54,7 @@ def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32"):
     if input_dtype == "uint8":
         dtypes[0] = "uint8"
     specs = [
-        tf.TensorSpec((None, *tensor.shape[1:]), dtype, name=name)
+        tf.TensorSpec((batch, *tensor.shape[1:]), dtype, name=name)
         for tensor, dtype, name in zip(part.inputs, dtypes, inputs, strict=True)
     ]
     archive = keras.export.ExportArchive()

@@ -26,6 +26,7 @@ WITHOUT_FRAMEWORK = {
     "aezoo.options": set(),
     "aezoo.settings": set(),
     "aezoo.checks": {"numpy"},
+    "aezoo.fitting": {"numpy"},
     "aezoo.priors": {"numpy"},
     "aezoo.latent_space": {"numpy"},
     "aezoo.runtime": {"numpy", "onnxruntime"},
@@ -35,7 +36,7 @@ WITHOUT_FRAMEWORK = {
 # the row of the design: a module may import from its own stage and from earlier ones
 STAGES = [
     {"errors", "quiet", "checks", "options", "settings", "bundle", "run", "registry", "loading"}
-    | {"priors", "latent_space"},
+    | {"priors", "latent_space", "fitting"},
     {"data"},
     {"layers", "losses", "predicting", "autoencoder"}
     | {"bodies", "variational", "regularized", "quantized", "patches", "models"},

@@ -155,7 +155,7 @@ def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == "6", done.stderr
+    assert done.stdout.strip() == "8", done.stderr
 
 
 def test_swapped_files_are_found(copy):
@@ -170,7 +170,7 @@ def test_swapped_files_are_found(copy):
 
 def test_verify_proves_both_formats_in_fresh_processes(exported):
     figures = parity.verify(exported)
-    assert len(figures) == 6
+    assert len(figures) == 8
     for row in figures.values():
         floor = 4 * np.spacing(np.float32(8))  # no value of this small model is larger
         assert row["max_difference"] <= row["allowed"] <= max(1e-5 * row["output_range"], floor)
@@ -196,7 +196,7 @@ def test_manifest_says_what_is_there(exported):
     manifest = contract.read_manifest(exported)
     assert manifest["model"] == "conv"
     assert manifest["golden"]["source"] == "held-out examples"
-    rows = (manifest["golden"], manifest["prior"], *manifest["artifacts"])
+    rows = (manifest["golden"], manifest["prior"], manifest["calibration"], *manifest["artifacts"])
     listed = {name for row in rows for name in row["files"]}
     assert {"golden.npz", "prior.npz", "encoder.onnx"} <= listed
     on_disk = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
@@ -397,3 +397,14 @@ def test_publish_swaps_in_one_step(tmp_path):
     contract.publish(tmp_path / "draft", tmp_path / "bundle")
     assert (tmp_path / "bundle" / "which").read_text() == "draft"
     assert [p.name for p in pathlib.Path(tmp_path).iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("error_scale", [5.0]), ("kind", "rows"), ("latent_shape", [41]), ("prior", None)]
+)
+def test_an_edited_manifest_is_found(key, value, copy):
+    manifest = contract.read_manifest(copy)
+    contract.write_manifest(copy, {**manifest, key: value})
+    with pytest.raises(BundleError) as error:
+        prove_onnx(copy)
+    four_lines(error, "the manifest no longer says", "manifest.json")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import aezoo
 from aezoo import registry, testing
 from aezoo.autoencoder import Autoencoder, keras
+from aezoo.errors import OptionError
 
 # Small bodies and odd sides: most of a check is tracing, which every layer costs.
 BODY = {"latent_dim": 5, "image_shape": (9, 11, 1), "body_options": {"units": (12,)}}
@@ -125,3 +126,35 @@ def test_dense_any_options(features, latent_dim, units, normalization):
     model.adapt(rows)
     assert model(rows).shape == rows.shape
     assert model.encoder(rows).shape == (9, latent_dim)
+
+
+@pytest.mark.parametrize("option", ["latent_dim", "image_shape", "features"])
+@pytest.mark.parametrize("name", ["vae", "wae", "sparse", "conditional_vae"])
+def test_a_body_cannot_contradict_its_model(name, option):
+    with pytest.raises(OptionError) as error:
+        aezoo.build(name, body_options={option: 3})
+    four_lines(error, "of the model itself", f"pass {option}=3")
+
+
+def test_encoder_and_decoder_must_fit():
+    first, second = (aezoo.build("dense", latent_dim=size, features=3, units=(4,)) for size in (2, 5))
+    with pytest.raises(OptionError) as error:
+        Autoencoder(first.encoder, second.decoder)
+    four_lines(error, "does not take what the encoder returns", "latent_dim")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"seed": 1.5}, "seed"),
+        ({"seed": -1}, "seed"),
+        ({"likelihood": "gaussian", "scale": float("inf")}, "scale"),
+        ({"likelihood": "gaussian", "scale": 1e-30}, "scale"),
+        ({"body_options": {"output_activation": "linear"}}, "bernoulli likelihood is of probabilities"),
+    ],
+    ids=str,
+)
+def test_options_of_variational_models_are_checked(options, word):
+    with pytest.raises(OptionError) as error:
+        aezoo.build("vae", **options)
+    four_lines(error, word)

@@ -150,7 +150,7 @@ def test_an_encoder_without_a_quantiser_is_refused():
         ("vq_vae", {"decay": 1.0}, ["decay=1.0", "at least 0 and below 1"]),
         ("vq_vae", {"codebook_update": "emma"}, ["did you mean 'ema'?"]),
         ("vq_vae", {"residual_blocks": -1}, ["residual_blocks"]),
-        ("fsq", {"levels": (8, 1)}, ["make no codebook", "at least 2 levels"]),
+        ("fsq", {"levels": (8, 2)}, ["make no codebook", "at least 3 levels"]),
         ("fsq", {"levels": (1024, 1025)}, ["1049600 codes", "at most 1048576 codes"]),
         ("fsq", {"levels": ()}, ["make no codebook"]),
         ("fsq", {"filters": (4, 4, 4, 4)}, ["too small for 4 halvings", "filters=(4, 4, 4)"]),
@@ -305,7 +305,7 @@ def test_fsq_on_the_example_of_the_paper():
     assert array(code).tolist() == [10]
 
 
-@pytest.mark.parametrize("levels", [(8, 5, 5, 5), (2, 3, 7), (6,)])
+@pytest.mark.parametrize("levels", [(8, 5, 5, 5), (4, 3, 7), (6,)])
 def test_fsq_channels_take_exactly_their_levels(levels):
     layer = FiniteScalarQuantizer(levels)
     sweep = np.repeat(np.linspace(-12, 12, 4001, dtype="float32")[:, None], len(levels), axis=1)

@@ -14,7 +14,7 @@ from test_conformance import small
 
 import aezoo
 from aezoo import data, training
-from aezoo.errors import DataError, RunError
+from aezoo.errors import DataError, OptionError, RunError
 from aezoo.run import Run, read_json, replacing
 from aezoo.settings import Settings
 from aezoo.testing import smooth_examples
@@ -360,3 +360,38 @@ else:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "settings", "words"),
+    [
+        ("conditional_vae", {"classes": 3}, {}, ["more classes than the model", "classes=10"]),
+        (
+            "rae",
+            {"regularizer": "gradient_penalty"},
+            {"precision": "mixed_bfloat16"},
+            ["lost in lower precision", "--precision"],
+        ),
+        (
+            "contractive",
+            {"body_options": {"units": (8, 8)}},
+            {"precision": "mixed_bfloat16"},
+            ["lost in lower precision"],
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before_the_folder_is_made(name, options, settings, words, tmp_path):
+    model = aezoo.build(name, latent_dim=2, **options)
+    settings = dataclasses.replace(TINY, **settings)
+    with pytest.raises(OptionError) as error:
+        training.train(model, data.load("mnist_mini"), settings, tmp_path / "run", progress=False)
+    four_lines(error, *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_are_checked_before_they_are_trained_on():
+    model = aezoo.build("conditional_vae", latent_dim=2, image_shape=(8, 8, 1), classes=3)
+    images = smooth_examples((8, 8, 1), 4)
+    with pytest.raises(DataError) as error:
+        model.fit({"images": images, "labels": np.array([0, 1, 2, 3])}, verbose=0)
+    four_lines(error, "no such class")

@@ -66,6 +66,11 @@ class Contractive(Regularized):
             expected = f"units=(), with a latent_activation among None, {', '.join(_SLOPES)}"
             raise OptionError(message(problem, got=got, expected=expected, fix="pass jacobian='estimate'"))
 
+    @property
+    def needs_float32(self):
+        """Whether differences are taken that lower precision would lose."""
+        return not self.exact
+
     def penalty(self, examples, latents, reconstructions, training):
         """Returns weight * ||J||^2 of each example, (B,)."""
         if self.exact:

@@ -33,21 +33,21 @@ class FiniteScalarQuantizer(Quantizer):
     the lowest.
 
     Args:
-        levels: number of levels of each channel, at least 2.
+        levels: number of levels of each channel, at least 3.
 
     Raises:
-        OptionError: fewer than two levels, or more codes than 2^20.
+        OptionError: fewer than three levels, or more codes than 2^20.
     """
 
     def __init__(self, levels=(8, 5, 5, 5), **kwargs):
         super().__init__(**kwargs)
         self.levels = check_sizes("levels", levels)
-        if not self.levels or min(self.levels) < 2 or math.prod(self.levels) > _LARGEST:
+        if not self.levels or min(self.levels) < 3 or math.prod(self.levels) > _LARGEST:
             raise OptionError(
                 message(
                     "these levels make no codebook",
                     got=f"levels={self.levels}, {math.prod(self.levels)} codes",
-                    expected=f"at least 2 levels for each channel, and at most {_LARGEST} codes",
+                    expected=f"at least 3 levels for each channel, and at most {_LARGEST} codes",
                     fix="pass levels=(8, 5, 5, 5) for 1000 codes, or levels=(8, 8, 8, 6, 5) for 15360",
                 )
             )

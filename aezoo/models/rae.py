@@ -46,6 +46,11 @@ class RAE(Regularized):
         self.latent_weight, self.weight = float(latent_weight), float(weight)
         self.regularizer = regularizer
 
+    @property
+    def needs_float32(self):
+        """Whether differences are taken that lower precision would lose."""
+        return self.regularizer == "gradient_penalty"
+
     def penalty(self, examples, latents, reconstructions, training):
         """Returns what is added to the squared error of each example, (B,)."""
         latents = ops.cast(latents, "float32")

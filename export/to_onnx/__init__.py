@@ -53,6 +53,9 @@ def write(
     scale_input=True,
     metadata=None,
     route="auto",
+    batch=None,
+    channels_first=(),
+    change=None,
 ):
     """Writes a Keras model as one ONNX file, checked before it takes its place.
 
@@ -69,6 +72,9 @@ def write(
             the weights of the first convolution or Dense.
         metadata: texts to keep in the file, a dict of str.
         route: "direct", "tf2onnx", or "auto" for the first wherever it knows every layer.
+        batch: examples in a batch; None leaves it open, under the name "batch".
+        channels_first: names of the inputs and outputs (B, H, W, C) that are (B, C, H, W) in the file.
+        change: function of the float32 `onnx.ModelProto` that returns the one to be written.
 
     Raises:
         OptionError: an argument cannot be used.
@@ -82,12 +88,17 @@ def write(
         "opset": opset,
         "input_dtype": input_dtype,
         "scale_input": scale_input,
+        "channels_first": frozenset(channels_first),
     }
     proto = _build(part, route, options)
     proto.graph.name = part.name
     proto.producer_name, proto.producer_version = "aezoo", aezoo.__version__
     proto.ir_version = onnx.helper.find_min_ir_version_for(proto.opset_import)
     onnx.helper.set_model_props(proto, dict(sorted((metadata or {}).items())))
+    if change is not None:
+        proto = change(proto)
+    if batch is not None:
+        _fix_batch(proto.graph, batch)
     _save(proto, path)
 
 
@@ -101,6 +112,14 @@ def _build(part, route, options):
     from aezoo.export.to_onnx import through_tf2onnx
 
     return through_tf2onnx.build(part, **options)
+
+
+def _fix_batch(graph, batch):
+    """Writes a number wherever the batch is open."""
+    for tensor in [*graph.input, *graph.output, *graph.value_info]:
+        for dimension in tensor.type.tensor_type.shape.dim:
+            if dimension.dim_param == "batch":
+                dimension.dim_value = batch
 
 
 def _check(part, inputs, outputs, opset, input_dtype, metadata, route):

@@ -20,11 +20,11 @@ from aezoo.export.to_onnx.table import EMITTERS, FACTOR, INTEGERS, MAP, ORDER
 from aezoo.export.to_onnx.walk import Plan
 
 
-def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
+def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_first=frozenset()):
     """Returns the ONNX model of a functional Keras model.
 
     Args:
-        part, inputs, outputs, opset, input_dtype, scale_input: as for `to_onnx.write`.
+        part, inputs, outputs, opset, input_dtype, scale_input, channels_first: as for `to_onnx.write`.
 
     Raises:
         NotEmittable: a layer or an option of one is not in the table.
@@ -39,7 +39,7 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
     values = {}
     for ref, name in zip(plan.inputs, inputs, strict=True):
         factor = 1 / 255 if as_bytes and scale_input and ref is first else 1.0
-        values[ref.number] = _input(graph, ref, name, stored[ref.number], factor)
+        values[ref.number] = _input(graph, ref, name, stored[ref.number], factor, name in channels_first)
     for step in plan.steps:
         graph.step, graph.scope = step, step.path
         emitter = EMITTERS[type(step.layer)]
@@ -48,13 +48,18 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
         results = (results,) if isinstance(results, Tensor) else results
         for ref, result in zip(step.outputs, results, strict=True):
             values[ref.number] = dataclasses.replace(result, shape=ref.shape)
-    graph.finish([values[ref.number] for ref in plan.outputs], outputs, [ref.dtype for ref in plan.outputs])
+    graph.finish(
+        [values[ref.number] for ref in plan.outputs],
+        outputs,
+        [ref.dtype for ref in plan.outputs],
+        [name in channels_first for name in outputs],
+    )
     proto = helper.make_graph(
         graph.nodes,
         part.name,
         [
             *(
-                _value_info(name, ref, stored[ref.number])
+                _value_info(name, ref, stored[ref.number], name in channels_first)
                 for name, ref in zip(inputs, plan.inputs, strict=True)
             ),
             *(
@@ -62,15 +67,18 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
                 for name, array in graph.optional_inputs.items()
             ),
         ],
-        [_value_info(name, ref, ref.dtype) for name, ref in zip(outputs, plan.outputs, strict=True)],
+        [
+            _value_info(name, ref, ref.dtype, name in channels_first)
+            for name, ref in zip(outputs, plan.outputs, strict=True)
+        ],
         graph.initializers(),
     )
     return helper.make_model(proto, opset_imports=[helper.make_opsetid("", opset)])
 
 
-def _input(graph, ref, name, dtype, factor):
+def _input(graph, ref, name, dtype, factor, channels_first):
     graph.scope = name
-    tensor = Tensor(name, ref.shape, factor=factor, dtype=dtype)
+    tensor = Tensor(name, ref.shape, channels_first, factor=factor, dtype=dtype)
     if ref.dtype == "float32":
         tensor = graph.cast(tensor, "float32")
     # At the input rather than before the first convolution, so that what lies between is
@@ -92,5 +100,7 @@ def _prepared(graph, emitter, tensor):
     return tensor
 
 
-def _value_info(name, ref, dtype):
-    return helper.make_tensor_value_info(name, element_type(dtype), ("batch", *ref.shape[1:]))
+def _value_info(name, ref, dtype, channels_first):
+    sizes = ref.shape[1:]
+    sizes = (sizes[-1], *sizes[:-1]) if channels_first else sizes
+    return helper.make_tensor_value_info(name, element_type(dtype), ("batch", *sizes))

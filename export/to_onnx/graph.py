@@ -248,12 +248,13 @@ class Graph:
             self._conversions[key] = make()
         return self._conversions[key]
 
-    def finish(self, tensors, names, dtypes):
-        """Gives the graph's outputs their names, stored as Keras has them; drops what nothing reads."""
+    def finish(self, tensors, names, dtypes, channels_first):
+        """Gives the graph's outputs their names, each channels last or first; drops what nothing reads."""
         produced = []
-        for tensor, name, dtype in zip(tensors, names, dtypes, strict=True):
+        for tensor, name, dtype, first in zip(tensors, names, dtypes, channels_first, strict=True):
             self.scope = name
-            produced.append(self.cast(self.channels_last(self.multiplied(tensor)), dtype).name)
+            laid_out = self.channels_first if first else self.channels_last
+            produced.append(self.cast(laid_out(self.multiplied(tensor)), dtype).name)
         self._drop_unread(produced)
         made = {output: node for node in self.nodes for output in node.output}
         renamed = {}

@@ -1,7 +1,7 @@
 """Writes a model through TensorFlow's graph and tf2onnx: layers that the table does not know.
 
-What tf2onnx writes wrongly without a word is kept from it: see the functions that begin with
-`_call_`, the handler of Erfc and `_plain_arg_min`. A record at ERROR level in its log is an error here.
+What tf2onnx writes wrongly without a word is kept from it: see `tensorflow_function` and the handler of
+Erfc. A record at ERROR level in its log is an error here.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ import warnings
 import numpy as np
 
 from aezoo.errors import ExportError, message, need
+from aezoo.export import tensorflow_function
 from aezoo.export.to_onnx import cleanup
-from aezoo.export.to_onnx.walk import is_graph_of_layers, walk
 from aezoo.quiet import import_keras, silent_stderr, verbose
 
 keras = import_keras()
@@ -23,11 +23,11 @@ keras = import_keras()
 HIGHEST_OPSET = 18
 
 
-def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
+def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_first=frozenset()):
     """Returns the ONNX model of a Keras model.
 
     Args:
-        part, inputs, outputs, opset, input_dtype, scale_input: as for `to_onnx.write`.
+        part, inputs, outputs, opset, input_dtype, scale_input, channels_first: as for `to_onnx.write`.
 
     Raises:
         ExportError: Keras runs on another backend, or tf2onnx cannot convert an operation.
@@ -39,29 +39,20 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input):
             expected="Keras on TensorFlow, or layers that aezoo.export.to_onnx has in its table",
             fix="export in a process started with KERAS_BACKEND=tensorflow",
         )
-    import tensorflow as tf
-
     converter = _patched()
-    part = _in_float32(part)
-    as_bytes = input_dtype == "uint8" and "float" in part.inputs[0].dtype
-    specs = []
-    for keras_input, name in zip(part.inputs, inputs, strict=True):
-        dtype = "uint8" if as_bytes and not specs else keras_input.dtype
-        specs.append(tf.TensorSpec((None, *keras_input.shape[1:]), dtype, name=name))
-
-    def compute(*values):
-        if as_bytes:
-            first, *others = values
-            values = [tf.cast(first, tf.float32) * (1 / 255 if scale_input else 1.0), *others]
-        # What layers add as a loss here would stay in them, as a tensor of a graph that is gone.
-        with keras.StatelessScope():
-            return dict(zip(outputs, walk(part, values, _call), strict=True))
-
-    with _quietly() as errors, _plain_arg_min():
+    traced = tensorflow_function.trace(
+        part,
+        inputs=inputs,
+        outputs=outputs,
+        input_dtype=input_dtype,
+        scale_input=scale_input,
+        channels_first=channels_first,
+    )
+    with _quietly() as errors:
         try:
             proto, _ = converter.convert.from_function(
-                tf.function(compute, input_signature=specs),
-                input_signature=specs,
+                traced,
+                input_signature=traced.input_signature,
                 opset=min(opset, HIGHEST_OPSET),
             )
         except ExportError:
@@ -87,69 +78,6 @@ def _failed(part, got):
         expected="operations that have a counterpart in ONNX",
         fix="build the layer from other keras.ops, or write one with @aezoo.export.to_onnx.emits(TheLayer)",
     )
-
-
-def _call(layer, path, *args, **kwargs):
-    """Calls a layer on TensorFlow's tensors, or what stands in for it."""
-    return _STAND_INS.get(type(layer), _call_itself)(layer, *args, **kwargs)
-
-
-def _call_itself(layer, *args, **kwargs):
-    return layer(*args, **kwargs)
-
-
-def _call_up_sampling(layer, x):
-    # Keras repeats rows and columns, which becomes Unsqueeze, Tile and Reshape; this becomes Resize.
-    if layer.interpolation != "nearest" or layer.data_format != "channels_last":
-        return layer(x)
-    import tensorflow as tf
-
-    size = [length * by for length, by in zip(x.shape[1:3], layer.size, strict=True)]
-    return layer(x) if None in x.shape[1:3] else tf.image.resize(x, size, method="nearest")
-
-
-def _call_normalization(layer, x):
-    # Its mean and variance are tensors outside the function, which become required graph inputs.
-    mean = np.asarray(layer.mean, np.float32)
-    deviation = np.maximum(np.sqrt(np.asarray(layer.variance, np.float32)), keras.config.epsilon())
-    return x * deviation + mean if layer.invert else (x - mean) / deviation
-
-
-def _call_reshape(layer, x):
-    # Keras asks for the batch size at run time, which becomes a chain of nodes around Shape.
-    import tensorflow as tf
-
-    sizes = layer.compute_output_shape(x.shape)[1:]
-    return layer(x) if None in sizes else tf.reshape(x, (-1, *sizes))
-
-
-_STAND_INS = {
-    keras.layers.Flatten: _call_reshape,
-    keras.layers.Reshape: _call_reshape,
-    keras.layers.UpSampling2D: _call_up_sampling,
-    keras.layers.Normalization: _call_normalization,
-}
-
-
-def _in_float32(part):
-    """Returns the model itself, or a copy of it where something computes in less than float32."""
-    if all(layer.compute_dtype in ("float32", None) for layer in _leaves(part)):
-        return part
-
-    def in_float32(layer):
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    copy = keras.models.clone_model(part, clone_function=in_float32, recursive=True)
-    copy.set_weights([np.asarray(weight).astype(np.float32) for weight in part.get_weights()])
-    return copy
-
-
-def _leaves(model):
-    for layer in model.layers:
-        if is_graph_of_layers(layer):
-            yield from _leaves(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            yield layer
 
 
 @functools.cache
@@ -185,35 +113,6 @@ def _patched():
             ctx.make_node("Sub", inputs, outputs=[output], shapes=[shape], dtypes=[dtype])
 
     return tf2onnx
-
-
-@contextlib.contextmanager
-def _plain_arg_min():
-    """Lets Keras find the smallest and largest values by TensorFlow's own operations.
-
-    Its detour for negative zeros looks at the bits of the numbers, which becomes an operation that
-    no runtime knows.
-    """
-    import tensorflow as tf
-    from keras.src.backend.tensorflow import numpy as backend
-
-    def plain(function):
-        def find(x, axis=None, keepdims=False):
-            x = tf.convert_to_tensor(x)
-            values = tf.reshape(x, (-1,)) if axis is None else x
-            found = function(values, axis=axis or 0, output_type="int32")
-            if not keepdims:
-                return found
-            return tf.reshape(found, (1,) * x.ndim) if axis is None else tf.expand_dims(found, axis)
-
-        return find
-
-    kept = backend.argmin, backend.argmax
-    backend.argmin, backend.argmax = plain(tf.argmin), plain(tf.argmax)
-    try:
-        yield
-    finally:
-        backend.argmin, backend.argmax = kept
 
 
 class _Errors(logging.Handler):
