@@ -163,7 +163,7 @@ def test_frameworks_out_of_memory(name, exported, here, monkeypatch, capfd):
     from aezoo import runtime
 
     error = type(name, (Exception,), {})("RESOURCE_EXHAUSTED: of device\nmore" if name[0] == "X" else "")
-    monkeypatch.setattr(runtime, "load", lambda _: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(runtime, "load", lambda *_, **__: (_ for _ in ()).throw(error))
     assert run("encode", exported, "images.npy") == 1
     refused(capfd, "MemoryError: there is not enough memory")
 
