@@ -29,7 +29,7 @@ def check_finite(examples, *, source):
                 message(
                     f"{source}: a value is not finite",
                     got=position(examples, bad),
-                    expected="finite numbers only",
+                    expected="finite numbers that float32 holds, up to 3.4e38",
                     fix="drop or fill such examples first, for example with numpy.nan_to_num",
                 )
             )
@@ -50,6 +50,21 @@ def check_unit_range(images, *, source):
         )
 
 
+def as_array(values, *, source):
+    """Returns an array-like as an array, or raises DataError where its parts do not make one."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            message(
+                f"{source}: this does not make an array",
+                got=f"{type(values).__name__}: {str(error).splitlines()[0]}",
+                expected="numbers, all parts of one shape",
+                fix="cut, resize or pad the parts to one shape, and numpy.stack them",
+            )
+        ) from error
+
+
 def check_shape(examples, expected, *, source):
     """Raises DataError unless the array is (B, *expected) with B of at least 1."""
     if examples.ndim != len(expected) + 1 or tuple(examples.shape[1:]) != tuple(expected):
@@ -58,6 +73,8 @@ def check_shape(examples, expected, *, source):
             hint = "add the batch axis: examples[None]"
         elif tuple(examples.shape) == (*expected, 1):
             hint = "one example, read as many: array[None] before saving"
+        elif (*examples.shape, 1) == tuple(expected):
+            hint = "add the batch and the channel axis: image[None, ..., None]"
         elif tuple(examples.shape[1:]) + (1,) == tuple(expected):
             hint = "add the channel axis: images[..., None]"
         raise DataError(
@@ -122,7 +139,7 @@ def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="exam
     Raises:
         DataError: wrong shape, dtype, range, or a value that is not finite.
     """
-    examples = np.asarray(examples)
+    examples = as_array(examples, source=source)
     check_shape(examples, shape, source=source)
     if dtype == "uint8":
         if examples.dtype != np.uint8:
@@ -136,7 +153,8 @@ def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="exam
             )
         return examples
     if examples.dtype.kind == "f":
-        examples = examples.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
+            examples = examples.astype(np.float32, copy=False)
     elif unit_range or examples.dtype.kind not in "iub":
         raise DataError(
             message(
@@ -170,13 +188,13 @@ def as_labels(labels, count, classes):
     """
     if labels is None and classes is None:
         return None
-    labels = None if labels is None else np.asarray(labels)
+    labels = None if labels is None else as_array(labels, source="labels")
     problem = None
     if classes is None:
-        problem, expected, fix = "this model takes no labels", "examples alone", "leave out labels="
+        problem, expected, fix = "this model takes no labels", "examples alone", "leave out the labels"
     else:
         expected = f"{count} whole numbers, 0 to {classes - 1}"
-        fix = "pass labels=numpy.array([...]), one for each example"
+        fix = "labels=[3, 1, ...] in Python, --labels 3,1,... on the command line: one for each example"
         if labels is None:
             problem = "this model takes a label with each example"
         elif labels.shape != (count,) or labels.dtype.kind not in "iu":
@@ -184,7 +202,7 @@ def as_labels(labels, count, classes):
         elif labels.min() < 0 or labels.max() >= classes:
             problem = "there is no such class"
     if problem:
-        got = "labels=None"
+        got = "no labels"
         if labels is not None:
             got = f"{labels.dtype} {labels.shape}"
             if labels.size and labels.dtype.kind in "iu":
@@ -204,7 +222,7 @@ def as_codes(code_indices, shape, codebook_size):
     Raises:
         DataError: wrong shape, or a code that the codebook does not have.
     """
-    code_indices = np.asarray(code_indices)
+    code_indices = as_array(code_indices, source="code_indices")
     check_shape(code_indices, shape, source="code_indices")
     lowest, highest = code_indices.min(), code_indices.max()
     if lowest < 0 or highest >= codebook_size:

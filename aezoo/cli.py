@@ -6,8 +6,8 @@ Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ct
 import argparse
 import sys
 
-from aezoo import __version__, commands
-from aezoo.recipe import add_training_arguments, guarded
+from aezoo import __version__, applying, commands
+from aezoo.recipe import add_common_arguments, add_training_arguments, guarded
 
 _EPILOG = """\
 from nothing to an encoder that runs without TensorFlow:
@@ -46,7 +46,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"aezoo {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(name, function, summary, example, *, output=None):
+    def add(name, function, summary, example, *, output=None, stem=None):
         command = subparsers.add_parser(
             name,
             help=summary,
@@ -57,11 +57,14 @@ def _parser():
         command.set_defaults(command=function)
         if name != "train":  # has these among many
             command.add_argument("--json", action="store_true", help="print JSON, for a program")
-            command.add_argument(
-                "-v", "--verbose", action="store_true", help="show the frameworks' log lines"
-            )
+            add_common_arguments(command)
         if output:
             command.add_argument("-o", "--output", metavar="PATH", default=output, help=f"default {output}")
+        if stem:  # of a folder of pictures, or of an array
+            command.set_defaults(stem=stem)
+            command.add_argument(
+                "-o", "--output", metavar="PATH", help=f"default {stem}, or {stem}.npy of rows and sequences"
+            )
         return command
 
     command = add("list", commands.list_models, "list the models", 'aezoo list "*conv*"')
@@ -165,7 +168,7 @@ def _parser():
     ):
         output = "latents.npy" if name == "encode" else "reconstructions.npy"
         taken = "latents.npy" if name == "decode" else "images/"
-        command = add(name, commands.infer, summary, f"aezoo {name} bundle {taken}", output=output)
+        command = add(name, applying.infer, summary, f"aezoo {name} bundle {taken}", output=output)
         command.set_defaults(verb=name)
         command.add_argument("bundle", metavar="BUNDLE")
         command.add_argument(
@@ -178,7 +181,7 @@ def _parser():
 
     command = add(
         "score",
-        commands.score,
+        applying.score,
         "print each example's reconstruction error, p-value and verdict",
         "aezoo score bundle images/",
     )
@@ -189,7 +192,7 @@ def _parser():
 
     command = add(
         "calibrate",
-        commands.calibrate,
+        applying.calibrate,
         "calibrate a bundle's scorer on normal examples that were not trained on",
         "aezoo calibrate bundle normals/ --false-positive-rate 0.01",
     )
@@ -200,10 +203,10 @@ def _parser():
 
     command = add(
         "sample",
-        commands.sample,
+        applying.sample,
         "draw new examples from a run or a bundle: an array, or PNG files into a folder",
         "aezoo sample bundle -n 64 --seed 7 -o samples",
-        output="samples",
+        stem="samples",
     )
     command.add_argument("path", metavar="RUN_OR_BUNDLE")
     command.add_argument("-n", "--count", type=int, default=64, metavar="N", help="default 64")
@@ -213,10 +216,10 @@ def _parser():
 
     command = add(
         "interpolate",
-        commands.interpolate,
+        applying.interpolate,
         "go from the first example of INPUT to the second, through the latent space",
         "aezoo interpolate bundle images/ --steps 8 --way spherical -o between",
-        output="between",
+        stem="between",
     )
     command.add_argument("path", metavar="RUN_OR_BUNDLE")
     command.add_argument("input", metavar="INPUT", help=_EXAMPLES)
@@ -226,10 +229,10 @@ def _parser():
 
     command = add(
         "traverse",
-        commands.traverse,
+        applying.traverse,
         "decode the first example of INPUT with one latent axis set to several values",
         "aezoo traverse bundle image.png --axis 3 --values=-3,-1,1,3 -o axis3",
-        output="traversal",
+        stem="traversal",
     )
     command.add_argument("path", metavar="RUN_OR_BUNDLE")
     command.add_argument("input", metavar="INPUT", help=_EXAMPLES)

@@ -1,13 +1,12 @@
 """What each command of `aezoo` does with its parsed arguments; heavy imports wait until it is known."""
 
 import ast
-import csv
 import json
 import pathlib
-import sys
 
 from aezoo import registry
 from aezoo.errors import OptionError, message
+from aezoo.options import check_positive
 from aezoo.recipe import Recipe, follow, show_metrics
 
 
@@ -113,10 +112,15 @@ def _option(text):
 
 def evaluate(parsed):
     """Measures a run or a bundle on the test part of data."""
-    from aezoo import bundle, data
+    from aezoo import bundle, data, inputs
     from aezoo.evaluation import evaluate as figures_of
     from aezoo.run import Run, write_json
 
+    samples, examples = (
+        check_positive(f"--{name}", getattr(parsed, name)) for name in ("samples", "examples")
+    )
+    if parsed.output is not None:
+        inputs.check_file(parsed.output, sources=[parsed.data or ""])
     if bundle.is_bundle(parsed.path):
         from aezoo import runtime
 
@@ -142,9 +146,7 @@ def evaluate(parsed):
         options["kind"] = model.kind if str(parsed.data).endswith((".npy", ".npz")) else None
         options["image_shape"] = model.example_shape if pathlib.Path(parsed.data).is_dir() else None
     dataset = data.load(source, **options)
-    metrics = figures_of(
-        model, dataset, full=True, likelihood_samples=parsed.samples, likelihood_examples=parsed.examples
-    )
+    metrics = figures_of(model, dataset, full=True, likelihood_samples=samples, likelihood_examples=examples)
     # Figures of other data do not replace those of the run's own.
     own = parsed.data is None and not bundle.is_bundle(parsed.path)
     target = pathlib.Path(parsed.output or (run.metrics_file if own else "metrics.json"))
@@ -159,6 +161,7 @@ def evaluate(parsed):
 def export(parsed):
     """Exports a run as a bundle."""
     from aezoo.bundle import check_target, read_manifest
+    from aezoo.inputs import read_for
     from aezoo.run import Run
 
     run = Run.load(parsed.run)
@@ -171,9 +174,9 @@ def export(parsed):
         **run.held_out,
         formats=_words(parsed.formats),
         precisions=_words(parsed.precision),
-        representative=None if parsed.calibration is None else _read(run.model, parsed.calibration)[1],
+        representative=None if parsed.calibration is None else read_for(run.model, parsed.calibration)[1],
         budget=parsed.budget,
-        normals=None if parsed.normals is None else _read(run.model, parsed.normals)[1],
+        normals=None if parsed.normals is None else read_for(run.model, parsed.normals)[1],
         false_positive_rate=parsed.false_positive_rate,
         score=parsed.score,
         opset=parsed.opset,
@@ -216,188 +219,6 @@ def verify(parsed):
         print(json.dumps(figures))
     else:
         _show_parity(f"{parsed.bundle}: proven again", figures)
-
-
-def infer(parsed):
-    """Encodes, decodes or reconstructs examples with a bundle."""
-    from aezoo import inputs, runtime
-
-    bundle = runtime.load(parsed.bundle, precision=parsed.precision)
-    if parsed.verb == "decode":
-        names, examples = inputs.read_latents(parsed.input)
-    else:
-        names, examples = _read(bundle, parsed.input)
-    results = getattr(bundle, parsed.verb)(examples, **_labels(parsed.labels, len(examples)))
-    _write(parsed, results, names, as_images=parsed.verb != "encode" and bundle.kind == "images")
-
-
-def score(parsed):
-    """Prints score, p-value and verdict of each example."""
-    from aezoo import runtime
-
-    bundle = runtime.load(parsed.bundle)
-    names, examples = _read(bundle, parsed.input)
-    labels = _labels(parsed.labels, len(examples))
-    if bundle.manifest["calibration"] is None and parsed.threshold is None:
-        columns = {"reconstruction_error": bundle.reconstruction_error(examples, **labels)}
-    else:
-        columns = bundle.score(examples, parsed.threshold, **labels)
-        columns = {name: column for name, column in columns.items() if column.ndim == 1}
-    rows = [
-        {"example": name, **{column: values[number].item() for column, values in columns.items()}}
-        for number, name in enumerate(names)
-    ]
-    if parsed.json:
-        print(json.dumps(rows))
-        return
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(rows[0])
-    table.writerows([f"{cell:.8g}" if type(cell) is float else cell for cell in row.values()] for row in rows)
-
-
-def calibrate(parsed):
-    """Calibrates a bundle's scorer on normal examples."""
-    from aezoo import runtime
-    from aezoo.export.recalibrating import recalibrate
-
-    bundle = runtime.load(parsed.bundle)
-    _, examples = _read(bundle, parsed.input)
-    labels = _labels(parsed.labels, len(examples)).get("labels")
-    found, gone = recalibrate(
-        pathlib.Path(parsed.bundle), examples, labels=labels, false_positive_rate=parsed.false_positive_rate
-    )
-    if parsed.json:
-        print(json.dumps({**found.to_json(), "removed": gone}))
-        return
-    low, high = found.interval
-    print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
-    print(
-        f"false positive rate: {found.false_positive_rate:g} asked for, "
-        f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
-    )
-    for file in gone:
-        print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
-
-
-def sample(parsed):
-    """Draws new examples."""
-    model = _load(parsed.path, parsed.precision)
-    results = model.sample(parsed.count, parsed.seed, **_labels(parsed.labels, parsed.count))
-    _write(parsed, results, _numbered("sample", results), as_images=model.kind == "images")
-
-
-def interpolate(parsed):
-    """Goes from one example to another."""
-    model = _load(parsed.path)
-    _, examples = _read(model, parsed.input)
-    if len(examples) < 2:
-        raise OptionError(
-            message(
-                "a way through the latent space has two ends",
-                got=f"{parsed.input}: one example",
-                expected="a folder or an array with at least two",
-                fix="put two images into a folder",
-            )
-        )
-    results = model.interpolate(
-        examples[0], examples[1], parsed.steps, parsed.way, **_one_label(parsed.labels)
-    )
-    _write(parsed, results, _numbered("step", results), as_images=model.kind == "images")
-
-
-def traverse(parsed):
-    """Sets one latent axis of an example to several values."""
-    model = _load(parsed.path)
-    _, examples = _read(model, parsed.input)
-    values = None if parsed.values is None else _numbers(parsed.values, float, "--values")
-    results = model.traverse(examples[0], parsed.axis, values, **_one_label(parsed.labels))
-    _write(parsed, results, _numbered("value", results), as_images=model.kind == "images")
-
-
-def _load(path, precision="float32"):
-    """Loads a run or a bundle; a bundle needs no Keras."""
-    from aezoo import bundle
-    from aezoo.loading import load
-
-    if bundle.is_bundle(path):
-        from aezoo import runtime
-
-        return runtime.load(path, precision=precision)
-    if precision != "float32":
-        raise OptionError(
-            message(
-                "only the files of a bundle have a precision",
-                got=f"--precision {precision} for {path}, which is no bundle",
-                expected="the folder of a bundle",
-                fix=f"aezoo export {path} --formats onnx --precision {precision} -o bundle",
-            )
-        )
-    from aezoo.errors import need
-
-    need("keras", extra="train")
-    return load(path)
-
-
-def _read(model, path):
-    """Returns (names, examples) as a model or a bundle takes them."""
-    from aezoo import inputs
-
-    run = model.manifest["run"] if hasattr(model, "manifest") else None
-    return inputs.read(
-        path,
-        model.example_shape,
-        dtype=getattr(model, "input_dtype", "float32"),
-        feature_names=run and run["data"].get("feature_names"),
-    )
-
-
-def _write(parsed, results, names, *, as_images):
-    from aezoo import inputs
-
-    source = getattr(parsed, "input", "")
-    written = inputs.write(parsed.output, results, names, as_images=as_images, source=source)
-    if parsed.json:
-        print(json.dumps({"output": written, "shape": list(results.shape)}))
-    else:
-        print(f"{written}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
-
-
-def _numbered(word, results):
-    """Returns names that sort as they were made: sample_00, sample_01, ..."""
-    width = len(str(max(len(results) - 1, 1)))
-    return [f"{word}_{number:0{width}}.png" for number in range(len(results))]
-
-
-def _labels(text, count):
-    """Returns {"labels": (count,)} of "3,1,4", of one number for all, or of a .npy file; {} of None."""
-    import numpy as np
-
-    if text is None:
-        return {}
-    if pathlib.Path(text).suffix == ".npy":
-        from aezoo.inputs import read_labels
-
-        return {"labels": read_labels(text)}
-    numbers = _numbers(text, int, "--labels")
-    return {"labels": np.asarray(numbers * count if len(numbers) == 1 else numbers)}
-
-
-def _one_label(text):
-    return {name: int(labels[0]) for name, labels in _labels(text, 1).items()}
-
-
-def _numbers(text, kind, option):
-    try:
-        return [kind(number) for number in text.split(",")]
-    except ValueError:
-        raise OptionError(
-            message(
-                f"{option} are numbers with commas between",
-                got=f"{option} {text}",
-                expected="for example 3,1,4",
-                fix=f"{option}=3,1,4",
-            )
-        ) from None
 
 
 def bench(parsed):

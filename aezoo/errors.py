@@ -78,6 +78,36 @@ def need(module, *, extra):
         ) from error
 
 
+def import_named(module, *, given):
+    """Imports a module that a user named.
+
+    Args:
+        module: dotted name.
+        given: how it was named, for the error.
+
+    Raises:
+        OptionError: it is not found, or its own code fails.
+    """
+    try:
+        return importlib.import_module(module)
+    except AezooError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        import traceback
+
+        last = traceback.extract_tb(error.__traceback__)[-1]  # Python's own machinery where nothing was found
+        place = "" if last.filename.startswith("<frozen") else f" ({last.filename}, line {last.lineno})"
+        told = "".join(str(error).splitlines()[:1])
+        raise OptionError(
+            message(
+                f"the module {module!r} cannot be imported",
+                got=f"{given}: {type(error).__name__}: {told}{place}",
+                expected="the name of a module, without .py, in the current folder or installed",
+                fix=f"mend what it says, or go to the folder of {module}, or add that to PYTHONPATH",
+            )
+        ) from error
+
+
 def nearest(word, choices):
     """Returns " (did you mean ...?)" for the closest of the choices, or an empty text.
 

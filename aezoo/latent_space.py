@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aezoo.checks import as_array, as_inputs
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.options import check_positive
 
@@ -25,12 +26,7 @@ def between(first, second, steps=8, path="linear"):
     [[0.0, 1.0], [1.0, 0.5], [2.0, 0.0]]
     """
     check_choice("path", path, PATHS)
-    if check_positive("steps", steps) < 2:
-        raise OptionError(
-            message(
-                "a path has two ends", got=f"steps={steps}", expected="at least 2 steps", fix="pass steps=8"
-            )
-        )
+    steps = check_positive("steps", steps, least=2)
     first, second = np.asarray(first, "float64"), np.asarray(second, "float64")
     share = np.linspace(0.0, 1.0, steps).reshape(-1, *[1] * first.ndim)
     lengths = np.linalg.norm(first), np.linalg.norm(second)
@@ -53,7 +49,7 @@ class LatentSpace:
 
         Args:
             n: number of examples.
-            seed: 32 bits; the same seed gives the same examples in every runtime.
+            seed: 32 bits; the same seed gives the same examples in every runtime, with one release of NumPy.
             labels: (n,) for a conditional model; None goes through the labels in turn.
 
         Returns:
@@ -94,8 +90,13 @@ class LatentSpace:
 
         Returns:
             float32 (steps, ...).
+
+        Raises:
+            OptionError: another way, fewer than 2 steps, or more than one label.
+            DataError: the ends are not examples of this model.
         """
-        pair = self.encode(np.stack([first, second]), **self._labelled(labels, 2))
+        both = as_array([first, second], source="the two ends")
+        pair = self.encode(both, **self._labelled(labels, 2))
         return self.decode(between(*pair, steps, path), **self._labelled(labels, steps))
 
     def traverse(self, example, axis, values=None, labels=None):
@@ -111,11 +112,13 @@ class LatentSpace:
             float32 (values, ...).
 
         Raises:
-            OptionError: there is no such axis.
+            OptionError: there is no such axis, or more than one label.
+            DataError: values that are no list of finite numbers, or no example of this model.
         """
-        values = np.linspace(-3.0, 3.0, 9) if values is None else np.asarray(values, "float64")
+        given = np.linspace(-3.0, 3.0, 9) if values is None else values
+        values = as_inputs(as_array(given, source="values"), (), unit_range=False, source="values")
         size = int(np.prod(self.latent_shape))
-        if not isinstance(axis, (int, np.integer)) or not 0 <= axis < size:
+        if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool) or not 0 <= axis < size:
             raise OptionError(
                 message(
                     "the latents have no such axis",
@@ -124,7 +127,7 @@ class LatentSpace:
                     fix="pass axis=0",
                 )
             )
-        latents = self.encode(np.asarray(example)[None], **self._labelled(labels, 1))
+        latents = self.encode(as_array(example, source="the example")[None], **self._labelled(labels, 1))
         latents = np.repeat(latents.reshape(1, -1), len(values), axis=0)
         latents[:, axis] = values
         return self.decode(latents.reshape(-1, *self.latent_shape), **self._labelled(labels, len(values)))
@@ -134,7 +137,19 @@ class LatentSpace:
         return {"labels": np.arange(count, dtype="int32") % self.classes} if self.takes_labels else {}
 
     def _labelled(self, labels, count=None):
-        """Returns {"labels": (count,)} for a conditional model, {} for any other."""
+        """Returns {"labels": ...}: as given, or one label `count` times; {} where none is given."""
         if labels is None:
             return {}
-        return {"labels": np.asarray(labels) if count is None else np.full(count, labels)}
+        labels = as_array(labels, source="labels")
+        if count is None:
+            return {"labels": labels}
+        if labels.size != 1:
+            raise OptionError(
+                message(
+                    "all of this way has one label",
+                    got=f"{labels.size} labels: {labels.tolist()}"[:100],
+                    expected="one whole number",
+                    fix="go the way once for each label",
+                )
+            )
+        return {"labels": np.full(count, labels.reshape(()))}

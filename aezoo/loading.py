@@ -16,10 +16,23 @@ def load(path):
             folder or a .keras file gives the `Autoencoder`.
 
     Raises:
-        RunError: nothing that aezoo wrote lies there.
+        RunError: nothing that aezoo wrote lies there, or a class of the model cannot be found.
         BundleError: the bundle is damaged.
     """
-    path = pathlib.Path(path)
+    try:
+        path = pathlib.Path(path)
+        there = path.exists()
+    except (TypeError, ValueError):  # no path at all
+        there = False
+    if not there:  # said before Keras is imported
+        raise RunError(
+            message(
+                "nothing that aezoo wrote lies there",
+                got=f"{path} (does not exist)" if isinstance(path, pathlib.Path) else repr(path),
+                expected="the folder of a bundle or of a run, or a .keras file",
+                fix="check the path; `aezoo train` makes a run, and `aezoo export` a bundle of it",
+            )
+        )
     if (path / "manifest.json").is_file():
         from aezoo.runtime import load as load_bundle
 
@@ -39,29 +52,42 @@ def load_model(path):
     """
     from aezoo.autoencoder import Autoencoder, keras
 
-    problem, cause = None, None
+    problem, cause, foreign = None, None, []
     try:
-        _import_classes(path)
+        foreign = _import_classes(path)
         model = keras.saving.load_model(path)
         if not isinstance(model, Autoencoder):
             problem = f"holds a {type(model).__name__}"
     except Exception as error:  # zipfile, h5py, Keras and the file system each raise their own
         problem, cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}", error
     if problem:
+        fix = "check the path, or train again"
+        if foreign:
+            fix = (
+                f"import {', '.join(foreign)} first, by --import on the command line; "
+                "its classes want @keras.saving.register_keras_serializable()"
+            )
         raise RunError(
             message(
                 "this file cannot be loaded as an autoencoder",
                 got=f"{path}: {problem}",
                 expected="a .keras file saved from a model of aezoo",
-                fix="check the path, or train again",
+                fix=fix,
             )
         ) from cause
     return model
 
 
 def _import_classes(path):
-    """Imports the modules of aezoo that a .keras file names: a class registers itself when it is imported."""
+    """Imports the modules of aezoo that a .keras file names: a class registers itself when it is imported.
+
+    Returns:
+        The names of the modules that are neither aezoo's nor Keras's; those are the user's to import.
+    """
     with zipfile.ZipFile(path) as archive:
         config = archive.read("config.json").decode()
-    for module in sorted(set(re.findall(r'"module": ?"(aezoo\.[a-z0-9_.]+)"', config))):
-        importlib.import_module(module)
+    named = sorted(set(re.findall(r'"module": ?"([^"]+)"', config)))
+    for module in named:
+        if re.fullmatch(r"aezoo\.[a-z0-9_.]+", module):
+            importlib.import_module(module)
+    return [module for module in named if module.partition(".")[0] not in ("aezoo", "keras", "builtins")]

@@ -6,14 +6,14 @@ import numbers
 from aezoo.errors import OptionError, message
 
 
-def check_positive(option, value):
-    """Raises OptionError unless the value is a whole number of at least 1."""
-    if not (isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1):
+def check_positive(option, value, least=1):
+    """Returns the value as an int, or raises OptionError unless it is a whole number of at least `least`."""
+    if not (isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least):
         raise OptionError(
             message(
-                f"{option} is a whole number of at least 1",
+                f"{option} is a whole number of at least {least}",
                 got=f"{option}={value!r}",
-                expected="1, 2, 3, ...",
+                expected=f"{least}, {least + 1}, {least + 2}, ...",
                 fix=f"pass {option}=16",
             )
         )

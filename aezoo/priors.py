@@ -1,8 +1,9 @@
-"""What latents are drawn from. NumPy only: a seed gives the same latents wherever a decoder runs.
+"""What latents are drawn from. NumPy only: a seed gives the same latents whatever runs the decoder.
 
 A prior is data. It lies in a .keras file and in a bundle as a few arrays, and is drawn from by
 NumPy's Philox generator, never inside a graph, so that Keras, onnxruntime and any other runtime
-decode the very same latents.
+decode the very same latents. Philox's bits are the same for good; how NumPy makes normal numbers of
+them is not promised across its releases (NEP 19), so a seed's latents are those of one release.
 """
 
 import math
@@ -29,7 +30,7 @@ class _Prior:
         self.latent_shape = tuple(int(size) for size in latent_shape)
 
     def sample(self, n, seed=0):
-        """Returns n latents, float32 (n, *latent_shape); the same for a seed on every machine.
+        """Returns n latents, float32 (n, *latent_shape); the same for a seed with one release of NumPy.
 
         Raises:
             OptionError: n is no number of at least 1, or the seed none of 32 bits.

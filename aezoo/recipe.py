@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from aezoo.errors import AezooError, OptionError, RunError, message
+from aezoo.errors import AezooError, OptionError, RunError, import_named, message
 from aezoo.settings import PRECISIONS, SCHEDULES, Settings
 
 
@@ -86,7 +86,20 @@ def add_training_arguments(parser, *, output):
         "--quick", action="store_true", help="one epoch unless --epochs says more, to see that it works"
     )
     group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
+    add_common_arguments(parser)
+
+
+def add_common_arguments(parser):
+    """Adds the arguments that every command takes."""
     parser.add_argument("-v", "--verbose", action="store_true", help="show the frameworks' log lines")
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that registers models of your own; may be repeated, or in AEZOO_IMPORT",
+    )
 
 
 def image_shape(text):
@@ -118,6 +131,7 @@ def guarded(command, parsed):
     if parsed.verbose:
         os.environ["AEZOO_VERBOSE"] = "1"
     try:
+        _import_modules(parsed)
         command()
         return 0
     except AezooError as error:
@@ -135,9 +149,39 @@ def guarded(command, parsed):
         )
         print(f"OSError: {text}", file=sys.stderr)
         return 1
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        text = message(
+            "there is not enough memory for this",
+            got=str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
+            expected="arrays that fit into this machine's memory",
+            fix="fewer examples at a time, or a smaller batch size, image or latent_dim",
+        )
+        print(f"MemoryError: {text}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped" + _how_to_resume(parsed), file=sys.stderr)
         return 130
+
+
+def _import_modules(parsed):
+    """Imports what --import and AEZOO_IMPORT name: there a user's own models are registered."""
+    names = [*os.environ.get("AEZOO_IMPORT", "").split(","), *parsed.imports]
+    names = [name.strip() for name in names if name.strip()]
+    if names and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does; the installed command does not
+    for name in names:
+        import_named(name, given=f"--import {name}")
+
+
+def _is_out_of_memory(error):
+    """Whether an error is Python's or a framework's word for too little memory."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
+        or any(words in str(error) for words in ("RESOURCE_EXHAUSTED", "Failed to allocate memory"))
+    )
 
 
 def _how_to_resume(parsed):

@@ -7,10 +7,9 @@ README's table and the conformance suite are made from it. To add a model: one f
 
 import dataclasses
 import fnmatch
-import importlib
 import inspect
 
-from aezoo.errors import OptionError, message, nearest
+from aezoo.errors import OptionError, import_named, message, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +34,18 @@ class Entry:
         """Returns the build function, importing its module on first use."""
         if callable(self.builder):
             return self.builder
-        module, _, function = self.builder.partition(":")
-        return getattr(importlib.import_module(module), function)
+        module, _, name = self.builder.partition(":")
+        function = getattr(import_named(module, given=self.builder), name, None)
+        if not callable(function):
+            raise OptionError(
+                message(
+                    "there is no such build function",
+                    got=f"{self.builder!r}, model {self.name!r}",
+                    expected="'module:function', a function of that module",
+                    fix=f"check the function's name in {module}",
+                )
+            )
+        return function
 
     def options(self):
         """Returns {option: default} of the build function, in its order."""
@@ -299,6 +308,17 @@ def build(name, **options):
             )
         )
     model = entry.function()(**options)
+    from aezoo.autoencoder import Autoencoder  # here: the builder has imported Keras, if it is one
+
+    if not isinstance(model, Autoencoder):
+        raise OptionError(
+            message(
+                f"the builder of {name!r} does not return an Autoencoder",
+                got=f"{type(model).__name__}",
+                expected="aezoo.autoencoder.Autoencoder(encoder, decoder), compiled",
+                fix="end the build function with `return model`",
+            )
+        )
     # What was built is written into every run and bundle, defaults included, so that a changed
     # default of a later version does not change what an old file means.
     model.model_name = name

@@ -17,8 +17,8 @@ import onnxruntime
 
 from aezoo import bundle as contract
 from aezoo import priors
-from aezoo.checks import as_codes, as_inputs, as_labels, surely_inputs
-from aezoo.errors import BundleError, OptionError, message
+from aezoo.checks import as_array, as_codes, as_inputs, as_labels, surely_inputs
+from aezoo.errors import BundleError, DataError, OptionError, message
 from aezoo.fitting import fitted
 from aezoo.latent_space import LatentSpace
 
@@ -112,7 +112,7 @@ class Bundle(LatentSpace):
 
         A quantised model takes code_indices as well, whole numbers without the last axis.
         """
-        latents = np.asarray(latents)
+        latents = as_array(latents, source="latents")
         if self.codebook_size is not None and latents.dtype.kind in "iu":
             codes = as_codes(latents, self.latent_shape[:-1], self.codebook_size)
             return self._run("code_decoder", codes, labels)
@@ -192,9 +192,25 @@ class Bundle(LatentSpace):
         return self._run("encoder", self._as_inputs(examples), output=1)
 
     def encode_batches(self, batches):
-        """Yields the latents of each batch of an iterable; memory stays flat, however many come."""
+        """Yields the latents of each batch of an iterable; memory stays flat, however many come.
+
+        Args:
+            batches: of examples (B, ...); for a conditional model of pairs (examples, labels).
+        """
         for batch in batches:
-            yield self.encode(batch)
+            if not self.takes_labels:
+                yield self.encode(batch)
+            elif isinstance(batch, (tuple, list)) and len(batch) == 2:
+                yield self.encode(*batch)
+            else:
+                raise DataError(
+                    message(
+                        "this model takes a label with each example",
+                        got=f"a batch that is a {type(batch).__name__}",
+                        expected="batches that are pairs (examples, labels)",
+                        fix="bundle.encode_batches(zip(batches, labels))",
+                    )
+                )
 
     def _as_inputs(self, examples):
         if surely_inputs(examples, self.example_shape, self._dtype, self.kind == "images"):

@@ -45,7 +45,7 @@ STAGES = [
     {"export"},
     {"runtime", "latency", "inputs"},
     {"testing", "recipe"},
-    {"cli", "commands", "recipes"},
+    {"cli", "commands", "applying", "recipes"},
 ]
 
 
@@ -95,7 +95,7 @@ def test_nothing_imports_recipes_or_the_command():
     for module, path in MODULES.items():
         for name, _ in imports(path):
             assert module.startswith(("recipes", "aezoo.cli")) or not name.startswith(
-                ("aezoo.recipes", "aezoo.cli", "aezoo.commands")
+                ("aezoo.recipes", "aezoo.cli", "aezoo.commands", "aezoo.applying")
             ), module
 
 

@@ -186,7 +186,7 @@ def test_results_never_replace_examples_or_each_other(exported, tmp_path, monkey
     assert run("reconstruct", exported, "in", "-o", "in") == 1
     assert "over the examples" in capfd.readouterr().err
     assert run("reconstruct", exported, "in", "-o", "out") == 0
-    assert sorted(path.name for path in pathlib.Path("out").iterdir()) == ["a.jpg.png", "a.png.png"]
+    assert sorted(path.name for path in pathlib.Path("out").glob("[!.]*")) == ["a.jpg.png", "a.png.png"]
     for output in (".", ""):
         assert run("encode", exported, "in", "-o", output) == 1
         assert "cannot be written in this form" in capfd.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 from conftest import four_lines
 
 import aezoo
-from aezoo.errors import MissingExtraError, OptionError, message, need
+from aezoo.errors import MissingExtraError, OptionError, RunError, message, need
 from aezoo.settings import Settings
 
 
@@ -88,7 +88,7 @@ def test_wrong_settings(options, word):
     four_lines(error, word)
 
 
-def test_register(monkeypatch):
+def test_register(monkeypatch, tmp_path):
     from aezoo import registry
     from aezoo.models import dense
 
@@ -97,6 +97,19 @@ def test_register(monkeypatch):
     assert "mine" in aezoo.list_models("m*")
     assert aezoo.build("mine", latent_dim=2, units=(4,)).model_name == "mine"
     aezoo.register("bare", lambda latent_dim=2: dense.build(latent_dim, units=(4,)))
+    (tmp_path / "broken_models.py").write_text("def build(latent_dim=2):\n    pass\n\n1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, builder, *words in [
+        ("nowhere", "no_such_module:build", "no_such_module:build", "ModuleNotFoundError"),
+        ("nothing", "os:no_such_function", "no such build function", "check the function's name in os"),
+        ("unnamed", "os:", "no such build function"),
+        ("broken", "broken_models:build", "ZeroDivisionError", "broken_models.py, line 4"),
+        ("none", lambda latent_dim=2: None, "does not return an Autoencoder", "NoneType"),
+    ]:
+        aezoo.register(name, builder)
+        with pytest.raises(OptionError) as error:
+            aezoo.build(name)
+        four_lines(error, *words)
     for name, builder, word in [
         ("needs", lambda latent_dim: None, "does not"),
         ("any", lambda **options: None, "**options"),
@@ -107,3 +120,11 @@ def test_register(monkeypatch):
         with pytest.raises(OptionError) as error:
             aezoo.register(name, builder)
         four_lines(error, word)
+
+
+@pytest.mark.parametrize("path", [None, 3, "no/such/place", "no_such.keras", "images.npy"])
+def test_nothing_is_loaded_from_nowhere(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError) as error:
+        aezoo.load(path)
+    four_lines(error, "nothing that aezoo wrote", path, "check the path")

@@ -111,10 +111,37 @@ def test_a_traversal_moves_one_axis_alone():
 
 
 def test_no_such_axis():
-    for axis in (4, -1, 0.5):
+    for axis in (4, -1, 0.5, True):
         with pytest.raises(OptionError) as error:
             Plane().traverse(np.zeros((2, 2)), axis)
         four_lines(error, f"axis={axis}", "0 to 3")
+
+
+@pytest.mark.parametrize("values", [5.0, [[1, 2]], ["a"], [], [1e300], [float("nan")], [[1], [1, 2]]])
+def test_values_of_a_traversal(values):
+    with pytest.raises(DataError) as error:
+        Plane().traverse(np.zeros((2, 2)), 0, values)
+    four_lines(error, "values")
+
+
+def test_ends_that_are_no_two_examples():
+    first = np.zeros((2, 2))
+    for second in (np.zeros((20, 2)), None):
+        with pytest.raises(DataError) as error:
+            Plane().interpolate(first, second)
+        four_lines(error, "the two ends", "one shape")
+
+
+def test_a_way_has_one_label(conditional):
+    first, second = smooth_examples((9, 8, 1), 2)
+    for go in (
+        lambda labels: conditional.interpolate(first, second, labels=labels),
+        lambda labels: conditional.traverse(first, 0, labels=labels),
+    ):
+        np.testing.assert_array_equal(go([1]), go(1))
+        with pytest.raises(OptionError) as error:
+            go([1, 2])
+        four_lines(error, "one label", "[1, 2]")
 
 
 def test_without_a_prior_nothing_is_drawn():

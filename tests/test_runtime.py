@@ -54,6 +54,18 @@ def test_encode_batches_holds_one_batch_at_a_time(bundle):
     assert taken == [0, 1]
 
 
+def test_encode_batches_of_a_conditional_model(bundle, monkeypatch):
+    seen = []
+    monkeypatch.setattr(bundle, "takes_labels", True)
+    monkeypatch.setattr(bundle, "encode", lambda examples, labels: seen.append((examples, labels)))
+    assert list(bundle.encode_batches([("first", [0]), ["second", [1]]])) == [None, None]
+    assert seen == [("first", [0]), ("second", [1])]
+    for batch in (np.zeros((2, 16, 12, 1), "float32"), ("only",)):
+        with pytest.raises(DataError) as error:
+            next(bundle.encode_batches([batch]))
+        four_lines(error, "a label with each example", type(batch).__name__, "pairs")
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -63,9 +75,12 @@ def test_encode_batches_holds_one_batch_at_a_time(bundle):
         (lambda x: np.where(x == x.max(), np.inf, x), ["not finite", "inf"]),
         (lambda x: x[0], ["add the batch axis"]),
         (lambda x: x[..., 0], ["add the channel axis"]),
+        (lambda x: x[0, ..., 0], ["add the batch and the channel axis"]),
         (lambda x: x[:, :, :-1], ["(3, 16, 11, 1)"]),
         (lambda x: x[:0], ["no examples"]),
         (lambda x: x.astype("complex64"), ["complex64"]),
+        (lambda x: [x[0], x[1, :-1]], ["does not make an array", "numpy.stack"]),
+        (lambda x: x.astype("float64") * 1e300, ["not finite", "3.4e38"]),
     ],
 )
 def test_wrong_inputs(bundle, spoil, words):
@@ -77,7 +92,11 @@ def test_wrong_inputs(bundle, spoil, words):
 
 
 def test_wrong_latents(bundle):
-    for latents, word in ((np.zeros((2, 5)), "(2, 5)"), (np.full((2, 4), np.nan), "not finite")):
+    for latents, word in (
+        (np.zeros((2, 5)), "(2, 5)"),
+        (np.full((2, 4), 1e300), "3.4e38"),
+        ([[1], [2, 3]], "array"),
+    ):
         with pytest.raises(DataError) as error:
             bundle.decode(latents)
         four_lines(error, "latents", word)

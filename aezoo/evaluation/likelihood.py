@@ -79,7 +79,9 @@ def figures(model, examples, samples=None, seed=0, batch=BATCH, labels=None):
         `kl_nats_per_axis`, a list; with samples also `nll_nats`, `nll_standard_error`, `samples`.
     """
     posed = _posed(model, examples, seed, labels)
-    drawn = _of_draws(model, posed, check_positive("samples", samples or 1), seed, batch, labels)
+    drawn = _of_draws(
+        model, posed, check_positive("samples", 1 if samples is None else samples), seed, batch, labels
+    )
     if samples is None:
         drawn = {name: drawn[name] for name in ("elbo_nats", "examples")}
     total, per_axis = _kl(model, posed, _KL_DRAWS, seed)

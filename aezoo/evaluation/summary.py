@@ -13,6 +13,7 @@ from aezoo.evaluation import (
     likelihood,
     reconstruction,
 )
+from aezoo.options import check_positive
 
 MOST_TESTED = 10_000  # test examples; all of MNIST's
 MOST_GLANCED_AT = 1_000  # test examples of the figures that every training computes
@@ -37,6 +38,8 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
         `likelihood`, `codebook`, `sparsity` and `generation`. docs/evaluation.md defines every figure.
     """
+    check_positive("likelihood_samples", likelihood_samples)
+    check_positive("likelihood_examples", likelihood_examples)
     examples = dataset.test.array(MOST_TESTED)
     scale = model.error_scale
     latent_size = model.latent_shape[-1]  # of maps: D, since all positions together often beat the pixels
