@@ -4,6 +4,7 @@ A family is a subclass that overrides `penalty`.
 """
 
 from aezoo.autoencoder import Autoencoder, keras, ops
+from aezoo.errors import OptionError, message
 from aezoo.losses import squared_error
 
 
@@ -47,3 +48,16 @@ class Regularized(Autoencoder):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+def check_float32(part):
+    """Raises OptionError where a part that is differentiated by differences computes in lower precision."""
+    if any(layer.compute_dtype != "float32" for layer in part.layers):
+        raise OptionError(
+            message(
+                "differences of this size are lost in bfloat16",
+                got=f"mixed precision in the {part.name}",
+                expected="float32",
+                fix="pass precision='float32'",
+            )
+        )

@@ -59,7 +59,7 @@ def test_the_whole_path(tmp_path, monkeypatch, capfd):
     assert "proven" in done.stdout
     assert done.stderr == ""
     assert run("verify", "bundle", "--json") == 0
-    assert len(json.loads(capfd.readouterr().out)) == 6
+    assert len(json.loads(capfd.readouterr().out)) == 8
     assert run("evaluate", "bundle") == 2  # a bundle carries no path of the machine it was made on
     assert "--data" in capfd.readouterr().err
     assert str(tmp_path) not in pathlib.Path("bundle/manifest.json").read_text()
@@ -99,7 +99,7 @@ def test_images_in_folders_are_scored_by_name(exported, tmp_path, capfd):
         Image.fromarray(image[..., 0]).save(tmp_path / "in" / name)
     assert run("score", exported, tmp_path / "in") == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[0] == "example,reconstruction_error"
+    assert lines[0] == "example,reconstruction_error,p_value,is_anomaly"
     assert [line.split(",")[0] for line in lines[1:]] == ["a.png", "c.PNG", "deep/b.png"]
     assert run("encode", exported, tmp_path / "in" / "a.png", "-o", tmp_path / "one.npy") == 0
     assert np.load(tmp_path / "one.npy").shape == (1, 4)

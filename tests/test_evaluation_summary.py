@@ -69,6 +69,7 @@ class Codes(Components):
     """Quantised to the signs of two components: four codes, one position."""
 
     codebook = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], "float32")
+    codebook_size = 4
 
     def __init__(self, dataset):
         super().__init__(dataset, 2)

@@ -162,7 +162,7 @@ images = np.zeros((2, 16, 12, 1), "float32")
 assert bundle.encode(images).shape == (2, 4)
 assert bundle.reconstruction_error(images).shape == (2,)
 from aezoo.export.parity import prove_format
-assert len(prove_format({str(exported)!r}, "onnx")) == 3
+assert len(prove_format({str(exported)!r}, "onnx")) == 4
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

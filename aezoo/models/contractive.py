@@ -19,7 +19,7 @@ from aezoo.errors import OptionError, check_choice, message
 from aezoo.layers import Standardize, keras, layers, ops
 from aezoo.models.sparse import shallow
 from aezoo.options import check_between, check_positive, check_seed
-from aezoo.regularized import Regularized
+from aezoo.regularized import Regularized, check_float32
 
 # Of differences (f(x + s v) - f(x - s v)) / 2s: roundings of f are divided by s, and what f bends remains
 # times s^2. In float32 both are least near the cube root of 1e-7 times the length over which f bends;
@@ -90,9 +90,7 @@ class Contractive(Regularized):
         J v is a central difference, as backends share no way of taking derivatives. The encoder is as
         outside training, which normalisation over a batch would make a function of other examples.
         """
-        if any(layer.compute_dtype != "float32" for layer in self.encoder.layers):
-            problem, fix = "differences of this size are lost in bfloat16", "pass precision='float32'"
-            raise OptionError(message(problem, got="mixed precision", expected="float32", fix=fix))
+        check_float32(self.encoder)
         noise = keras.random.uniform((self.directions, *ops.shape(examples)), seed=seed)
         step = STEP * (ops.cast(noise < 0.5, "float32") * 2 - 1)
         step = step if self._standardize is None else step * self._standardize.scale

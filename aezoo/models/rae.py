@@ -16,10 +16,10 @@ differences (1990, doi:10.1080/03610919008812866), since backends share no way o
 import math
 
 from aezoo.bodies import body as build_body
-from aezoo.errors import OptionError, check_choice, message
+from aezoo.errors import check_choice
 from aezoo.layers import keras, ops
 from aezoo.options import check_between, check_seed
-from aezoo.regularized import Regularized
+from aezoo.regularized import Regularized, check_float32
 
 REGULARIZERS = ("l2", "gradient_penalty", "none")
 
@@ -72,10 +72,7 @@ class RAE(Regularized):
         Signs v drawn at random have E[v v'] = I, so that E|J v|^2 = |J|^2, the squared Frobenius norm.
         The decoder is as outside training: over a batch that normalises itself J would couple examples.
         """
-        if any(layer.compute_dtype != "float32" for layer in self.decoder.layers):
-            problem, got = "differences of this size are lost in bfloat16", "mixed precision"
-            expected = "float32 for regularizer='gradient_penalty'"
-            raise OptionError(message(problem, got=got, expected=expected, fix="pass precision='float32'"))
+        check_float32(self.decoder)
         noise = keras.random.uniform(ops.shape(latents), seed=seed)
         step = STEP * (ops.cast(noise < 0.5, "float32") * 2 - 1)
         ahead, behind = (self.through_decoder(moved) for moved in (latents + step, latents - step))
