@@ -12,7 +12,7 @@ from aezoo.calibration import refuse_training_data
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity, scorer, tracing
 from aezoo.export.calibrating import calibrate, write_calibration
-from aezoo.export.formats import FORMATS, Job, artifact_file, check_compiler, check_layout
+from aezoo.export.formats import FORMATS, Job, artifact_file, check_layout
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
 from aezoo.export.golden import make_golden, with_scores
@@ -84,7 +84,6 @@ def export_bundle(
     """
     folder = pathlib.Path(folder)
     pairs = check_formats(formats, precisions)
-    check_compiler(form for form, _ in pairs)
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))
     if input_dtype == "uint8" and model.kind != "images":
         raise OptionError(

@@ -221,21 +221,16 @@ def c_compiler():
     )
 
 
-def check_compiler(formats):
-    """Raises ExportError where the proof of a format needs a C compiler and there is none.
-
-    A missing package says so itself, when it is imported.
-    """
-    for form in formats:
-        if FORMATS[form].runtime == C_COMPILER and not is_installed(form):
-            raise ExportError(
-                message(
-                    f"the {form} files are proven by compiling them, and there is no C compiler",
-                    got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
-                    expected=C_COMPILER,
-                    fix="install gcc or clang, or set CC to the compiler's path",
-                )
+def _check_compiler(form):
+    if not is_installed(form):
+        raise ExportError(
+            message(
+                f"the {form} files are proven by compiling them, and there is no C compiler",
+                got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
+                expected=C_COMPILER,
+                fix="install gcc or clang, or set CC to the compiler's path",
             )
+        )
 
 
 def check(formats, precisions):
@@ -246,6 +241,7 @@ def check(formats, precisions):
     Raises:
         OptionError: an unknown name, no format, or a precision that no format asked for has.
         MissingExtraError: the runtime that would prove a format is not installed here.
+        ExportError: the proof of a format needs a C compiler, and there is none.
     """
     formats, precisions = tuple(dict.fromkeys(formats)), tuple(dict.fromkeys(precisions))
     for option, given, known in (("format", formats, FORMATS), ("precision", precisions, PRECISIONS)):
@@ -273,8 +269,10 @@ def check(formats, precisions):
                 )
             )
     for form in dict.fromkeys(form for form, _ in pairs):
-        if not is_installed(form):
-            row = FORMATS[form]
+        row = FORMATS[form]
+        if row.runtime == C_COMPILER:
+            _check_compiler(form)
+        elif not is_installed(form):
             raise MissingExtraError(
                 message(
                     f"files of the format {form} are proven by a package that is not installed",
