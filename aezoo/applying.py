@@ -26,7 +26,7 @@ def score(parsed):
     """Prints score, p-value and verdict of each example."""
     from aezoo import inputs, runtime
 
-    bundle = runtime.load(parsed.bundle)
+    bundle = runtime.load(parsed.bundle, precision=parsed.precision)
     names, examples = inputs.read_for(bundle, parsed.input)
     labels = _labels(parsed.labels, len(examples))
     if bundle.manifest["calibration"] is None and parsed.threshold is None:

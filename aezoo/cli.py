@@ -118,6 +118,9 @@ def _parser():
     command.add_argument("run", metavar="RUN")
     command.add_argument("--formats", default="saved_model,onnx", metavar="F,F", help=_FORMATS)
     command.add_argument(
+        "--parts", metavar="P,P", help="encoder, decoder, reconstructor, scorer, ...; default all"
+    )
+    command.add_argument(
         "--precision", default="float32", metavar="P,P", help="float32, float16, int8; default float32"
     )
     command.add_argument(
@@ -187,6 +190,7 @@ def _parser():
     )
     command.add_argument("bundle", metavar="BUNDLE")
     command.add_argument("input", metavar="INPUT", help=_EXAMPLES)
+    command.add_argument("--precision", default="float32", metavar="P", help=_PRECISION)
     command.add_argument("--threshold", type=float, metavar="X", help="default the calibrated one")
     command.add_argument("--labels", metavar="N,N|FILE", help=_LABELS)
 

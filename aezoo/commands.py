@@ -174,6 +174,7 @@ def export(parsed):
         **run.held_out,
         formats=_words(parsed.formats),
         precisions=_words(parsed.precision),
+        parts=_words(parsed.parts or ""),
         representative=None if parsed.calibration is None else read_for(run.model, parsed.calibration)[1],
         budget=parsed.budget,
         normals=None if parsed.normals is None else read_for(run.model, parsed.normals)[1],

@@ -30,6 +30,7 @@ def export_bundle(
     examples=None,
     formats=("saved_model", "onnx"),
     precisions=("float32",),
+    parts=None,
     representative=None,
     budget=0.01,
     opset=18,
@@ -54,6 +55,7 @@ def export_bundle(
             draws them from a seed, and the manifest says so.
         formats: of `formats.FORMATS`.
         precisions: of `formats.PRECISIONS`; each is written in every format that has it.
+        parts: names of the parts to be written, "encoder" for example; None is all of them.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
         budget: what int8 may lose, a share: of the latents' cosine, and of the mean squared error.
         opset: of the ONNX files, 17 to 24.
@@ -100,7 +102,10 @@ def export_bundle(
     draft = contract.make_draft(folder)
     provers = {form: parity.Prover(form) for form in dict.fromkeys(form for form, _ in pairs)}
     try:
-        parts = model.parts()
+        known = model.parts()
+        for part in parts or ():
+            check_choice("parts", part, (*known, "scorer"))
+        chosen = {name: part for name, part in known.items() if not parts or name in parts}
         normal = examples if normals is None else normals
         calibration = None
         if normals is not None and model.takes_labels:
@@ -112,13 +117,14 @@ def export_bundle(
                     fix="export without them, then `aezoo calibrate BUNDLE INPUT --labels ...`",
                 )
             )
-        if normal is not None and (not model.takes_labels or labels is not None):
+        wanted = not parts or "scorer" in parts
+        if wanted and normal is not None and (not model.takes_labels or labels is not None):
             refuse_training_data(normal, trained_on)
             calibration = calibrate(model, normal, labels, input_dtype, false_positive_rate, score)
-            parts["scorer"] = scorer.build(model, calibration, score)
+            chosen["scorer"] = scorer.build(model, calibration, score)
         golden = make_golden(model, examples, input_dtype, labels=labels)
         if calibration is not None:
-            golden = with_scores(golden, *parts["scorer"], calibration, score)
+            golden = with_scores(golden, *chosen["scorer"], calibration, score)
         common = {
             "opset": opset,
             "input_dtype": input_dtype,
@@ -135,7 +141,7 @@ def export_bundle(
         artifacts = [
             _write(model, part, form, draft, precision=precision, **common)
             for form, precision in pairs
-            for part in parts.items()
+            for part in chosen.items()
             if FORMATS[form].has(part[0], precision)
         ]
         manifest = {

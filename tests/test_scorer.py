@@ -202,3 +202,13 @@ def test_commands(exported, tmp_path, capsys):
     assert contract.read_manifest(folder)["calibration"]["false_positive_rate"] == 0.25
     assert cli.main(["calibrate", folder, normals, "--false-positive-rate", "0.0001"]) == 1
     assert "too few normal examples" in capsys.readouterr().err
+
+
+def test_some_parts_alone(trained, tmp_path):
+    examples = smooth_examples(SHAPE, 120)
+    folder = export_bundle(trained, tmp_path / "b", examples=examples, formats=["onnx"], parts=["encoder"])
+    assert [artifact["file"] for artifact in contract.read_manifest(folder)["artifacts"]] == ["encoder.onnx"]
+    assert runtime.load(folder).encode(examples).shape == (120, 3)
+    with pytest.raises(OptionError) as error:
+        export_bundle(trained, tmp_path / "c", examples=examples, formats=["onnx"], parts=["encodr"])
+    four_lines(error, "did you mean 'encoder'?")
