@@ -11,7 +11,7 @@ import math
 import pathlib
 import sys
 
-from aezoo.errors import BenchError, OptionError, check_choice, message, need
+from aezoo.errors import BenchError, OptionError, message, need
 
 _PICTURES = (".png", ".svg", ".pdf")
 _NAMED = 6  # rows that an error names; more are counted
@@ -172,8 +172,15 @@ def _check_target(option, target, suffixes):
     if target is None:
         return
     target = pathlib.Path(target)
-    if suffixes:
-        check_choice(f"--{option} {target}: the suffix", target.suffix, suffixes)
+    if suffixes and target.suffix not in suffixes:
+        raise OptionError(
+            message(
+                "the name of a plot says what kind of picture it is",
+                got=f"--{option} {target}",
+                expected=f"a name that ends in {', '.join(suffixes)}",
+                fix=f"--{option} {target.with_suffix(suffixes[0])}",
+            )
+        )
     if target.is_dir() or not target.absolute().parent.is_dir():
         raise OptionError(
             message(
@@ -366,7 +373,7 @@ def check_gates(rows, min_throughput=None, max_mse=None, named=()):
         more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         got, problem = (
             "; ".join(missing[:_NAMED]) + more,
-            f"{len(missing)} misses of {len(rows)} rows at the gate",
+            f"{len(missing)} misses in {len(rows)} rows at the gate",
         )
     elif idle:  # else a CI without the runtime would pass
         got, problem = f"no measured row that {' and '.join(idle)} acts on", "a gate has nothing to act on"

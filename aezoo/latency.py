@@ -116,7 +116,7 @@ def _chosen(manifest, *wanted):
     for key, words in zip(("part", "format", "precision"), wanted, strict=True):
         held = tuple(dict.fromkeys(artifact[key] for artifact in manifest["artifacts"]))
         for word in words or ():
-            check_choice(f"{key}s of this bundle:", word, held or ("none",))
+            check_choice(f"{key}s", word, held or ("none",))
         numbers = [n for n in numbers if words is None or manifest["artifacts"][n][key] in words]
     if not numbers:
         raise OptionError(

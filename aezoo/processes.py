@@ -69,7 +69,7 @@ class Process:
             line = ""
         finally:
             timer.cancel()
-        if line:
+        if line.endswith("\n"):  # else it died while it wrote
             return json.loads(line)
         status = self.process.wait()
         late = time.perf_counter() - begun >= self.patience
