@@ -6,7 +6,7 @@ Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ct
 import argparse
 import sys
 
-from aezoo import __version__, applying, commands
+from aezoo import __version__, applying, benchmarking, commands
 from aezoo.recipe import add_common_arguments, add_training_arguments, guarded
 
 _EPILOG = """\
@@ -244,10 +244,14 @@ def _parser():
     command.add_argument("--values", metavar="X,X", help="default -3 to 3 in 9 steps")
     command.add_argument("--labels", metavar="N", help="the one label, for a conditional model")
 
-    command = add("bench", commands.bench, "measure a bundle's size and latency here", "aezoo bench bundle")
-    command.add_argument("bundle", metavar="BUNDLE")
-    command.add_argument("--threads", type=int, default=1, metavar="N", help="of onnxruntime, default 1")
-    command.add_argument("--batch", default="1,16,256", metavar="N,N", help="batch sizes, default 1,16,256")
+    command = add(
+        "bench",
+        benchmarking.bench,
+        "measure the files of a bundle on this machine: size, start, latency, memory, error",
+        "aezoo bench bundle --formats onnx,openvino --batch 1,64 --csv bench.csv --plot bench.png\n"
+        "  aezoo bench bundle --quick --formats onnx --min-throughput 500 --max-mse 1e-8",
+    )
+    benchmarking.add_arguments(command)
     return parser
 
 

@@ -35,6 +35,10 @@ class ParityError(ExportError):
     """An exported file that does not compute what the Keras model computes."""
 
 
+class BenchError(AezooError):
+    """A bundle that is slower, or further from Keras, than a gate of `aezoo bench` allows."""
+
+
 class MissingExtraError(AezooError, ImportError):
     """A package that an extra of aezoo would bring is not installed."""
 

@@ -36,6 +36,7 @@ class Format:
             `parity.lost`; a share of None: all of them have one.
         without: pairs (part, precision) that are not written.
         parts: the parts that are written in this format, where a model has them; None is all of them.
+        threads: whether its runtime can be told a number of threads; then its opener takes `threads`.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Format:
     layouts: tuple = ("nhwc",)
     parts: tuple | None = None
     without: tuple = ()
+    threads: bool = False
 
     def has(self, part, precision):
         """Whether a part is written in this format and precision."""
@@ -60,6 +62,7 @@ FORMATS = {
         extra="train",
         writer="aezoo.export.to_saved_model",
         opener="open_saved_model",
+        threads=True,
         tolerances={"float32": (1e-5, "the same kernels, but batches are divided otherwise")},
     ),
     "onnx": Format(
@@ -68,6 +71,7 @@ FORMATS = {
         extra="train",
         writer="aezoo.export.to_onnx.artifact",
         opener="open_onnx",
+        threads=True,
         tolerances={
             "float32": (1e-5, "float32 sums in another order: about 100 roundings of 1.2e-7"),
             "float16": (
@@ -84,6 +88,7 @@ FORMATS = {
         extra="litert",
         writer="aezoo.export.to_litert",
         opener="open_litert",
+        threads=True,
         tolerances={
             "float32": (1e-5, "float32 sums in another order, by XNNPACK"),
             "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),
@@ -98,6 +103,7 @@ FORMATS = {
         extra="openvino",
         writer="aezoo.export.to_openvino",
         opener="open_openvino",
+        threads=True,
         tolerances={
             "float32": (1e-5, "float32 sums in another order, by oneDNN"),
             "float16": (5e-3, "weights rounded to 11 bits, 4.9e-4 each, and summed in float32"),

@@ -20,6 +20,7 @@ from aezoo.errors import BundleError, ParityError, message
 from aezoo.export import readers, tracing
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.fitting import fitted, fixed_batch
+from aezoo.processes import fresh
 
 BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
 
@@ -319,17 +320,7 @@ class Prover:
 
     def __init__(self, form):
         self.form = form
-        # The process must find this very aezoo, whether it is installed or a checkout.
-        root = str(pathlib.Path(contract.__file__).parent.parent)
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "aezoo.export.parity", form],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        self.process = fresh("aezoo.export.parity", form, stderr=subprocess.PIPE)
 
     def prove(self, folder):
         """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does."""

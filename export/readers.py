@@ -2,7 +2,8 @@
 
 A function of this module takes the path and the part's name, and returns (run, found): `run` takes
 {input: array} and returns {output: array}; `found` is {"inputs": {name: dtype}, "outputs": {name: dtype}},
-as the file itself says.
+as the file itself says. Where the row of `FORMATS` says `threads`, it also takes how many threads one call
+may use; None leaves that to the runtime.
 """
 
 import ctypes
@@ -19,17 +20,25 @@ from aezoo.errors import need
 from aezoo.export.formats import FORMATS, c_compiler
 
 
-def open_artifact(folder, artifact):
-    """Opens an artifact of a bundle, given its row of the manifest; returns (run, found)."""
+def open_artifact(folder, artifact, **options):
+    """Opens an artifact of a bundle, given its row of the manifest; returns (run, found).
+
+    Args:
+        folder: of the bundle.
+        artifact: its row of the manifest.
+        options: of the format's own opener, such as `threads`.
+    """
     opener = globals()[FORMATS[artifact["format"]].opener]
-    return opener(pathlib.Path(folder) / artifact["file"], artifact["part"])
+    return opener(pathlib.Path(folder) / artifact["file"], artifact["part"], **options)
 
 
-def open_onnx(path, part):
+def open_onnx(path, part, threads=None):
     """Opens an ONNX file with onnxruntime."""
     onnxruntime = need("onnxruntime", extra="train")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     dtypes = {"tensor(float)": "float32"}
     found = {
@@ -40,13 +49,16 @@ def open_onnx(path, part):
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), found
 
 
-def open_saved_model(path, part):
-    """Opens a SavedModel with TensorFlow."""
+def open_saved_model(path, part, threads=None):
+    """Opens a SavedModel with TensorFlow, whose threads can only be set before its first use in a process."""
     from aezoo.quiet import silent_stderr
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with silent_stderr():
         tf = need("tensorflow", extra="train")
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
         loaded = tf.saved_model.load(str(path))
     endpoint = loaded.signatures[part]
     found = {
@@ -61,13 +73,13 @@ def open_saved_model(path, part):
     return run, found
 
 
-def open_litert(path, part):
+def open_litert(path, part, threads=None):
     """Opens a LiteRT file with the plain interpreter, which knows no Flex operators."""
     from aezoo.quiet import silent_stderr
 
     interpreter = need("ai_edge_litert.interpreter", extra="litert").Interpreter
     with silent_stderr():  # it tells on descriptor 2 which kernels it has chosen
-        signature = interpreter(str(path)).get_signature_runner()
+        signature = interpreter(str(path), num_threads=threads).get_signature_runner()
     ends = {"inputs": signature.get_input_details(), "outputs": signature.get_output_details()}
     found = {
         end: {name: np.dtype(details["dtype"]).name for name, details in tensors.items()}
@@ -81,7 +93,7 @@ def open_litert(path, part):
     return run, found
 
 
-def open_openvino(path, part):
+def open_openvino(path, part, threads=None):
     """Opens an OpenVINO IR, in float32 as the file says: on many processors bfloat16 would be chosen."""
     openvino = need("openvino", extra="openvino")
     core = openvino.Core()
@@ -91,7 +103,8 @@ def open_openvino(path, part):
         end: {", ".join(sorted(port.get_names())): port.get_element_type().to_dtype().name for port in ports}
         for end, ports in (("inputs", model.inputs), ("outputs", model.outputs))
     }
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    more = {} if threads is None else {"INFERENCE_NUM_THREADS": threads}
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **more})
     taken, given = (list(found[end]) for end in ("inputs", "outputs"))
 
     def run(inputs):
@@ -104,24 +117,39 @@ def open_openvino(path, part):
 _C_OPTIONS = ("-std=c99", "-O2", "-shared", "-fPIC")
 
 
-def open_c(path, part):
-    """Compiles a C header into a library, and calls its function once for each example."""
+def compile_c(path, library):
+    """Compiles a C header into a library, a path; raises OSError with what the compiler says."""
     path = pathlib.Path(path).absolute()
     macro, _ = signature_of(path)
     program = (
         f'#define AEZOO_API extern\n#include "{path.name}"\nconst char signature[] = {macro}_SIGNATURE;\n'
     )
-    with tempfile.TemporaryDirectory() as folder:
-        library = os.path.join(folder, "library.so")
-        done = subprocess.run(
-            [c_compiler(), *_C_OPTIONS, "-x", "c", "-", "-I", path.parent, "-o", library, "-lm"],
-            input=program,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise OSError(f"the C compiler refuses it: {done.stderr.strip()}")
-        loaded = ctypes.CDLL(library)  # stays open when the file is gone
+    done = subprocess.run(
+        [c_compiler(), *_C_OPTIONS, "-x", "c", "-", "-I", path.parent, "-o", library, "-lm"],
+        input=program,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise OSError(f"the C compiler refuses it: {done.stderr.strip()}")
+
+
+def open_c(path, part, library=None):
+    """Opens a C header as a library, and calls its function once for each example.
+
+    Args:
+        path: of the header.
+        part: its name.
+        library: of `compile_c`; None compiles one now.
+    """
+    macro, _ = signature_of(path)
+    if library is not None:
+        loaded = ctypes.CDLL(library)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            library = os.path.join(folder, "library.so")
+            compile_c(path, library)
+            loaded = ctypes.CDLL(library)  # stays open when the file is gone
     signature = (ctypes.c_char * 4096).in_dll(loaded, "signature").value.decode()
     ends = [_c_arrays(end) for end in signature.split(" -> ")]
     function = loaded[macro.lower()]

@@ -31,21 +31,24 @@ WITHOUT_FRAMEWORK = {
     "aezoo.latent_space": {"numpy"},
     "aezoo.runtime": {"numpy", "onnxruntime"},
     "aezoo.latency": {"numpy"},
+    "aezoo.measuring": {"numpy"},
+    "aezoo.processes": set(),
+    "aezoo.benchmarking": set(),
     "export.card": set(),
 }
 # the row of the design: a module may import from its own stage and from earlier ones
 STAGES = [
     {"errors", "quiet", "checks", "options", "settings", "bundle", "run", "registry", "loading"}
-    | {"priors", "latent_space", "fitting"},
+    | {"priors", "latent_space", "fitting", "processes"},
     {"data"},
     {"layers", "losses", "predicting", "autoencoder"}
     | {"bodies", "variational", "regularized", "quantized", "patches", "models"},
     {"evaluation"},
     {"training", "progress"},
     {"export"},
-    {"runtime", "latency", "inputs"},
+    {"runtime", "latency", "measuring", "inputs"},
     {"testing", "recipe"},
-    {"cli", "commands", "applying", "recipes"},
+    {"cli", "commands", "applying", "benchmarking", "recipes"},
 ]
 
 

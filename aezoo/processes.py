@@ -1,0 +1,97 @@
+"""Fresh processes of aezoo's own modules. Standard library only."""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import aezoo
+
+
+def fresh(module, *arguments, environment=None, **options):
+    """Starts a module in a fresh Python, with pipes to its standard input and output.
+
+    Args:
+        module: dotted name.
+        arguments: texts.
+        environment: {name: text} that it gets beyond this process's own.
+        options: of `subprocess.Popen`.
+
+    Returns:
+        The `subprocess.Popen`, of text.
+    """
+    # The process must find this very aezoo, whether it is installed or a checkout.
+    root = str(pathlib.Path(aezoo.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {}), "PYTHONPATH": path},
+        **options,
+    )
+
+
+class Process:
+    """A fresh process that answers questions, a line of JSON each way.
+
+    Whatever befalls it becomes an answer with "refused": a runtime may crash it.
+
+    Args:
+        module: dotted name.
+        order: its one argument, what JSON can hold.
+        patience: seconds that an answer may take; a process that hangs is ended.
+        environment: {name: text} that it gets beyond this process's own.
+    """
+
+    def __init__(self, module, order, patience=300.0, environment=None):
+        self.patience = patience
+        # What it logs goes nowhere: a pipe that nobody reads would fill up and stop it.
+        self.process = fresh(module, json.dumps(order), environment=environment, stderr=subprocess.DEVNULL)
+
+    def answer(self, question=None):
+        """Returns its answer to a question, a dict; {"refused", "died"} where there is none."""
+        timer = threading.Timer(self.patience, self.process.kill)
+        begun = time.perf_counter()
+        timer.start()
+        try:
+            if question is not None:
+                self.process.stdin.write(json.dumps(question) + "\n")
+                self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            timer.cancel()
+        if line.endswith("\n"):  # else it died while it wrote
+            return json.loads(line)
+        status = self.process.wait()
+        late = time.perf_counter() - begun >= self.patience
+        return {
+            "refused": f"no answer within {self.patience:g} seconds" if late else _death(status),
+            "died": True,
+        }
+
+    def stop(self):
+        """Ends it."""
+        if self.process.poll() is None:
+            self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):  # what it never read
+                pipe.close()
+        self.process.wait()
+
+
+def _death(status):
+    if status >= 0:
+        return f"died with exit status {status}"
+    try:
+        return f"died with signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"died with signal {-status}"
