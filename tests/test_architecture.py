@@ -31,6 +31,10 @@ WITHOUT_FRAMEWORK = {
     "aezoo.latent_space": {"numpy"},
     "aezoo.runtime": {"numpy", "onnxruntime"},
     "aezoo.latency": {"numpy"},
+    "aezoo.serving": set(),
+    "aezoo.serving_mlserver": {"onnxruntime", "mlserver"},
+    "aezoo.comparing": {"numpy"},
+    "aezoo.cli_bundles": set(),
     "export.card": set(),
 }
 # the row of the design: a module may import from its own stage and from earlier ones
@@ -43,9 +47,9 @@ STAGES = [
     {"evaluation"},
     {"training", "progress"},
     {"export"},
-    {"runtime", "latency", "inputs"},
+    {"runtime", "latency", "inputs", "serving", "serving_mlserver", "comparing"},
     {"testing", "recipe"},
-    {"cli", "commands", "recipes"},
+    {"cli", "cli_bundles", "commands", "recipes"},
 ]
 
 
