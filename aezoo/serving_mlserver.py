@@ -29,8 +29,8 @@ class OnnxModel(MLModel):
     """Answers requests of the Open Inference Protocol (v2) with onnxruntime.
 
     Optional inputs, as the scorer's `threshold` (1,), are taken where they are sent. Tensors (B,) are sent
-    back as (B, 1), and taken as both. `parameters.extra` in model-settings.json may say "providers", a list of
-    onnxruntime's execution providers, and "intra_op_threads".
+    back as (B, 1), and taken as both. `parameters.extra` in model-settings.json may say "providers" and
+    "intra_op_threads" of onnxruntime.
     """
 
     async def load(self):
