@@ -99,7 +99,11 @@ def _rows(found):
         ("examples", found["examples"]),
         ("latents of A, of B", ", ".join(str(tuple(shape)) for shape in found["latent_shapes"])),
         ("largest difference", f"{number(found['max_difference'])} (same: up to {allowed})"),
-        ("residual of the best rotation", f"{number(found['rotation_residual'])} (rotation: up to {limit})"),
+        ("difference, share of the spread", number(found["residual"])),
+        (
+            "the same after the best rotation",
+            f"{number(found['rotation_residual'])} (rotation: up to {limit})",
+        ),
         ("linear CKA", number(found["cka"])),
         (f"{near['k']} nearest neighbours kept", f"{near['kept']:.1%} (by chance {near['by_chance']:.1%})"),
         ("the same, A asking an index of B", "-" if near["across"] is None else f"{near['across']:.1%}"),

@@ -11,7 +11,8 @@ from aezoo.options import check_positive
 
 # Each of two bundles was proven to within 1e-5 of the range of its Keras model.
 TOLERANCE = 2e-5
-# A turn by float32 leaves 1e-7 of the spread, and training anew from another seed 0.5 and more.
+# On MNIST (conv, 16 latents) a turn leaves 3e-8 of the spread, float16 3e-4, int8 9e-3, and two epochs more of
+# training 0.3. At 1e-3 99.8 % of 10 neighbours are kept, at 1e-2 98 %.
 ROTATION_LIMIT = 1e-3
 VERDICTS = ("same", "rotation", "different")  # from the best
 _ROWS = 256  # examples whose neighbours are gathered at a time
@@ -40,7 +41,8 @@ def compare(
 
     Returns:
         A dict: `verdict` of `VERDICTS`; `examples`; `latent_shapes` of both; `max_difference`, with what is
-        `allowed`, `rotation_residual`, both None where the shapes differ; `cka`, see `linear_cka`;
+        `allowed`, `residual` and `rotation_residual`, see `procrustes`, as they are and turned, all None
+            where the shapes differ; `cka`, see `linear_cka`;
         `neighbours`, see `neighbours_kept`; `reconstruction_error`: `medians` of both, `drift`
         (first / second - 1), and `ks_statistic`, the largest distance between the two distribution functions,
         from 0 to 1. No p-value goes with it, since both distributions are of the same examples.
@@ -92,6 +94,7 @@ def compare(
         "latent_shapes": [list(array.shape[1:]) for array in (latents, reference)],
         "max_difference": None,
         "allowed": None,
+        "residual": None,
         "rotation_residual": None,
         "rotation_limit": rotation_limit,
         "cka": linear_cka(latents, reference),
@@ -102,6 +105,7 @@ def compare(
         # Of latents that hardly vary, float32 holds no such share of the range; the proof has the same floor.
         roundings = 4 * np.finfo("float32").eps * np.abs(reference).max()
         found["allowed"] = float(max(tolerance * np.ptp(reference), roundings))
+        found["residual"] = _residual(latents, reference)
         found["rotation_residual"] = procrustes(latents, reference)[1]
         if found["max_difference"] <= found["allowed"]:
             found["verdict"] = "same"
@@ -136,6 +140,11 @@ def say(found):
     verdict = found["verdict"]
     if verdict == "same":
         return "same: latents of A may be used with an index built from B"
+    if verdict == "rotation" and found["residual"] <= found["rotation_limit"]:
+        return (
+            f"rotation: not even one, the difference is {found['residual']:.1g} of the spread, as lower precision "
+            "leaves; --tolerance says how much an index built from B may bear"
+        )
     if verdict == "rotation":
         return (
             "rotation: distances are those of B, coordinates are not; turn latents of A by "
@@ -173,8 +182,14 @@ def procrustes(latents, reference):
     flat, target = (np.asarray(array, "float64").reshape(-1, size) for array in (latents, reference))
     left, _, right = np.linalg.svd(flat.T @ target)
     rotation = left @ right
-    spread = np.linalg.norm(target - target.mean(axis=0))
-    return rotation, float(np.linalg.norm(flat @ rotation - target) / spread)
+    return rotation, _residual(flat @ rotation, target)
+
+
+def _residual(latents, reference):
+    flat, target = (
+        np.asarray(array, "float64").reshape(-1, latents.shape[-1]) for array in (latents, reference)
+    )
+    return float(np.linalg.norm(flat - target) / np.linalg.norm(target - target.mean(axis=0)))
 
 
 def linear_cka(latents, reference):

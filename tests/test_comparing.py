@@ -80,6 +80,12 @@ def test_turned_by_an_orthogonal_matrix(old, examples):
     assert found["neighbours"]["across"] < 0.9
     rotation, _ = comparing.procrustes(turned.encode(examples), old.encode(examples))
     np.testing.assert_allclose(rotation, matrix.T, atol=1e-5)
+    assert "turn latents of A" in comparing.say(found)
+    # what float16 does: no turn, and more than two proofs allow
+    rounded = comparing.compare(Turned(old, np.eye(4) * 1.0002), old, examples)
+    assert rounded["verdict"] == "rotation"
+    assert rounded["residual"] < 1e-3
+    assert "as lower precision leaves" in comparing.say(rounded)
     stretched = comparing.compare(Turned(old, 1.01 * matrix), old, examples)
     assert stretched["verdict"] == "different"
     assert stretched["rotation_residual"] > 5e-3
@@ -100,7 +106,7 @@ def test_latents_of_another_size(old, examples):
     found = comparing.compare(Turned(old, np.eye(4)[:, :2]), old, examples)
     assert found["verdict"] == "different"
     assert found["latent_shapes"] == [[2], [4]]
-    assert found["max_difference"] is found["rotation_residual"] is found["neighbours"]["across"] is None
+    assert found["max_difference"] is found["residual"] is found["neighbours"]["across"] is None
     assert 0 < found["cka"] < 1
     assert 0 < found["neighbours"]["kept"] < 1
     assert "not comparable coordinate by coordinate" in comparing.say(found)
