@@ -11,8 +11,8 @@ from aezoo.options import check_positive
 
 # Each of two bundles was proven to within 1e-5 of the range of its Keras model.
 TOLERANCE = 2e-5
-# On MNIST (conv, 16 latents) a turn leaves 3e-8 of the spread, float16 3e-4, int8 9e-3, and two epochs more of
-# training 0.3. At 1e-3 99.8 % of 10 neighbours are kept, at 1e-2 98 %.
+# On MNIST (conv, 16 latents) a turn leaves 3e-8 of the spread, float16 3e-4, int8 9e-3, another training
+# 0.3. At 1e-3 99.8 % of 10 neighbours are kept, at 1e-2 98 %.
 ROTATION_LIMIT = 1e-3
 VERDICTS = ("same", "rotation", "different")  # from the best
 _ROWS = 256  # examples whose neighbours are gathered at a time
@@ -142,8 +142,8 @@ def say(found):
         return "same: latents of A may be used with an index built from B"
     if verdict == "rotation" and found["residual"] <= found["rotation_limit"]:
         return (
-            f"rotation: not even one, the difference is {found['residual']:.1g} of the spread, as lower precision "
-            "leaves; --tolerance says how much an index built from B may bear"
+            f"rotation: not even one, the difference is {found['residual']:.1g} of the spread, as lower "
+            "precision leaves; --tolerance says how much an index built from B may bear"
         )
     if verdict == "rotation":
         return (

@@ -137,6 +137,12 @@ def test_neighbours_are_counted_right():
     pairs = zip(nearest(latents), nearest(reference), strict=True)
     expected = np.mean([len(set(a) & set(b)) / 4 for a, b in pairs])
     assert comparing.neighbours_kept(latents, reference, 4)["kept"] == pytest.approx(expected)
+    # asked in the reference's own index, where an example's own entry is no neighbour
+    across = np.linalg.norm(latents[:, None] - reference[None], axis=2)
+    np.fill_diagonal(across, np.inf)
+    pairs = zip(np.argsort(across, axis=1)[:, :4], nearest(reference), strict=True)
+    expected = np.mean([len(set(a) & set(b)) / 4 for a, b in pairs])
+    assert comparing.neighbours_kept(latents, reference, 4)["across"] == pytest.approx(expected)
     # many at one distance, as codes are: which of them are found is no difference
     codes = np.repeat(np.eye(4), 10, axis=0)
     noisy = codes + np.random.default_rng(1).normal(size=codes.shape) * 1e-7
