@@ -19,7 +19,7 @@ def infer(parsed):
         names, examples = inputs.read_latents(parsed.input)
     else:
         names, examples = inputs.read_for(bundle, parsed.input)
-    write(getattr(bundle, parsed.verb)(examples, **_labels(parsed.labels, len(examples))), names)
+    write(getattr(bundle, parsed.verb)(examples, **labels_of(parsed.labels, len(examples))), names)
 
 
 def score(parsed):
@@ -28,7 +28,7 @@ def score(parsed):
 
     bundle = runtime.load(parsed.bundle, precision=parsed.precision)
     names, examples = inputs.read_for(bundle, parsed.input)
-    labels = _labels(parsed.labels, len(examples))
+    labels = labels_of(parsed.labels, len(examples))
     if bundle.manifest["calibration"] is None and parsed.threshold is None:
         columns = {"reconstruction_error": bundle.reconstruction_error(examples, **labels)}
     else:
@@ -53,7 +53,7 @@ def calibrate(parsed):
 
     bundle = runtime.load(parsed.bundle)
     _, examples = inputs.read_for(bundle, parsed.input)
-    labels = _labels(parsed.labels, len(examples)).get("labels")
+    labels = labels_of(parsed.labels, len(examples)).get("labels")
     found, gone = recalibrate(
         pathlib.Path(parsed.bundle), examples, labels=labels, false_positive_rate=parsed.false_positive_rate
     )
@@ -73,9 +73,9 @@ def calibrate(parsed):
 def sample(parsed):
     """Draws new examples."""
     count = check_positive("--count", parsed.count)
-    model = _load(parsed.path, parsed.precision)
+    model = load_in(parsed.path, parsed.precision)
     write = _writer(parsed, as_images=model.kind == "images")
-    write(model.sample(count, parsed.seed, **_labels(parsed.labels, count)), _numbered("sample", count))
+    write(model.sample(count, parsed.seed, **labels_of(parsed.labels, count)), _numbered("sample", count))
 
 
 def interpolate(parsed):
@@ -96,7 +96,7 @@ def interpolate(parsed):
                 fix="put two images into a folder",
             )
         )
-    results = model.interpolate(examples[0], examples[1], steps, parsed.way, **_labels(parsed.labels, 1))
+    results = model.interpolate(examples[0], examples[1], steps, parsed.way, **labels_of(parsed.labels, 1))
     write(results, _numbered("step", steps))
 
 
@@ -109,11 +109,11 @@ def traverse(parsed):
     model = load(parsed.path)
     write = _writer(parsed, as_images=model.kind == "images")
     _, examples = inputs.read_for(model, parsed.input)
-    results = model.traverse(examples[0], parsed.axis, values, **_labels(parsed.labels, 1))
+    results = model.traverse(examples[0], parsed.axis, values, **labels_of(parsed.labels, 1))
     write(results, _numbered("value", len(results)))
 
 
-def _load(path, precision):
+def load_in(path, precision):
     """Loads a run or a bundle; of a bundle the files of a precision."""
     from aezoo.bundle import is_bundle
     from aezoo.loading import load
@@ -161,7 +161,7 @@ def _numbered(word, count):
     return [f"{word}_{number:0{width}}.png" for number in range(count)]
 
 
-def _labels(text, count):
+def labels_of(text, count):
     """Returns {"labels": (count,)} of "3,1,4", of one number for all, or of a .npy file; {} of None."""
     import numpy as np
 

@@ -6,7 +6,7 @@ Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ct
 import argparse
 import sys
 
-from aezoo import __version__, applying, benchmarking, commands
+from aezoo import __version__, applying, benchmarking, cli_bundles, commands
 from aezoo.recipe import add_common_arguments, add_training_arguments, guarded
 
 _EPILOG = """\
@@ -16,8 +16,8 @@ from nothing to an encoder that runs without TensorFlow:
   aezoo encode bundle images.npy -o latents.npy
 
 train, evaluate and export need  pip install "aezoo[train]";
-verify, encode, decode, reconstruct, score, sample, interpolate, traverse and bench run bundles on the
-base install.
+verify, encode, decode, reconstruct, score, sample, interpolate, traverse, serve-layout and bench run
+bundles on the base install.
 """
 
 
@@ -243,6 +243,9 @@ def _parser():
     command.add_argument("--axis", type=int, default=0, metavar="N", help="of the latents, default 0")
     command.add_argument("--values", metavar="X,X", help="default -3 to 3 in 9 steps")
     command.add_argument("--labels", metavar="N", help="the one label, for a conditional model")
+
+    cli_bundles.add_compare(add, examples=_EXAMPLES, labels=_LABELS)
+    cli_bundles.add_serve_layout(add)
 
     command = add(
         "bench",

@@ -10,7 +10,8 @@ from aezoo.options import check_positive
 from aezoo.recipe import Recipe, follow, show_metrics
 
 
-def _print_table(title, columns, rows):
+def print_table(title, columns, rows):
+    """Prints a table of rich."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -28,7 +29,7 @@ def list_models(parsed):
         fields = ("name", "task", "paper", "summary")
         print(json.dumps([{field: getattr(entry, field) for field in fields} for entry in entries]))
         return
-    _print_table(None, ("name", "takes", "summary"), [(e.name, e.task, e.summary) for e in entries])
+    print_table(None, ("name", "takes", "summary"), [(e.name, e.task, e.summary) for e in entries])
 
 
 def info(parsed):
@@ -172,9 +173,9 @@ def export(parsed):
         run.model,
         parsed.output,
         **run.held_out,
-        formats=_words(parsed.formats),
-        precisions=_words(parsed.precision),
-        parts=_words(parsed.parts or ""),
+        formats=words(parsed.formats),
+        precisions=words(parsed.precision),
+        parts=words(parsed.parts or ""),
         representative=None if parsed.calibration is None else read_for(run.model, parsed.calibration)[1],
         budget=parsed.budget,
         normals=None if parsed.normals is None else read_for(run.model, parsed.normals)[1],
@@ -197,7 +198,8 @@ def export(parsed):
     print(f"bundle: {folder}    next: aezoo encode {folder} IMAGES")
 
 
-def _words(text):
+def words(text):
+    """Returns the words of a text with commas between them, a list."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
@@ -208,7 +210,7 @@ def _show_parity(title, figures):
         else (file, f"{row['max_difference']:.1e}", f"{row['allowed']:.1e}", row["examples"])
         for file, row in figures.items()
     ]
-    _print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)
+    print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)
 
 
 def verify(parsed):

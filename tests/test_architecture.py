@@ -34,6 +34,10 @@ WITHOUT_FRAMEWORK = {
     "aezoo.measuring": {"numpy"},
     "aezoo.processes": set(),
     "aezoo.benchmarking": set(),
+    "aezoo.serving": set(),
+    "aezoo.serving_mlserver": {"onnxruntime", "mlserver"},
+    "aezoo.comparing": {"numpy"},
+    "aezoo.cli_bundles": set(),
     "export.card": set(),
 }
 # the row of the design: a module may import from its own stage and from earlier ones
@@ -47,8 +51,8 @@ STAGES = [
     {"training", "progress"},
     {"export"},
     {"runtime", "latency", "measuring", "inputs"},
-    {"testing", "recipe"},
-    {"cli", "commands", "applying", "benchmarking", "recipes"},
+    {"testing", "recipe", "serving", "serving_mlserver", "comparing"},
+    {"cli", "commands", "applying", "benchmarking", "cli_bundles", "recipes"},
 ]
 
 
