@@ -175,7 +175,7 @@ def test_files_say_what_the_float32_ones_say(bundle):
         else:
             assert "QuantizeLinear" not in ops
             assert ("ConvTranspose" in ops) == (part != "encoder")  # the rewrite is int8's alone
-        if precision == "float16":
+        if precision == "float16" and part != "scorer":  # whose table and verdict stay float32
             assert {t.data_type for t in proto.graph.initializer} <= {TensorProto.FLOAT16, TensorProto.INT64}
 
 

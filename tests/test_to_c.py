@@ -102,6 +102,8 @@ def jobs(model, precision="float32", parts=("encoder", "decoder", "code_decoder"
                 opset=18,
                 properties={"aezoo.model": "small"},
                 calibration=golden,
+                golden=golden,
+                decode=model.decode,
                 budget=0.01,
             )
 
@@ -122,6 +124,8 @@ def functional(layers, precision="float32"):
         opset=18,
         properties={},
         calibration={"examples": examples, "out": np.asarray(layers(examples))},
+        golden={},
+        decode=None,
         budget=0.01,
     )
 
