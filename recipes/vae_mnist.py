@@ -7,6 +7,8 @@ Settings: two layers of 512 units, gelu, Bernoulli likelihood. Pixels are drawn 
 Expected: on `mnist` a negative log-likelihood of 87.5 ± 0.5 nats, importance-sampled with 200 draws for
           each of the 10,000 test images (standard error 0.23). Rezende & Mohamed 2015 report 89.9. About
           570 seconds of training on two cores at the pace of its quickest epochs, 1344 beside other work.
+          A convolutional body (32-64 filters of 4 x 4, batch normalisation, a third of the weights) reached
+          89.4 after 12 epochs, on the first 1,000 test images (standard error 0.7).
 
     python recipes/vae_mnist.py                                   # the embedded digits
     python recipes/vae_mnist.py --data mnist --data-dir DIR       # all of MNIST, as TFDS prepared it
