@@ -84,7 +84,7 @@ def test_the_whole_path(tmp_path, monkeypatch, capfd):
     assert run("bench", "bundle", "--quick", "--formats", "onnx", "--json", "--batch", "1,3") == 0
     rows = json.loads(capfd.readouterr().out)["rows"]
     assert {(row["part"], row["batch"]) for row in rows} == {
-        (part, size) for part in ("encoder", "decoder", "reconstructor") for size in (1, 3)
+        (part, size) for part in ("encoder", "decoder", "reconstructor", "scorer") for size in (1, 3)
     }
     assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in rows)
     for what, word in (("bundle", "encoder.onnx"), ("run", "content_hash"), ("conv", "kernel_size")):
