@@ -109,7 +109,7 @@ class Calibration:
         """Returns which scores (B,) are above the threshold, bool (B,)."""
         return np.asarray(scores, "float32") > np.float32(self.threshold if threshold is None else threshold)
 
-    def is_sure(self, scores, margin=2e-6):
+    def is_sure(self, scores, margin=1e-5):
         """Returns which scores no rounding by a share of `margin` moves across an entry or the threshold."""
         scores = np.asarray(scores, "float64")
         low, high = scores - margin * np.abs(scores), scores + margin * np.abs(scores)
