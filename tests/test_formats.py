@@ -241,7 +241,7 @@ def test_a_fixed_batch(trained, tmp_path):
     for row in contract.read_manifest(folder)["artifacts"]:
         assert row["parity"]["batches"] == [3]
         assert row["parity"]["examples"] == 64
-        assert [tensor["shape"][0] for tensor in row["inputs"] + row["outputs"]] == [3, 3]
+        assert {tensor["shape"][0] for tensor in row["inputs"] + row["outputs"]} == {3}
     assert shapes(folder / "encoder.onnx") == {"images": [3, 16, 12, 1], "latents": [3, 4]}
     (taken,) = interpreter(folder / "encoder.tflite").get_input_details()
     assert list(taken["shape_signature"]) == [3, 16, 12, 1]
