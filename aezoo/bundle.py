@@ -46,6 +46,7 @@ _KEYS = {
     "classes",
     "codebook_size",
     "calibration",
+    "anomalies",
     "trace",
     "artifacts",
 }

@@ -143,6 +143,11 @@ def _parser():
         metavar="INPUT",
         help="normal examples that were not trained on, for the scorer; default held-out ones",
     )
+    command.add_argument(
+        "--anomalies",
+        metavar="INPUT",
+        help="known anomalies: the scorer's ROC area is measured, and int8 may lose --budget of it",
+    )
     command.add_argument("--false-positive-rate", type=float, metavar="X", help=_RATE)
     command.add_argument(
         "--score",
@@ -158,6 +163,12 @@ def _parser():
         choices=("nhwc", "nchw"),
         default="nhwc",
         help="nchw: images of ONNX and OpenVINO files have channels first",
+    )
+    command.add_argument(
+        "--layout-for",
+        metavar="S,S",
+        help="lay the bundle out for triton, mlserver, tfserving as well, in OUTPUT-models; each export "
+        "is a new version (see `aezoo serve-layout`)",
     )
     command.add_argument("--licence", metavar="TEXT", help="terms of the weights, written into every file")
 

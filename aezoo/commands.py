@@ -164,21 +164,29 @@ def export(parsed):
     from aezoo.bundle import check_target, read_manifest
     from aezoo.inputs import read_for
     from aezoo.run import Run
+    from aezoo.serving import check_servers, lay_out, next_version
 
+    formats = words(parsed.formats)
+    servers = check_servers(words(parsed.layout_for or ""), formats)
     run = Run.load(parsed.run)
     check_target(parsed.output)
+
+    def examples(path):
+        return None if path is None else read_for(run.model, path)[1]
+
     from aezoo.export import export_bundle
 
     folder = export_bundle(
         run.model,
         parsed.output,
         **run.held_out,
-        formats=words(parsed.formats),
+        formats=formats,
         precisions=words(parsed.precision),
         parts=words(parsed.parts or ""),
-        representative=None if parsed.calibration is None else read_for(run.model, parsed.calibration)[1],
+        representative=examples(parsed.calibration),
         budget=parsed.budget,
-        normals=None if parsed.normals is None else read_for(run.model, parsed.normals)[1],
+        normals=examples(parsed.normals),
+        anomalies=examples(parsed.anomalies),
         false_positive_rate=parsed.false_positive_rate,
         score=parsed.score,
         opset=parsed.opset,
@@ -189,12 +197,17 @@ def export(parsed):
         metrics=run.metrics,
         licence=parsed.licence,
     )
+    place = f"{str(parsed.output).rstrip('/')}-models"
+    models = lay_out(folder, place, servers, version=next_version(place)) if servers else []
     manifest = read_manifest(folder)
     figures = {artifact["file"]: artifact["parity"] for artifact in manifest["artifacts"]}
     if parsed.json:
-        print(json.dumps({"bundle": str(folder), "artifacts": figures}))
+        laid_out = {"models": [str(model) for model in models]} if models else {}
+        print(json.dumps({"bundle": str(folder), "artifacts": figures, **laid_out}))
         return
     _show_parity(f"{folder}: proven", figures)
+    if models:
+        print(f"models for {', '.join(servers)}: {place}")
     print(f"bundle: {folder}    next: aezoo encode {folder} IMAGES")
 
 

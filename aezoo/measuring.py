@@ -59,7 +59,7 @@ class Opened:
         Raises:
             ValueError: an output has another shape, or holds NaN or infinity.
         """
-        from aezoo.export.parity import cosine
+        from aezoo.export.budget import cosine
 
         found = {"mse": None, "cosine": None}
         count = len(next(iter(self.golden.values())))

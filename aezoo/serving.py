@@ -81,9 +81,7 @@ def lay_out(
             this name with other inputs and outputs.
         BundleError: no bundle, one without files of the format, or a file of it is missing or altered.
     """
-    servers = tuple(dict.fromkeys(servers))
-    for server in servers:
-        check_choice("servers", server, tuple(SERVERS))
+    servers = check_servers(servers)
     manifest = contract.read_manifest(bundle)
     name = _check_name(manifest["model"] or "model" if name is None else name)
     version = str(check_positive("version", version))
@@ -123,6 +121,38 @@ def lay_out(
     if "tfserving" in servers:
         _list_models(folder / SERVERS["tfserving"][0])
     return [folder / model for model, _ in jobs]
+
+
+def next_version(folder):
+    """Returns the number after the last version of any model in a folder of layouts; 1 at first."""
+    found = (path.name for path in pathlib.Path(folder).glob("*/*/[0-9]*"))
+    return 1 + max((int(name) for name in found if name.isdigit()), default=0)
+
+
+def check_servers(servers, formats=None):
+    """Returns the servers, a tuple, each once.
+
+    Args:
+        servers: names.
+        formats: of the bundle that is to be laid out, where that is known.
+
+    Raises:
+        OptionError: none of `SERVERS`, or one whose format is not among those.
+    """
+    servers = tuple(dict.fromkeys(servers))
+    for server in servers:
+        check_choice("servers", server, tuple(SERVERS))
+        form = SERVERS[server][1]
+        if formats is not None and form not in formats:
+            raise OptionError(
+                message(
+                    f"{server} serves files of the format {form}",
+                    got=f"formats {', '.join(formats)}",
+                    expected=f"{form} among them",
+                    fix=f"add {form} to --formats, or leave {server} out",
+                )
+            )
+    return servers
 
 
 def config_pbtxt(name, artifact, *, max_batch=64, threshold=False):

@@ -24,7 +24,7 @@ import aezoo
 from aezoo import bundle as contract
 from aezoo.autoencoder import keras
 from aezoo.export import export_bundle
-from aezoo.export.parity import cosine
+from aezoo.export.budget import cosine
 from aezoo.testing import smooth_examples
 
 ROUNDS, SECONDS = 30, 0.05  # of each file and batch size in a round

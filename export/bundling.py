@@ -8,10 +8,10 @@ import numpy as np
 
 from aezoo import __version__
 from aezoo import bundle as contract
-from aezoo.calibration import refuse_training_data
+from aezoo.calibration import refuse_training_data, roc_area
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity, scorer, tracing
-from aezoo.export.calibrating import calibrate, write_calibration
+from aezoo.export.calibrating import calibrate, label, write_calibration
 from aezoo.export.formats import FORMATS, Job, artifact_file, check_layout
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
@@ -20,6 +20,7 @@ from aezoo.options import check_between, check_positive
 from aezoo.training import versions
 
 _CALIBRATION = 512  # examples that tell the ranges of values
+_LABELLED, _LABELLED_KEPT = 512, 64  # examples of each kind that judge a scorer, and that golden.npz keeps
 _LICENCE = "not stated; ask whoever holds the rights in the training data"
 
 
@@ -37,6 +38,7 @@ def export_bundle(
     input_dtype="float32",
     labels=None,
     normals=None,
+    anomalies=None,
     false_positive_rate=None,
     score="reconstruction_error",
     trained_on=None,
@@ -57,13 +59,16 @@ def export_bundle(
         precisions: of `formats.PRECISIONS`; each is written in every format that has it.
         parts: names of the parts to be written, "encoder" for example; None is all of them.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
-        budget: what int8 may lose, a share: of the latents' cosine, and of the mean squared error.
+        budget: what int8 may lose, a share: of the latents' cosine, of the mean squared error, and with
+            `anomalies` of the scorer's ROC area.
         opset: of the ONNX files, 17 to 24.
         input_dtype: "float32", or "uint8" for encoder and reconstructor that take bytes 0..255.
         labels: (N,) class numbers of the examples, for a conditional model; None is each class in turn.
         normals: examples (N, ...) that were not trained on, whose scores the scorer is calibrated on;
             None is `examples`. Without either, and for a conditional model without labels, there
             is no scorer.
+        anomalies: examples (N, ...) known to be anomalies. With them the scorer's ROC area is measured, and a
+            scorer of lower precision is held to it.
         false_positive_rate: share of normal examples that may count as anomalies; None is 0.01, or the
             smallest that so few examples allow.
         score: of `scorer.SCORES`, what the scorer's verdict goes by.
@@ -108,12 +113,14 @@ def export_bundle(
         chosen = {name: part for name, part in known.items() if not parts or name in parts}
         normal = examples if normals is None else normals
         calibration = None
-        if normals is not None and model.takes_labels:
+        labelled, measured = {}, None
+        if (normals is not None or anomalies is not None) and model.takes_labels:
+            given = "normals" if normals is not None else "anomalies"
             raise OptionError(
                 message(
-                    "normal examples of a conditional model come with their labels",
-                    got=f"normals for model {model.model_name!r}",
-                    expected="no normals at the export",
+                    "normal examples and anomalies of a conditional model come with their labels",
+                    got=f"{given} for model {model.model_name!r}",
+                    expected=f"no {given} at the export",
                     fix="export without them, then `aezoo calibrate BUNDLE INPUT --labels ...`",
                 )
             )
@@ -125,6 +132,9 @@ def export_bundle(
         golden = make_golden(model, examples, input_dtype, labels=labels)
         if calibration is not None:
             golden = with_scores(golden, *chosen["scorer"], calibration, score)
+        if anomalies is not None:
+            measured, labelled, kept = _labelled(model, normal, anomalies, calibration, input_dtype, score)
+            golden = {**golden, **kept}
         common = {
             "opset": opset,
             "input_dtype": input_dtype,
@@ -135,6 +145,7 @@ def export_bundle(
                 model, examples if representative is None else representative, input_dtype, _CALIBRATION
             ),
             "golden": golden,
+            "labelled": labelled,
             "budget": check_between("budget", budget, 0.0, 1.0, 0.01),
             "decode": model.decode,
         }
@@ -156,6 +167,7 @@ def export_bundle(
             "error_scale": None if model.kind == "images" else np.atleast_1d(model.error_scale).tolist(),
             "prior": _write_prior(model, draft),
             "calibration": write_calibration(draft, calibration, score, trained_on, normals is None),
+            "anomalies": measured,
             "likelihood": model.likelihood,
             "classes": model.classes,
             "codebook_size": model.codebook_size,
@@ -185,6 +197,29 @@ def export_bundle(
             prover.stop()
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _labelled(model, normals, anomalies, calibration, input_dtype, score):
+    """Returns (row of the manifest, labelled examples that judge, those that are kept), see `label`."""
+    if calibration is None or not len(anomalies):
+        raise OptionError(
+            message(
+                "anomalies tell how well a scorer finds them",
+                got="no scorer among the parts" if calibration is None else "no example",
+                expected="an export with the scorer, and at least one anomaly",
+                fix="add scorer to --parts, with normal examples, or leave out --anomalies",
+            )
+        )
+    judging, kept = (
+        label(model, normals, anomalies, input_dtype, score, limit) for limit in (_LABELLED, _LABELLED_KEPT)
+    )
+    is_anomaly = judging["labelled_is_anomaly"]
+    row = {
+        "examples": int(is_anomaly.sum()),
+        "normals": int((~is_anomaly).sum()),
+        "roc_area": roc_area(judging["labelled_scores"], is_anomaly),
+    }
+    return row, judging, kept
 
 
 def _write(model, part, form, draft, **job):

@@ -5,6 +5,7 @@ import numpy as np
 from aezoo import bundle as contract
 from aezoo.calibration import Calibration
 from aezoo.export import scorer
+from aezoo.export.budget import LABELLED
 from aezoo.export.golden import stored_examples
 
 
@@ -24,6 +25,26 @@ def calibrate(model, normals, labels, input_dtype, rate, score):
     if rate is None:
         rate = max(0.01, 1 / (len(normals) + 1))
     return Calibration.fit(scorer.scores(model, normals, labels, score), rate)
+
+
+def label(model, normals, anomalies, input_dtype, score, limit):
+    """Returns {name: array} of `budget.LABELLED`: examples of both kinds, and what Keras scores them.
+
+    Args:
+        model: an `Autoencoder` without labels of its own.
+        normals, anomalies: (N, ...) and (M, ...) float32.
+        input_dtype: of the exported scorer.
+        score: of `scorer.SCORES`.
+        limit: examples of each kind at most, taken at equal distances: files often lie in order.
+    """
+    chosen = [
+        examples[np.unique(np.linspace(0, len(examples) - 1, limit).astype(int))]
+        for examples in (np.asarray(normals), np.asarray(anomalies))
+    ]
+    stored, examples = stored_examples(np.concatenate(chosen), input_dtype)
+    is_anomaly = np.arange(len(examples)) >= len(chosen[0])
+    scores = scorer.scores(model, examples, {}, score)
+    return dict(zip(LABELLED, (stored, is_anomaly, scores), strict=True))
 
 
 def write_calibration(draft, calibration, score, trained_on, held_out):

@@ -45,6 +45,13 @@ def render(manifest):
     lines += _memory(manifest["artifacts"])
     lines += ["", *_allowances(manifest["artifacts"])]
     lines += ["", f"Proven on {golden['examples']} examples ({golden['source']}), kept in `golden.npz`."]
+    if known := manifest["anomalies"]:
+        lines += [
+            "",
+            "In float32 the scorer ranks an anomaly above a normal example "
+            f"{known['roc_area']:.2%} of the time "
+            f"(ROC area; {known['examples']} anomalies, {known['normals']} normal examples).",
+        ]
     if manifest["metrics"]:
         lines += ["", "## Test figures", "", *_figures(manifest["metrics"])]
     if manifest["run"]:
@@ -76,7 +83,8 @@ def _allowances(artifacts):
         yield (
             f"Of {files} the figures are shares that are lost, of a "
             f"budget of {budgets[0]['budget']:g}: 1 - mean cosine of latents, growth of the mean squared "
-            "error of reconstructions, whole numbers that differ. Below 0, nothing is lost."
+            "error of reconstructions, whole numbers that differ, the fall of a scorer's ROC area. Below 0, "
+            "nothing is lost."
         )
     for artifact in budgets:
         if artifact.get("float_layers"):

@@ -33,7 +33,7 @@ class Format:
         layouts: of images in its files, of `LAYOUTS`.
         tolerances: {precision: (share of the output's range that a value may differ by, the reason)}.
             An artifact whose row of the manifest has a "budget" is held to that instead, see
-            `parity.lost`; a share of None: all of them have one.
+            `budget.lost`; a share of None: all of them have one.
         without: pairs (part, precision) that are not written.
         parts: the parts that are written in this format, where a model has them; None is all of them.
         threads: whether its runtime can be told a number of threads; then its opener takes `threads`.
@@ -140,6 +140,7 @@ class Job:
         calibration: {golden: array}, real inputs and what Keras makes of them, for whoever must know
             ranges of values; rows of inputs and outputs say by "golden" which array is theirs.
         golden: {golden: array}, the arrays that the proof holds the artifact to.
+        labelled: {name: array} of `budget.LABELLED`, or empty where no anomalies are known.
         budget: what a precision may lose, a share.
         decode: function of latents (and labels, where the model has some) to reconstructions, by Keras:
             an encoder is judged by what its latents become.
@@ -155,6 +156,7 @@ class Job:
     properties: dict
     calibration: dict
     golden: dict
+    labelled: dict
     budget: float
     decode: object
     batch: int | None = None

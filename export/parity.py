@@ -18,6 +18,7 @@ import numpy as np
 from aezoo import bundle as contract
 from aezoo.errors import BundleError, ParityError, message
 from aezoo.export import readers, tracing
+from aezoo.export.budget import NOT_JUDGED, area_lost, lost
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.fitting import fitted, fixed_batch
 from aezoo.processes import fresh
@@ -31,8 +32,6 @@ _ROUNDINGS = 4
 _MEANING = "manifest_sha256"
 # Sums over all places of an example: their roundings grow with the sums, however little examples differ.
 _SUMS = ("reconstruction_error", "negative_elbo")
-# What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
-NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
 
 
 # -- one artifact, in this process -----------------------------------------------------------------
@@ -51,7 +50,7 @@ def prove(folder, artifact, golden):
         its precision at the largest value where that is more; 0 for integers), output_range, tolerance,
         reason, output, batches, examples. Of several outputs, and for rows and sequences of several columns,
         those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
-        allowed are shares that are lost, see `lost`.
+        allowed are shares that are lost, see `budget.lost`.
 
     Raises:
         ParityError: a name, dtype, shape or value is not as it was in Keras.
@@ -80,7 +79,8 @@ def prove(folder, artifact, golden):
         answers[size] = dict(zip(names, fitting(names, given), strict=True))
     tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
     if "budget" in artifact:
-        return {**_within_budget(artifact, golden, answers, reason), "batches": list(batches)}
+        area = area_lost(artifact, golden, fitting)
+        return {**_within_budget(artifact, golden, answers, area, reason), "batches": list(batches)}
     try:
         figures = [
             _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
@@ -100,9 +100,9 @@ def prove(folder, artifact, golden):
     }
 
 
-def _within_budget(artifact, golden, answers, reason):
+def _within_budget(artifact, golden, answers, area, reason):
     """Returns the figures of an artifact that may lose its budget, or raises ParityError."""
-    worst = {"max_difference": -np.inf}
+    worst = {"output": "the ROC area", "max_difference": -np.inf if area is None else area}
     for row in artifact["outputs"]:
         for size, answer in answers.items():
             got, wanted = np.asarray(answer[row["name"]]), _resized(golden[row["golden"]], size)
@@ -127,41 +127,6 @@ def _within_budget(artifact, golden, answers, reason):
         "reason": reason,
         "examples": count,
     }
-
-
-def lost(row, wanted, got, examples):
-    """Returns the share that an output has lost, a float: what a budget is held against.
-
-    Of reconstructions it is the growth of the mean squared error, with every column of rows and sequences
-    in its own standard deviations; of whole numbers the share that differs; of anything else, latents above
-    all, 1 - mean cosine.
-
-    Args:
-        row: of the manifest, an output.
-        wanted: (N, ...), what Keras computed.
-        got: (N, ...), what the file computes.
-        examples: (N, ...) that both were computed from, as the exported encoder takes them.
-    """
-    if row["golden"] == "reconstructions":
-        examples = examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
-        scale = 1.0
-        if examples.ndim < 4:
-            scale = examples.std(axis=tuple(range(examples.ndim - 1)))
-            scale = np.where(scale > 0, scale, 1.0)
-        before, after = (np.square((x - examples) / scale).mean() for x in (wanted, got))
-        return float(after / before - 1 if before else after > 0)
-    if wanted.dtype.kind in "iu":
-        return float(np.mean(got != wanted))
-    return 1 - cosine(got, wanted)
-
-
-def cosine(first, second):
-    """Returns the mean over examples of the cosine between two arrays (N, ...), both flattened to (N, D)."""
-    first, second = (np.reshape(x, (len(x), -1)).astype("float64") for x in (first, second))
-    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    both_zero = ~first.any(axis=1) & ~second.any(axis=1)
-    products = (first * second).sum(axis=1)
-    return float(np.where(both_zero, 1.0, products / np.where(norms > 0, norms, 1.0)).mean())
 
 
 def _listed(run):

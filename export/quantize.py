@@ -13,7 +13,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 from aezoo.errors import ExportError, message
-from aezoo.export.parity import NOT_JUDGED, lost
+from aezoo.export.budget import NOT_JUDGED, area_lost, lost
 from aezoo.export.to_onnx import qdq
 from aezoo.fitting import fitted
 
@@ -121,10 +121,13 @@ def choose(layers, loss, budget):
 def judge(proto, job, judging):
     """Returns the largest share that any output loses, infinity where one is not finite.
 
-    An encoder's latents also count by what the float32 decoder makes of them.
+    An encoder's latents also count by what the float32 decoder makes of them, and a scorer by the ROC area
+    where anomalies are known.
     """
-    run = fitted(_runner(proto), {"inputs": job.inputs, "outputs": job.outputs})
-    worst = -np.inf
+    ends = {"inputs": job.inputs, "outputs": job.outputs}
+    run = fitted(_runner(proto), ends)
+    area = area_lost(ends, job.labelled, run)
+    worst = -np.inf if area is None else area
     for arrays in judging:
         answers = run(list(job.output_names), {row["name"]: arrays[row["golden"]] for row in job.inputs})
         for row, got in zip(job.outputs, answers, strict=True):

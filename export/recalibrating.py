@@ -1,5 +1,6 @@
 """`recalibrate`: other normal examples or another rate for a bundle's scorer. No Keras, no training."""
 
+import pathlib
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ from aezoo import bundle as contract
 from aezoo.calibration import Calibration, refuse_training_data
 from aezoo.errors import BundleError, message, need
 from aezoo.export import card, parity, readers, tracing
+from aezoo.export.budget import LABELLED
 from aezoo.export.formats import is_installed
 
 _BATCH = 256  # examples at a time
@@ -16,9 +18,9 @@ _BATCH = 256  # examples at a time
 def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
     """Calibrates a bundle's scorer anew; what is published is proven, as at the export.
 
-    ONNX files, of whatever precision, are calibrated on their own scores. A SavedModel takes over
-    the float32 figures where TensorFlow is installed. A scorer in any other format cannot be changed
-    and leaves the bundle.
+    ONNX files, of whatever precision, are calibrated on their own scores. A SavedModel and OpenVINO's files
+    take over the float32 figures where TensorFlow, or OpenVINO, is installed. A scorer in LiteRT's format,
+    or without its runtime, cannot be changed and leaves the bundle.
 
     Args:
         folder: of the bundle.
@@ -34,6 +36,7 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
         DataError: too few examples for the rate, or such as were trained on.
         ParityError: a changed file does not compute what it should.
     """
+    folder = pathlib.Path(folder)
     manifest = contract.read_manifest(folder)
     for row in contract.rows_with_files(manifest):
         contract.check_files(folder, row.get("files", {}))
@@ -65,6 +68,8 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
                 _into_onnx(draft / artifact["file"], found)
             elif artifact["format"] == "saved_model" and is_installed("saved_model"):
                 _into_saved_model(draft / artifact["file"], calibration)
+            elif artifact["format"] == "openvino" and is_installed("openvino"):
+                _into_openvino(draft / artifact["file"], draft / scorers[0]["file"], artifact["precision"])
             else:
                 gone.append(artifact["file"])
                 manifest["artifacts"].remove(artifact)
@@ -132,6 +137,20 @@ def _into_onnx(path, calibration):
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
+def _into_openvino(path, source, precision):
+    """Makes OpenVINO's file of a scorer anew, from the float32 ONNX file that has just been calibrated."""
+    onnx = need("onnx", extra="train")
+    from aezoo.export import to_openvino
+
+    model = onnx.load(source)
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    del model.metadata_props[:]  # OpenVINO would keep them a second time, at a place of its own
+    plain = path.with_suffix(".onnx")
+    onnx.save(model, plain)
+    to_openvino.convert(plain, path, name=model.graph.name, precision=precision, metadata=metadata)
+    plain.unlink()
+
+
 def _into_saved_model(path, calibration):
     """Exchanges the variables of a SavedModel's scorer."""
     import os
@@ -175,4 +194,6 @@ def _with_verdicts(golden, manifest, calibration):
         "p_value": calibration.p_values(scores),
         "is_anomaly": calibration.is_anomaly(scores),
     }
-    return {name: array[sure] for name, array in golden.items()} if sure.any() else golden
+    if not sure.any():
+        return golden
+    return {name: array if name in LABELLED else array[sure] for name, array in golden.items()}

@@ -43,16 +43,21 @@ def write(part, path, *, precision="float32", metadata=None, **options):
         MissingExtraError: OpenVINO is not installed.
         OptionError, ExportError: as `to_onnx.write`.
     """
-    openvino = need("openvino", extra="openvino")
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "part.onnx"
         to_onnx.write(part, file, **options)
-        model = openvino.Core().read_model(file)
-        for name, text in sorted((metadata or {}).items()):
-            model.set_rt_info(text, name.split("."))
-        _name(model, part.name)
-        # Saved while the file is there: its weights are read when they are needed.
-        openvino.save_model(model, path, compress_to_fp16=precision == "float16")
+        convert(file, path, name=part.name, precision=precision, metadata=metadata)
+
+
+def convert(file, path, *, name, precision="float32", metadata=None):
+    """Writes an ONNX file of ours as OpenVINO's IR; arguments as for `write`, name is that of the graph."""
+    openvino = need("openvino", extra="openvino")
+    model = openvino.Core().read_model(file)
+    for key, text in sorted((metadata or {}).items()):
+        model.set_rt_info(text, key.split("."))
+    _name(model, name)
+    # Saved while the file is there: its weights are read when they are needed.
+    openvino.save_model(model, path, compress_to_fp16=precision == "float16")
 
 
 def _name(model, name):

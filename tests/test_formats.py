@@ -17,7 +17,7 @@ from aezoo import bundle as contract
 from aezoo import runtime, testing
 from aezoo.autoencoder import Autoencoder, keras
 from aezoo.errors import BundleError, ExportError, MissingExtraError, OptionError, ParityError
-from aezoo.export import export_bundle, formats, parity, to_onnx
+from aezoo.export import budget, export_bundle, formats, parity, to_onnx
 
 EDGE = ("litert", "openvino")
 
@@ -310,4 +310,4 @@ def test_int8_of_channels_first_at_a_fixed_batch(trained, tmp_path):
     folder = export_bundle(model, tmp_path / "b", examples=examples, layout="nchw", batch=3, **options)
     assert shapes(folder / "encoder.int8.onnx") == {"images": [3, 1, 16, 12], "latents": [3, 4]}
     latents = runtime.load(folder, precision="int8").encode(examples[:7])
-    assert parity.cosine(latents, model.encode(examples[:7])) > 0.8
+    assert budget.cosine(latents, model.encode(examples[:7])) > 0.8

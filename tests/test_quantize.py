@@ -16,7 +16,7 @@ from aezoo import bundle as contract
 from aezoo import runtime
 from aezoo.cli import main
 from aezoo.errors import BundleError, ExportError, OptionError, ParityError
-from aezoo.export import export_bundle, parity, quantize
+from aezoo.export import budget, export_bundle, parity, quantize
 from aezoo.export.formats import FORMATS
 from aezoo.export.to_onnx import qdq, rounding, subpixel
 from aezoo.testing import smooth_examples
@@ -286,19 +286,19 @@ def test_what_is_lost():
     examples = np.random.default_rng(0).random((8, 3))
     row = {"golden": "reconstructions"}
     wanted = examples + 0.1
-    assert parity.lost(row, wanted, wanted, examples) == pytest.approx(0)
-    assert parity.lost(row, wanted, examples + 0.2, examples) == pytest.approx(3)
+    assert budget.lost(row, wanted, wanted, examples) == pytest.approx(0)
+    assert budget.lost(row, wanted, examples + 0.2, examples) == pytest.approx(3)
     # a column in other units counts no more than the others
     units = np.array([1, 1000, 1])
     worse = wanted.copy()
     worse[:, 0] += 0.05
-    share = parity.lost(row, wanted, worse, examples)
-    assert parity.lost(row, wanted * units, worse * units, examples * units) == pytest.approx(share)
+    share = budget.lost(row, wanted, worse, examples)
+    assert budget.lost(row, wanted * units, worse * units, examples * units) == pytest.approx(share)
     codes = np.arange(8)
-    assert parity.lost({"golden": "code_indices"}, codes, np.where(codes < 2, 9, codes), examples) == 0.25
+    assert budget.lost({"golden": "code_indices"}, codes, np.where(codes < 2, 9, codes), examples) == 0.25
     latents = {"golden": "latents"}
-    assert parity.lost(latents, wanted, -wanted, examples) == pytest.approx(2)
-    assert parity.lost(latents, np.zeros((2, 3)), np.zeros((2, 3)), examples) == 0
+    assert budget.lost(latents, wanted, -wanted, examples) == pytest.approx(2)
+    assert budget.lost(latents, np.zeros((2, 3)), np.zeros((2, 3)), examples) == 0
 
 
 # -- use ---------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def test_bytes_in_every_precision(trained, examples, tmp_path, precision):
     pixels = np.rint(examples * 255).astype("uint8")
     latents = trained[0].encode(pixels / np.float32(255))
     opened = runtime.load(folder, precision=precision)
-    assert 1 - parity.cosine(opened.encode(pixels), latents) < 1e-3
+    assert 1 - budget.cosine(opened.encode(pixels), latents) < 1e-3
     assert opened.reconstruct(pixels).shape == examples.shape
     if precision == "int8":  # bytes go into the convolution as they are
         first = onnx.load(folder / "encoder.int8.onnx").graph.node[0]

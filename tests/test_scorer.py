@@ -179,6 +179,27 @@ def test_calibrated_again_without_training(trained, exported, tmp_path):
     )
 
 
+def test_edge_formats_are_calibrated_or_leave(trained, tmp_path):
+    precisions = ["float32", "float16"]
+    options = {"formats": ["onnx", "openvino", "litert"], "precisions": precisions, "parts": ["scorer"]}
+    folder = export_bundle(trained, tmp_path / "b", examples=smooth_examples(SHAPE, 120), **options)
+    before = (folder / "openvino" / "scorer.xml").read_text()
+    found, gone = recalibrate(str(folder), smooth_examples(SHAPE, 1500, seed=3), false_positive_rate=0.1)
+    assert gone == ["scorer.tflite", "scorer.float16.tflite"]
+    assert not list(folder.glob("*.tflite"))
+    figures = parity.verify(folder)
+    assert {"openvino/scorer.xml", "openvino/scorer.float16.xml"} < set(figures)
+    after = (folder / "openvino" / "scorer.xml").read_text()
+    assert [len(text.splitlines()) for text in (before, after)] == [len(before.splitlines())] * 2
+    assert np.float32(found.threshold).tobytes() in (folder / "openvino" / "scorer.bin").read_bytes()
+    assert sorted(path.name for path in (folder / "openvino").iterdir()) == [
+        "scorer.bin",
+        "scorer.float16.bin",
+        "scorer.float16.xml",
+        "scorer.xml",
+    ]
+
+
 def test_commands(exported, tmp_path, capsys):
     import shutil
 

@@ -334,3 +334,22 @@ def test_an_altered_file_is_not_served(bundles, tmp_path):
         serving.lay_out(folder, tmp_path / "models", ("triton",))
     four_lines(error, "decoder.onnx is not the file that was proven")
     assert not (tmp_path / "models").exists()
+
+
+def test_export_lays_out_and_counts_versions(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    np.save("images.npy", smooth_examples((8, 8, 1), 60))
+    train = ["train", "dense", "--data", "images.npy", "-O", "units=8,", "--latent-dim", "2"]
+    assert cli.main([*train, "--epochs", "1", "-o", "run"]) == 0
+    export = ["export", "run", "-o", "bundle/", "--formats", "onnx", "--parts", "encoder"]
+    for version in (1, 2):
+        assert cli.main([*export, "--layout-for", "triton"]) == 0
+        assert "models for triton: bundle-models" in capfd.readouterr().out
+        assert (tmp_path / f"bundle-models/onnx/dense_encoder/{version}/model.onnx").is_file()
+    assert not (tmp_path / "bundle-models/onnx/dense_encoder/model-settings.json").exists()
+    assert cli.main([*export[:3], "other", *export[4:], "--layout-for", "tfserving"]) == 2
+    error = capfd.readouterr().err.strip()
+    four_lines(error, "tfserving serves files of the format saved_model", "formats onnx", "add saved_model")
+    assert cli.main([*export, "--layout-for", "tritn"]) == 2
+    assert "did you mean 'triton'?" in capfd.readouterr().err
+    assert not (tmp_path / "other").exists()

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from aezoo.errors import ExportError, message
-from aezoo.export.parity import NOT_JUDGED
+from aezoo.export.budget import NOT_JUDGED
 
 # Operators that choose: a rounding moves a few examples to another choice, by any distance.
 CHOOSING = {"ArgMax", "ArgMin", "TopK", "Round", "Floor", "Ceil", "Hardmax"}

@@ -1,0 +1,66 @@
+"""What a file of lower precision loses: the shares that a budget is held against. NumPy only."""
+
+import numpy as np
+
+from aezoo.calibration import roc_area
+
+# What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
+NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
+
+# Examples of which it is known whether they are anomalies, and what Keras scores them, in golden.npz. They
+# have a length of their own.
+LABELLED = ("labelled_examples", "labelled_is_anomaly", "labelled_scores")
+
+
+def lost(row, wanted, got, examples):
+    """Returns the share that an output has lost, a float: what a budget is held against.
+
+    Of reconstructions it is the growth of the mean squared error, with every column of rows and sequences
+    in its own standard deviations; of whole numbers the share that differs; of anything else, latents above
+    all, 1 - mean cosine.
+
+    Args:
+        row: of the manifest, an output.
+        wanted: (N, ...), what Keras computed.
+        got: (N, ...), what the file computes.
+        examples: (N, ...) that both were computed from, as the exported encoder takes them.
+    """
+    if row["golden"] == "reconstructions":
+        examples = examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
+        scale = 1.0
+        if examples.ndim < 4:
+            scale = examples.std(axis=tuple(range(examples.ndim - 1)))
+            scale = np.where(scale > 0, scale, 1.0)
+        before, after = (np.square((x - examples) / scale).mean() for x in (wanted, got))
+        return float(after / before - 1 if before else after > 0)
+    if wanted.dtype.kind in "iu":
+        return float(np.mean(got != wanted))
+    return 1 - cosine(got, wanted)
+
+
+def cosine(first, second):
+    """Returns the mean over examples of the cosine between two arrays (N, ...), both flattened to (N, D)."""
+    first, second = (np.reshape(x, (len(x), -1)).astype("float64") for x in (first, second))
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    both_zero = ~first.any(axis=1) & ~second.any(axis=1)
+    products = (first * second).sum(axis=1)
+    return float(np.where(both_zero, 1.0, products / np.where(norms > 0, norms, 1.0)).mean())
+
+
+def area_lost(artifact, golden, run):
+    """Returns by how much a scorer's ROC area is below Keras's, or None without labelled examples.
+
+    Args:
+        artifact: a row of the manifest, or a dict of its "inputs" and "outputs".
+        golden: {name: array}, with those of `LABELLED`, or without.
+        run: function of names of outputs and {input: array} to a list of arrays.
+    """
+    names = [row["name"] for row in artifact["outputs"]]
+    if "is_anomaly" not in names or not set(LABELLED) <= set(golden):
+        return None
+    examples, is_anomaly, scores = (golden[name] for name in LABELLED)
+    score = "negative_elbo" if "negative_elbo" in names else "reconstruction_error"
+    (found,) = run([score], {artifact["inputs"][0]["name"]: examples})
+    if not np.isfinite(found).all():
+        return np.inf
+    return roc_area(scores, is_anomaly) - roc_area(found, is_anomaly)
