@@ -48,6 +48,7 @@ def score(parsed):
 
 def calibrate(parsed):
     """Calibrates a bundle's scorer on normal examples."""
+    from aezoo import bundle as aezoo_bundle
     from aezoo import inputs, runtime
     from aezoo.export.recalibrating import recalibrate
 
@@ -66,6 +67,8 @@ def calibrate(parsed):
         f"false positive rate: {found.false_positive_rate:g} asked for, "
         f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
     )
+    if aezoo_bundle.read_manifest(parsed.bundle)["calibration"]["training_examples"] == "unknown":
+        print("whether these were trained on is unknown: the bundle keeps no fingerprints of its training")
     for file in gone:
         print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
 

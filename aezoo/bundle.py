@@ -24,7 +24,7 @@ import shutil
 
 from aezoo.errors import BundleError, message
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MANIFEST = "manifest.json"
 CARD = "README.md"
 GOLDEN = "golden.npz"
@@ -71,6 +71,8 @@ def read_manifest(folder):
             problem = "it holds no list of artifacts"
         elif manifest.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
             problem = f"its schema version is {manifest['schema_version']!r}, not {SCHEMA_VERSION}"
+        elif wrong := [row for row in manifest["artifacts"] if not _is_row(row)]:
+            problem = f"a row of its artifacts is no description of a file: {str(wrong[0])[:60]}"
         elif missing := sorted(_KEYS - set(manifest)):
             problem = f"it does not say {', '.join(missing)}"
     except (OSError, ValueError) as error:
@@ -87,6 +89,11 @@ def read_manifest(folder):
     return manifest
 
 
+def _is_row(row):
+    keys = {"part", "format", "precision", "file", "files", "inputs", "outputs"}
+    return isinstance(row, dict) and keys <= set(row) and isinstance(row["files"], dict)
+
+
 def rows_with_files(manifest):
     """Returns all rows of a manifest that list files with their sha256."""
     rows = (manifest[key] for key in ("golden", "prior", "calibration", "trace"))
@@ -99,6 +106,10 @@ def meaning(manifest):
     It is kept with the golden arrays, so that `verify` finds a manifest that was edited.
     """
     said = {key: manifest[key] for key in sorted(_KEYS - {"schema_version", "golden", "trace", "artifacts"})}
+    said["artifacts"] = [
+        {key: value for key, value in row.items() if key not in ("files", "size_bytes", "parity")}
+        for row in manifest["artifacts"]
+    ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

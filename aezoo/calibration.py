@@ -86,7 +86,7 @@ class Calibration:
                     "too few normal examples for this false positive rate",
                     got=f"{count} examples, false_positive_rate={rate:g}",
                     expected=f"at least {math.ceil(1 / rate - 1 - 1e-9)} examples",
-                    fix=f"pass more examples, or --false-positive-rate {1 / (count + 1):.2g}",
+                    fix=f"pass more examples, or --false-positive-rate {_rounded_up(1 / (count + 1))}",
                 )
             )
         gaps = np.diff(scores) / 2
@@ -126,6 +126,25 @@ class Calibration:
         }
 
 
+def write_tables(path, calibrations, trained_on=None):
+    """Writes what scorers go by: {precision: `Calibration`}, float32 among them, and a sketch."""
+    arrays = {} if trained_on is None else {"trained_on": trained_on}
+    for precision, calibration in calibrations.items():
+        prefix = "" if precision == "float32" else f"{precision}_"
+        arrays[f"{prefix}table"] = calibration.table
+        arrays[f"{prefix}steps"] = [calibration.base, calibration.step]
+        arrays[f"{prefix}threshold"] = [calibration.threshold]
+    np.savez_compressed(path, **arrays)
+
+
+def read_table(path, precision):
+    """Returns what the scorer of a precision goes by, a `Calibration`: its own, else that of float32."""
+    with np.load(path) as arrays:
+        prefix = f"{precision}_" if f"{precision}_table" in arrays.files else ""
+        (threshold,), steps = arrays[f"{prefix}threshold"], arrays[f"{prefix}steps"]
+        return Calibration(arrays[f"{prefix}table"], *steps, threshold, math.nan, 0, (math.nan, math.nan))
+
+
 def roc_area(scores, is_anomaly):
     """Returns the area under the ROC curve: how often an anomaly's score is above a normal example's.
 
@@ -142,6 +161,16 @@ def roc_area(scores, is_anomaly):
     normal, anomalous = np.sort(scores[~is_anomaly]), scores[is_anomaly]
     below, up_to = (np.searchsorted(normal, anomalous, side) for side in ("left", "right"))
     return float((below + up_to).mean() / 2 / len(normal))
+
+
+def _rounded_up(rate):
+    """Returns a rate as a text of two significant digits that is not below it.
+
+    >>> _rounded_up(1 / 99), _rounded_up(0.25)
+    ('0.011', '0.25')
+    """
+    unit = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return f"{math.ceil(rate / unit - 1e-9) * unit:.2g}"
 
 
 def _interval(count, rank, level):
@@ -190,10 +219,13 @@ def refuse_training_data(examples, kept):
 
     Args:
         examples: (N, ...).
-        kept: `sketch` of the training examples' fingerprints.
+        kept: `sketch` of the training examples' fingerprints, or None.
+
+    Returns:
+        What is known, a text for the manifest: "none found", or "unknown" where nothing was kept.
     """
     if kept is None or not len(kept):
-        return
+        return "unknown"
     numbers = fingerprints(examples)
     comparable = numbers[numbers <= kept[-1]] if len(kept) == _SKETCH else numbers
     known = np.isin(comparable, kept)
@@ -206,3 +238,4 @@ def refuse_training_data(examples, kept):
                 fix="hold some back: a test or validation part",
             )
         )
+    return "none found"

@@ -148,7 +148,12 @@ def _parser():
         metavar="INPUT",
         help="known anomalies: the scorer's ROC area is measured, and int8 may lose --budget of it",
     )
-    command.add_argument("--false-positive-rate", type=float, metavar="X", help=_RATE)
+    command.add_argument(
+        "--false-positive-rate",
+        type=float,
+        metavar="X",
+        help=f"{_RATE}, or the smallest that so few normal examples allow",
+    )
     command.add_argument(
         "--score",
         choices=("reconstruction_error", "negative_elbo"),

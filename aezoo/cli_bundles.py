@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from aezoo import applying, commands
-from aezoo.errors import AezooError, message
+from aezoo.errors import AezooError, OptionError, message
 
 
 def add_compare(add, *, examples, labels):
@@ -45,6 +45,15 @@ def compare(parsed):
     from aezoo.options import check_positive
 
     precisions = commands.words(parsed.precision) or ["float32"]
+    if len(precisions) > 2:
+        raise OptionError(
+            message(
+                "there are two bundles, so there are two precisions at most",
+                got=f"--precision {parsed.precision}",
+                expected="one for both, or one of A and one of B",
+                fix=f"--precision {','.join(precisions[:2])}",
+            )
+        )
     models = [
         applying.load_in(path, precision)
         for path, precision in zip(

@@ -208,7 +208,17 @@ def export(parsed):
     _show_parity(f"{folder}: proven", figures)
     if models:
         print(f"models for {', '.join(servers)}: {place}")
-    print(f"bundle: {folder}    next: aezoo encode {folder} IMAGES")
+    calibration = manifest["calibration"]
+    if calibration is not None:
+        low, high = calibration["false_positive_rate_interval"]
+        print(
+            f"scorer: threshold {calibration['threshold']:.6g}, from {calibration['examples']} "
+            f"{calibration['source']}; false positive rate {calibration['false_positive_rate']:.2g}, "
+            f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
+        )
+    verb = "score" if {row["part"] for row in manifest["artifacts"]} == {"scorer"} else "encode"
+    taken = {"images": "IMAGES", "rows": "TABLE"}.get(manifest["kind"], "EXAMPLES")
+    print(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 
 def words(text):

@@ -4,10 +4,12 @@ found = compare(aezoo.load("new"), aezoo.load("old"), examples)
 found["verdict"]  # "same", "rotation" or "different"
 """
 
+import math
+
 import numpy as np
 
 from aezoo.errors import DataError, OptionError, message, need
-from aezoo.options import check_positive
+from aezoo.options import check_between, check_positive
 
 # Each of two bundles was proven to within 1e-5 of the range of its Keras model.
 TOLERANCE = 2e-5
@@ -64,6 +66,8 @@ def compare(
             )
         )
     check_positive("neighbours", neighbours)
+    check_between("tolerance", tolerance, 0.0, math.inf, TOLERANCE)
+    check_between("rotation_limit", rotation_limit, 0.0, math.inf, ROTATION_LIMIT)
     examples = np.asarray(examples)
     if len(examples) <= 2 * neighbours:
         raise DataError(

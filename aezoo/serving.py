@@ -100,7 +100,8 @@ def lay_out(
     jobs = []
     for place, form in dict.fromkeys(SERVERS[server] for server in servers):
         contract.check_precision(manifest, precision, form)
-        contract.find(manifest, "encoder", form, precision)
+        if (form, precision) not in {(row["format"], row["precision"]) for row in manifest["artifacts"]}:
+            contract.find(manifest, "encoder", form, precision)  # names what is there
         for artifact in manifest["artifacts"]:
             if (artifact["format"], artifact["precision"]) == (form, precision):
                 contract.check_files(bundle, artifact["files"])
@@ -113,7 +114,7 @@ def lay_out(
             texts = _texts(model.name, version, artifact, servers, max_batch, threshold)
             for file, text in texts.items():
                 (draft / model / file).write_text(text)
-            _check_place(folder / model, version, texts.get(CONFIG))
+            _check_place(folder / model, version, texts)
         for model, _ in jobs:  # nothing is published before all is there and fits
             _publish(draft / model, folder / model, version)
     finally:
@@ -241,22 +242,28 @@ def _copy(bundle, artifact, target):
         shutil.copyfile(pathlib.Path(bundle) / file, target / inner)
 
 
-def _check_place(model, version, config):
+def _check_place(model, version, texts):
     """Raises OptionError where a version is there, or versions with other inputs or outputs."""
-    problem = None
+    problem, fix = None, f"pass --model-version {int(version) + 1}, another --name, or another folder"
     if (model / version).exists():
         problem, got = "this version is there already", f"{model / version}"
-    elif config is not None and (model / CONFIG).is_file() and (model / CONFIG).read_text() != config:
-        problem, got = "a model of this name has another configuration", f"{model / CONFIG}"
+    for file, text in texts.items():
+        there = model / file
+        if there.is_file() and _tensors(there.read_text()) != _tensors(text):
+            problem, got = "a model of this name has another configuration", f"{there}"
+            fix = f"aezoo serve-layout with another --name or -o, or remove {model}"
     if problem:
         raise OptionError(
-            message(
-                problem,
-                got=got,
-                expected="a new version, with inputs and outputs as before",
-                fix=f"pass --model-version {int(version) + 1}, another --name, or another folder",
-            )
+            message(problem, got=got, expected="a new version, with inputs and outputs as before", fix=fix)
         )
+
+
+def _tensors(text):
+    """Returns what settings say of inputs and outputs, whatever the version is; Triton's say no version."""
+    if not text.startswith("{"):
+        return text
+    settings = json.loads(text)
+    return settings.get("inputs"), settings.get("outputs")
 
 
 def _publish(draft, model, version):

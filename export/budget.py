@@ -11,6 +11,9 @@ NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "
 # have a length of their own.
 LABELLED = ("labelled_examples", "labelled_is_anomaly", "labelled_scores")
 
+# Which examples have a verdict that no rounding changes, in golden.npz; the others' is no proof.
+SURE = "is_sure"
+
 
 def lost(row, wanted, got, examples):
     """Returns the share that an output has lost, a float: what a budget is held against.

@@ -9,13 +9,15 @@ import numpy as np
 from aezoo import __version__
 from aezoo import bundle as contract
 from aezoo.calibration import refuse_training_data, roc_area
+from aezoo.checks import as_labels
 from aezoo.errors import OptionError, check_choice, message
 from aezoo.export import card, parity, scorer, tracing
 from aezoo.export.calibrating import calibrate, label, write_calibration
 from aezoo.export.formats import FORMATS, Job, artifact_file, check_layout
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
-from aezoo.export.golden import make_golden, with_scores
+from aezoo.export.golden import make_golden, stored_examples, with_scores
+from aezoo.export.recalibrating import calibrate_file
 from aezoo.options import check_between, check_positive
 from aezoo.training import versions
 
@@ -103,6 +105,8 @@ def export_bundle(
         )
     check_layout(dict.fromkeys(form for form, _ in pairs), layout, model.kind)
     batch = None if batch is None else check_positive("batch", batch)
+    if labels is not None:
+        labels = as_labels(labels, len(labels if examples is None else examples), model.classes)
     contract.check_target(folder)
     draft = contract.make_draft(folder)
     provers = {form: parity.Prover(form) for form in dict.fromkeys(form for form, _ in pairs)}
@@ -112,7 +116,7 @@ def export_bundle(
             check_choice("parts", part, (*known, "scorer"))
         chosen = {name: part for name, part in known.items() if not parts or name in parts}
         normal = examples if normals is None else normals
-        calibration = None
+        calibration, overlap = None, None
         labelled, measured = {}, None
         if (normals is not None or anomalies is not None) and model.takes_labels:
             given = "normals" if normals is not None else "anomalies"
@@ -126,7 +130,7 @@ def export_bundle(
             )
         wanted = not parts or "scorer" in parts
         if wanted and normal is not None and (not model.takes_labels or labels is not None):
-            refuse_training_data(normal, trained_on)
+            overlap = refuse_training_data(normal, trained_on)
             calibration = calibrate(model, normal, labels, input_dtype, false_positive_rate, score)
             chosen["scorer"] = scorer.build(model, calibration, score)
         golden = make_golden(model, examples, input_dtype, labels=labels)
@@ -155,6 +159,12 @@ def export_bundle(
             for part in chosen.items()
             if FORMATS[form].has(part[0], precision)
         ]
+        calibrations = {} if calibration is None else {"float32": calibration}
+        for artifact in artifacts:
+            where = artifact["part"], artifact["format"]
+            if where == ("scorer", "onnx") and artifact["precision"] != "float32":
+                own = _calibrate_own(draft, artifact, normal, labels, calibration, input_dtype, score)
+                calibrations[artifact["precision"]] = own
         manifest = {
             "schema_version": contract.SCHEMA_VERSION,
             "aezoo_version": __version__,
@@ -166,7 +176,9 @@ def export_bundle(
             "input_dtype": input_dtype,
             "error_scale": None if model.kind == "images" else np.atleast_1d(model.error_scale).tolist(),
             "prior": _write_prior(model, draft),
-            "calibration": write_calibration(draft, calibration, score, trained_on, normals is None),
+            "calibration": write_calibration(
+                draft, calibrations, score, trained_on, overlap, held_out=normals is None
+            ),
             "anomalies": measured,
             "likelihood": model.likelihood,
             "classes": model.classes,
@@ -220,6 +232,15 @@ def _labelled(model, normals, anomalies, calibration, input_dtype, score):
         "roc_area": roc_area(judging["labelled_scores"], is_anomaly),
     }
     return row, judging, kept
+
+
+def _calibrate_own(draft, artifact, normals, labels, calibration, input_dtype, score):
+    """Calibrates a scorer of lower precision on what it scores itself, which is not what Keras scores."""
+    stored, _ = stored_examples(normals, input_dtype)
+    labels = None if labels is None else np.asarray(labels, "int32")[: len(stored)]
+    own = calibrate_file(draft, artifact, stored, labels, score, calibration.false_positive_rate)
+    artifact["files"] = contract.hash_files(draft, artifact["file"])
+    return own
 
 
 def _write(model, part, form, draft, **job):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aezoo import bundle as contract
-from aezoo.calibration import Calibration
+from aezoo.calibration import Calibration, write_tables
 from aezoo.export import scorer
 from aezoo.export.budget import LABELLED
 from aezoo.export.golden import stored_examples
@@ -47,17 +47,16 @@ def label(model, normals, anomalies, input_dtype, score, limit):
     return dict(zip(LABELLED, (stored, is_anomaly, scores), strict=True))
 
 
-def write_calibration(draft, calibration, score, trained_on, held_out):
-    """Writes what the scorer goes by; returns its row of the manifest, or None."""
-    if calibration is None:
+def write_calibration(draft, calibrations, score, trained_on, overlap, held_out):
+    """Writes what the scorers go by, {precision: `Calibration`}; returns the row of the manifest, or None."""
+    if not calibrations:
         return None
-    arrays = {"table": calibration.table, "steps": [calibration.base, calibration.step]}
-    if trained_on is not None:
-        arrays["trained_on"] = trained_on
-    np.savez_compressed(draft / contract.CALIBRATION, **arrays)
+    write_tables(draft / contract.CALIBRATION, calibrations, trained_on)
     return {
-        **calibration.to_json(),
+        **calibrations["float32"].to_json(),
+        "thresholds": {precision: one.threshold for precision, one in calibrations.items()},
         "score": score,
         "source": "held-out examples" if held_out else "examples that were given",
+        "training_examples": overlap,
         "files": contract.hash_files(draft, contract.CALIBRATION),
     }

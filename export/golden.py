@@ -3,6 +3,7 @@
 import numpy as np
 
 from aezoo.autoencoder import keras
+from aezoo.export.budget import SURE
 
 _GOLDEN = 64  # examples that the files are proven on
 
@@ -48,7 +49,7 @@ def make_golden(model, examples=None, input_dtype="float32", limit=_GOLDEN, labe
 
 
 def with_scores(golden, keras_scorer, inputs, outputs, calibration, score):
-    """Returns golden arrays with the scorer's outputs, without examples on the border of a verdict.
+    """Returns golden arrays with the scorer's outputs, and which examples are not on the border of a verdict.
 
     Args:
         golden: of `make_golden`.
@@ -62,8 +63,7 @@ def with_scores(golden, keras_scorer, inputs, outputs, calibration, score):
     found = keras_scorer.predict(given if len(given) > 1 else examples, verbose=0)
     found = dict(zip(outputs, found, strict=True))
     golden = {**golden, **{name: found[name] for name in outputs if name not in golden}}
-    sure = calibration.is_sure(found[score])
-    return {name: array[sure] for name, array in golden.items()} if sure.any() else golden
+    return {**golden, SURE: calibration.is_sure(found[score])}
 
 
 def stored_examples(examples, input_dtype):

@@ -16,9 +16,10 @@ import sys
 import numpy as np
 
 from aezoo import bundle as contract
+from aezoo.calibration import read_table
 from aezoo.errors import BundleError, ParityError, message
 from aezoo.export import readers, tracing
-from aezoo.export.budget import NOT_JUDGED, area_lost, lost
+from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.fitting import fitted, fixed_batch
 from aezoo.processes import fresh
@@ -31,6 +32,7 @@ _ROUNDINGS = 4
 
 _MEANING = "manifest_sha256"
 # Sums over all places of an example: their roundings grow with the sums, however little examples differ.
+_VERDICTS = ("p_value", "is_anomaly")
 _SUMS = ("reconstruction_error", "negative_elbo")
 
 
@@ -72,18 +74,28 @@ def prove(folder, artifact, golden):
     fixed = fixed_batch(artifact["inputs"][0])
     batches = BATCHES if fixed is None else (fixed,)
     names = [row["name"] for row in artifact["outputs"]]
-    fitting = fitted(_listed(run), artifact)
+    fitting = fitted(readers.listed(run), artifact)
     answers = {}
     for size in sorted({*batches, count}):  # a small table's examples come again
         given = {name: _resized(array, size) for name, array in inputs.items()}
         answers[size] = dict(zip(names, fitting(names, given), strict=True))
     tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
+    if artifact["part"] == "scorer" and artifact["precision"] != "float32":
+        _check_verdicts(folder, artifact, answers[count])
     if "budget" in artifact:
         area = area_lost(artifact, golden, fitting)
         return {**_within_budget(artifact, golden, answers, area, reason), "batches": list(batches)}
     try:
         figures = [
-            _compare(artifact, row["name"], golden[row["golden"]], answers, tolerance, _axes(row))
+            _compare(
+                artifact,
+                row["name"],
+                golden[row["golden"]],
+                answers,
+                tolerance,
+                _axes(row),
+                golden[SURE] if row["golden"] in _VERDICTS else None,
+            )
             for row in artifact["outputs"]
         ]
     except ParityError as error:
@@ -98,6 +110,28 @@ def prove(folder, artifact, golden):
         "batches": list(batches),
         "examples": count,
     }
+
+
+def _check_verdicts(folder, artifact, answer):
+    """Raises ParityError where p-values and verdicts do not follow from a file's own scores, by its table."""
+    calibration = read_table(pathlib.Path(folder) / contract.CALIBRATION, artifact["precision"])
+    scores = next(answer[name] for name in ("negative_elbo", "reconstruction_error") if name in answer)
+    # float16 files of other formats hold the table in float16 as well, whose rounding is 2^-11.
+    rounding = 1e-6 if artifact["format"] == "onnx" else 1e-3
+    sure = calibration.is_sure(scores, margin=10 * rounding if rounding < 1e-3 else rounding)
+    for name, wanted in (
+        ("p_value", calibration.p_values(scores)),
+        ("is_anomaly", calibration.is_anomaly(scores)),
+    ):
+        got = np.asarray(answer[name])
+        worst = np.abs(got.astype("float64") - wanted)[sure].max(initial=0.0)
+        if not worst <= rounding:
+            raise _failed(
+                artifact,
+                f"gives another {name} than follows from its scores",
+                f"a difference of {worst:.3g}",
+                f"what the table in {contract.CALIBRATION} gives",
+            )
 
 
 def _within_budget(artifact, golden, answers, area, reason):
@@ -129,16 +163,6 @@ def _within_budget(artifact, golden, answers, area, reason):
     }
 
 
-def _listed(run):
-    """Returns a reader's `run` as a function of names of outputs and inputs, which returns a list."""
-
-    def listed(wanted, inputs):
-        answers = run(inputs)
-        return [np.asarray(answers[name]) for name in wanted]
-
-    return listed
-
-
 def _resized(array, size):
     return np.resize(array, (size, *array.shape[1:]))
 
@@ -156,8 +180,8 @@ def _rounding(largest, precision):
     return np.spacing(largest).astype("float64")
 
 
-def _compare(artifact, name, expected, answers, tolerance, axes):
-    """Returns one output's figures, or raises ParityError."""
+def _compare(artifact, name, expected, answers, tolerance, axes, sure):
+    """Returns one output's figures, or raises ParityError; `sure` tells which examples count, None is all."""
     exact = expected.dtype.kind in "iub"  # whole numbers and verdicts
     if exact:
         output_range, allowed = np.zeros(()), np.zeros(())
@@ -173,6 +197,8 @@ def _compare(artifact, name, expected, answers, tolerance, axes):
         wanted, got = _resized(expected, size), np.asarray(answer[name])
         _check_shape(artifact, name, got, wanted, size)
         difference = np.abs(got.astype("float64") - wanted)
+        if sure is not None:
+            difference = np.where(_resized(sure, size), difference, 0.0)
         worst = np.maximum(worst, difference.max(axis=None if exact else axes))
     at = np.argmax(worst / np.where(allowed > 0, allowed, 1))  # the column that comes nearest to its limit
     worst, allowed, output_range = (float(np.ravel(a)[at]) for a in (worst, allowed, output_range))
@@ -261,6 +287,18 @@ def verify(folder):
         ParityError: a file does not compute what the Keras model computed.
     """
     manifest = contract.read_manifest(folder)
+    damaged = [row["file"] for row in manifest["artifacts"] if row["format"] not in FORMATS]
+    if damaged or not (manifest["golden"] and manifest["artifacts"]):
+        raise BundleError(
+            message(
+                "the manifest is damaged, so nothing can be proven",
+                got=f"a format that is none, of {damaged[0]}"
+                if damaged
+                else "no artifacts, or no golden arrays",
+                expected=f"artifacts of {', '.join(FORMATS)}, and what they are proven on",
+                fix="copy the bundle again, or export it again",
+            )
+        )
     # Hashes first, all of them: an altered file is named even where its runtime is not installed.
     for row in contract.rows_with_files(manifest):
         contract.check_files(folder, row.get("files", {}))

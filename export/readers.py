@@ -182,3 +182,13 @@ def _c_arrays(text):
     """Returns [(name, dtype, shape)] of one end of a header's signature."""
     rows = (array.split(":") for array in text.split(" "))
     return [(name, dtype, tuple(int(n) for n in sizes.split("x") if n)) for name, dtype, sizes in rows]
+
+
+def listed(run):
+    """Returns a reader's `run` as a function of names of outputs and inputs, which returns a list."""
+
+    def listed(wanted, inputs):
+        answers = run(inputs)
+        return [np.asarray(answers[name]) for name in wanted]
+
+    return listed

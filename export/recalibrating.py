@@ -6,11 +6,13 @@ import shutil
 import numpy as np
 
 from aezoo import bundle as contract
-from aezoo.calibration import Calibration, refuse_training_data
+from aezoo.calibration import Calibration, refuse_training_data, write_tables
+from aezoo.checks import as_inputs, as_labels
 from aezoo.errors import BundleError, message, need
 from aezoo.export import card, parity, readers, tracing
-from aezoo.export.budget import LABELLED
+from aezoo.export.budget import SURE
 from aezoo.export.formats import is_installed
+from aezoo.fitting import fitted
 
 _BATCH = 256  # examples at a time
 
@@ -52,22 +54,22 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
         )
     contract.check_files(folder, manifest["calibration"]["files"])
     with np.load(folder / contract.CALIBRATION) as file:
-        arrays = dict(file)
-    refuse_training_data(normals, arrays.get("trained_on"))
+        trained_on = file["trained_on"] if "trained_on" in file.files else None
+    normals, labels = _checked(manifest, normals, labels)
+    overlap = refuse_training_data(normals, trained_on)
+    before = parity.read_golden(folder, manifest)
     draft = contract.make_draft(folder)
     try:
         shutil.copytree(folder, draft, dirs_exist_ok=True)
         scorers.sort(key=lambda row: (row["format"] != "onnx", row["precision"] != "float32"))
-        calibration, gone = None, []
+        found, gone = {}, []
         for artifact in scorers:
-            found = None
             if artifact["format"] == "onnx":
-                scores = _scores(draft, artifact, normals, labels, manifest["calibration"]["score"])
-                found = Calibration.fit(scores, false_positive_rate)
-                calibration = calibration or found
-                _into_onnx(draft / artifact["file"], found)
+                score = manifest["calibration"]["score"]
+                own = calibrate_file(draft, artifact, normals, labels, score, false_positive_rate)
+                found[artifact["precision"]] = own
             elif artifact["format"] == "saved_model" and is_installed("saved_model"):
-                _into_saved_model(draft / artifact["file"], calibration)
+                _into_saved_model(draft / artifact["file"], found["float32"])
             elif artifact["format"] == "openvino" and is_installed("openvino"):
                 _into_openvino(draft / artifact["file"], draft / scorers[0]["file"], artifact["precision"])
             else:
@@ -77,12 +79,14 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
                     (draft / file).unlink()
                 continue
             artifact["files"] = contract.hash_files(draft, artifact["file"])
-        golden = _with_verdicts(parity.read_golden(folder, manifest), manifest, calibration)
-        arrays.update(table=calibration.table, steps=[calibration.base, calibration.step])
-        np.savez_compressed(draft / contract.CALIBRATION, **arrays)
+        calibration = found["float32"]
+        golden = _with_verdicts(before, manifest, calibration)
+        write_tables(draft / contract.CALIBRATION, found, trained_on)
         manifest["calibration"].update(
             calibration.to_json(),
+            thresholds={precision: one.threshold for precision, one in found.items()},
             source="examples that were given",
+            training_examples=overlap,
             files=contract.hash_files(draft, contract.CALIBRATION),
         )
         parity.write_golden(draft, manifest, golden)
@@ -100,19 +104,46 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
     return calibration, gone
 
 
-def _scores(folder, artifact, normals, labels, score):
+def calibrate_file(folder, artifact, normals, labels, score, false_positive_rate):
+    """Calibrates a scorer's ONNX file on its own scores, and writes them into it; returns the `Calibration`.
+
+    Args:
+        folder: that the file lies in.
+        artifact: its row of the manifest.
+        normals: (N, ...) as the file takes them, but channels last.
+        labels: (N,) int32, of a conditional model, or None.
+        score: of `scorer.SCORES`.
+        false_positive_rate: as for `recalibrate`.
+    """
     run, _ = readers.open_artifact(folder, artifact)
-    given = {artifact["inputs"][0]["name"]: np.asarray(normals)}
-    if len(artifact["inputs"]) > 1:
-        given["labels"] = np.asarray(labels, "int32")
+    run = fitted(readers.listed(run), artifact)
+    given = {artifact["inputs"][0]["name"]: normals, **({} if labels is None else {"labels": labels})}
     starts = range(0, len(normals), _BATCH)
     batches = ({name: array[start : start + _BATCH] for name, array in given.items()} for start in starts)
-    return np.concatenate([run(batch)[score] for batch in batches])
+    scores = np.concatenate([run([score], batch)[0] for batch in batches])
+    calibration = Calibration.fit(scores, false_positive_rate)
+    _into_onnx(pathlib.Path(folder) / artifact["file"], calibration)
+    return calibration
+
+
+def _checked(manifest, normals, labels):
+    """Returns normals and labels as the scorer takes them, or raises DataError."""
+    kind = manifest["kind"]
+    normals = as_inputs(
+        normals,
+        tuple(manifest["example_shape"]),
+        dtype=manifest["input_dtype"],
+        unit_range=kind == "images",
+        source="normal examples",
+    )
+    if manifest["classes"] is None and labels is None:
+        return normals, None
+    return normals, as_labels(labels, len(normals), manifest["classes"])
 
 
 def _into_onnx(path, calibration):
     """Exchanges the constants of a scorer; their shapes and types stay."""
-    onnx = need("onnx", extra="train")
+    onnx = need("onnx", extra="calibrate")
     model = onnx.load(path)
     values = {
         "p_value/table": calibration.table[None],
@@ -186,14 +217,11 @@ def _into_saved_model(path, calibration):
 
 
 def _with_verdicts(golden, manifest, calibration):
-    """Returns the golden arrays with new verdicts, without examples on the border of one."""
+    """Returns the golden arrays with new verdicts."""
     scores = golden[manifest["calibration"]["score"]]
-    sure = calibration.is_sure(scores)
-    golden = {
+    return {
         **golden,
         "p_value": calibration.p_values(scores),
         "is_anomaly": calibration.is_anomaly(scores),
+        SURE: calibration.is_sure(scores),
     }
-    if not sure.any():
-        return golden
-    return {name: array if name in LABELLED else array[sure] for name, array in golden.items()}

@@ -425,3 +425,25 @@ def test_a_failed_proof_names_the_first_layer_that_differs(layer, copy):
     maker = next(node for node in model.graph.node if weight.name in node.input)
     assert named in (maker.output[0], "latents")
     assert layer in maker.name
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda manifest: manifest.update(artifacts=manifest["artifacts"][:1]), ["no longer says"]),
+        (lambda manifest: manifest.update(artifacts=[]), ["no artifacts"]),
+        (lambda manifest: manifest.update(golden=None), ["no golden arrays"]),
+        (lambda manifest: manifest["artifacts"][0].update(budget=5), ["no longer says"]),
+        (lambda manifest: manifest["artifacts"][0].update(format="onxn"), ["a format that is none"]),
+        (lambda manifest: manifest["artifacts"][0].pop("files"), ["no description of a file"]),
+    ],
+)
+def test_a_manifest_that_says_less_is_no_proof(change, words, exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "bundle")
+    path = tmp_path / "bundle" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(BundleError) as error:
+        parity.verify(tmp_path / "bundle")
+    four_lines(error, *words)

@@ -90,8 +90,9 @@ def test_node_computes_what_keras_computed(name, node, tmp_path):
     arrays, index = tmp_path / "arrays", {}
     arrays.mkdir()
     with np.load(bundle / "golden.npz") as golden:
-        # One entry is no tensor but the hash of the manifest.
-        values = {key: golden[key] for key in golden.files if golden[key].dtype.kind != "U"}
+        # One entry is no tensor but the hash of the manifest; verdicts of some examples hang on a rounding.
+        sure = golden["is_sure"]
+        values = {key: golden[key][sure] for key in golden.files if golden[key].dtype.kind != "U"}
     for key, value in values.items():
         index[key] = {"dtype": str(value.dtype), "shape": value.shape}
         (arrays / f"{key}.bin").write_bytes(np.ascontiguousarray(value).tobytes())

@@ -214,3 +214,18 @@ def test_the_command(exported, retrained, examples, tmp_path, capsys):
     # limits that let everything pass
     assert cli.main([*command, "--rotation-limit", "9", "--require", "rotation"]) == 0
     assert cli.main([*command, "--tolerance", "9", "--require", "same"]) == 0
+
+
+@pytest.mark.parametrize("limits", [{"tolerance": float("nan")}, {"rotation_limit": -1.0}])
+def test_limits_are_numbers(limits, exported):
+    bundle = aezoo.load(exported)
+    with pytest.raises(OptionError) as error:
+        comparing.compare(bundle, bundle, smooth_examples(bundle.example_shape, 64), **limits)
+    four_lines(error, next(iter(limits)))
+
+
+def test_two_bundles_have_two_precisions_at_most(exported, tmp_path, capfd):
+    np.save(tmp_path / "x.npy", smooth_examples((16, 12, 1), 64))
+    arguments = ["compare", str(exported), str(exported), "--data", str(tmp_path / "x.npy")]
+    assert cli.main([*arguments, "--precision", "float32,float32,int8"]) == 2
+    four_lines(capfd.readouterr().err.strip(), "two precisions at most", "--precision float32,float32")

@@ -11,7 +11,7 @@ import aezoo
 from aezoo import bundle as contract
 from aezoo import cli, runtime
 from aezoo.calibration import fingerprints, sketch
-from aezoo.errors import BundleError, DataError, OptionError
+from aezoo.errors import BundleError, DataError, OptionError, ParityError
 from aezoo.evaluation.likelihood import elbo_nats
 from aezoo.export import export_bundle, parity, scorer
 from aezoo.export.recalibrating import recalibrate
@@ -233,3 +233,99 @@ def test_some_parts_alone(trained, tmp_path):
     with pytest.raises(OptionError) as error:
         export_bundle(trained, tmp_path / "c", examples=examples, formats=["onnx"], parts=["encodr"])
     four_lines(error, "did you mean 'encoder'?")
+
+
+def test_a_fixed_layout_is_calibrated_too(trained, tmp_path):
+    """Batches of 4, channels first, bytes: whoever calibrates need not know."""
+    examples = smooth_examples(SHAPE, 120)
+    options = {"formats": ["onnx"], "parts": ["scorer"], "batch": 4, "layout": "nchw", "input_dtype": "uint8"}
+    folder = export_bundle(trained, tmp_path / "b", examples=examples, **options)
+    normals = np.rint(smooth_examples(SHAPE, 501, seed=3) * 255).astype("uint8")
+    found, _ = recalibrate(folder, normals, false_positive_rate=0.1)
+    assert found.examples == 501
+    assert runtime.load(folder).score(normals)["is_anomaly"].mean() == pytest.approx(0.1, abs=0.01)
+    with pytest.raises(DataError) as error:
+        recalibrate(folder, normals.astype("float32") / 255)
+    four_lines(error, "uint8")
+
+
+@pytest.mark.parametrize(
+    ("labels", "word"),
+    [(None, "label"), ([1, 2], "one for each"), ([77] * 40, "77"), ([-1] * 40, "-1")],
+)
+def test_labels_of_normal_examples_are_checked(labels, word, tmp_path):
+    model = aezoo.build("conditional_vae", latent_dim=2, image_shape=(8, 8, 1), classes=3)
+    images, known = smooth_examples((8, 8, 1), 120), np.arange(120) % 3
+    options = {"formats": ["onnx"], "parts": ["scorer"]}
+    folder = export_bundle(model, tmp_path / "b", examples=images, labels=known, **options)
+    with pytest.raises((DataError, OptionError)) as error:
+        recalibrate(folder, images[:40], labels=labels, false_positive_rate=0.1)
+    four_lines(error, word)
+
+
+def test_labels_are_not_ignored(exported):
+    with pytest.raises((DataError, OptionError)) as error:
+        recalibrate(exported, smooth_examples(SHAPE, 200, seed=5), labels=[1] * 200)
+    four_lines(error, "label")
+
+
+@pytest.mark.parametrize("score", ["reconstruction_error", "negative_elbo"])
+def test_lower_precisions_have_tables_of_their_own(score, tmp_path):
+    """Each file scores in its own way; the rate that was asked for is that of its own scores."""
+    shape, precisions = (11, 9, 2), ("float32", "float16", "int8")
+    model = aezoo.build("vae", latent_dim=3, image_shape=shape, body="conv", body_options={"filters": (4, 6)})
+    examples = smooth_examples(shape, 160)
+    model.fit(examples, epochs=2, verbose=0)
+    normals = smooth_examples(shape, 600, seed=3)
+    folder = export_bundle(
+        model,
+        tmp_path / "b",
+        examples=examples,
+        normals=normals,
+        false_positive_rate=0.1,
+        score=score,
+        precisions=precisions,
+        formats=["onnx"],
+        parts=["scorer"],
+        budget=0.9,
+    )
+    thresholds = contract.read_manifest(folder)["calibration"]["thresholds"]
+    assert len(set(thresholds.values())) == 3
+    for precision in precisions:
+        bundle = runtime.load(folder, precision=precision)
+        assert bundle.score(normals)["is_anomaly"].mean() == pytest.approx(0.1, abs=0.005), precision
+        moved = bundle.score(normals, threshold=thresholds[precision])["is_anomaly"]
+        assert moved.mean() == pytest.approx(0.1, abs=0.005)
+
+
+def test_a_changed_verdict_of_lower_precision_is_found(trained, tmp_path):
+    options = {"formats": ["onnx"], "parts": ["scorer"], "precisions": ["int8"], "budget": 0.9}
+    folder = export_bundle(trained, tmp_path / "b", examples=smooth_examples(SHAPE, 120), **options)
+    path = folder / "scorer.int8.onnx"
+    for name, value in (("threshold", [-1.0]), ("p_value/step", [0.5])):
+        whole = path.read_bytes()
+        model = onnx.load(path)
+        for tensor in model.graph.initializer:
+            if tensor.name == name:
+                new = np.asarray(value, "float32").reshape(onnx.numpy_helper.to_array(tensor).shape)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(new, name))
+        onnx.save(model, path)
+        manifest = contract.read_manifest(folder)
+        manifest["artifacts"][0]["files"] = contract.hash_files(folder, "scorer.int8.onnx")
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(ParityError) as error:
+            parity.verify(folder)
+        four_lines(error, "than follows from its scores", "calibration.npz")
+        path.write_bytes(whole)
+
+
+def test_what_is_known_of_the_training_is_said(trained, exported, tmp_path):
+    assert contract.read_manifest(exported)["calibration"]["training_examples"] == "none found"
+    options = {"formats": ["onnx"], "parts": ["scorer"]}
+    folder = export_bundle(trained, tmp_path / "b", examples=smooth_examples(SHAPE, 120), **options)
+    assert contract.read_manifest(folder)["calibration"]["training_examples"] == "unknown"
+    golden = [len(np.load(folder / "golden.npz")["examples"])]
+    for seed in (3, 4):
+        recalibrate(folder, smooth_examples(SHAPE, 200, seed=seed), false_positive_rate=0.3)
+        golden.append(len(np.load(folder / "golden.npz")["examples"]))
+    assert golden == [64, 64, 64]

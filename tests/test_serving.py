@@ -353,3 +353,18 @@ def test_export_lays_out_and_counts_versions(tmp_path, monkeypatch, capfd):
     assert cli.main([*export, "--layout-for", "tritn"]) == 2
     assert "did you mean 'triton'?" in capfd.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_parts_alone_are_served_and_other_tensors_are_not_a_version(bundles, tmp_path):
+    model = aezoo.build("conv", **small("conv"))
+    options = {"examples": smooth_examples(model.example_shape, 110), "formats": ["onnx"]}
+    bundle = export_bundle(model, tmp_path / "bundle", parts=["decoder"], **options)
+    (folder,) = serving.lay_out(bundle, tmp_path / "models", ["mlserver"], name="any")
+    assert folder.name == "any_decoder"
+    before = (folder / "model-settings.json").read_text()
+    with pytest.raises(OptionError) as error:
+        serving.lay_out(bundles["vq_vae"], tmp_path / "models", ["mlserver"], name="any", version=2)
+    four_lines(error, "another configuration", "another --name")
+    assert (folder / "model-settings.json").read_text() == before
+    serving.lay_out(bundle, tmp_path / "models", ["mlserver"], name="any", version=2)
+    assert json.loads((folder / "model-settings.json").read_text())["parameters"]["version"] == "2"

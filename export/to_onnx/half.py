@@ -52,7 +52,7 @@ def halve(proto, job):
     ends = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
     outputs = {tensor.name for tensor in graph.output}
     inner = _floats(proto)
-    made, halves, nodes = {}, {}, []
+    made, halves, widened, nodes = {}, {}, {}, []
 
     def cast(value, kind, name):
         nodes.append(helper.make_node("Cast", [value], [name], name=name, to=kind))
@@ -76,7 +76,9 @@ def halve(proto, job):
         if _key(node) in kept:
             for place, value in enumerate(node.input):
                 if made.get(value) == TensorProto.FLOAT16:
-                    node.input[place] = cast(value, TensorProto.FLOAT, f"{value}/{node.name}/float")
+                    if value not in widened:
+                        widened[value] = cast(value, TensorProto.FLOAT, f"{value}/float")
+                    node.input[place] = widened[value]
             made.update(dict.fromkeys(node.output, TensorProto.FLOAT))
             nodes.append(node)
             continue
