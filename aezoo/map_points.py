@@ -133,8 +133,8 @@ def plane(latents):
 def slider_axes(latents, most=64):
     """Returns [{"index", "low", "high"}] of latent axes, in their order.
 
-    Of more than `most` axes those are taken that vary most. A slider goes from the smallest to the largest value of the points, and at least three standard
-    deviations to each side of their mean.
+    Of more than `most` axes those are taken that vary most. A slider goes from the smallest to the largest
+    value of the points, and at least three standard deviations to each side of their mean.
 
     >>> slider_axes(np.array([[-4.0], [4.0]]))
     [{'index': 0, 'low': -12.0, 'high': 12.0}]

@@ -5,6 +5,7 @@ reads them from descriptor 3 and writes to 4.
 """
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -78,10 +79,8 @@ class Browser:
     def close(self):
         for end in (self._write, self._read):
             os.close(end)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         os.waitpid(self.pid, 0)
 
     def call(self, method, *, seconds=60, **parameters):

@@ -19,7 +19,8 @@ export class Codes {
     });
     canvas.addEventListener("keydown", (event) => {
       const column = this.chosen % width;
-      const ways = { ArrowLeft: column ? -1 : 0, ArrowRight: column < width - 1 ? 1 : 0, ArrowUp: -width, ArrowDown: width };
+      const [left, right] = [column ? -1 : 0, column < width - 1 ? 1 : 0];
+      const ways = { ArrowLeft: left, ArrowRight: right, ArrowUp: -width, ArrowDown: width };
       if (event.key in ways) this.choose(this.chosen + ways[event.key]);
       else if (event.key === "+" || event.key === "=") this.put(this.codes[this.chosen] + 1);
       else if (event.key === "-") this.put(this.codes[this.chosen] - 1);
@@ -54,7 +55,8 @@ export class Codes {
     canvas.height = Math.round(canvas.clientHeight * ratio);
     const context = canvas.getContext("2d");
     const cell = canvas.width / width;
-    Object.assign(context, { textAlign: "center", textBaseline: "middle", font: `600 ${cell * 0.3}px system-ui, sans-serif` });
+    context.font = `600 ${cell * 0.3}px system-ui, sans-serif`;
+    Object.assign(context, { textAlign: "center", textBaseline: "middle" });
     codes.forEach((code, n) => {
       const [x, y] = [(n % width) * cell, Math.floor(n / width) * cell];
       const shade = Math.round((255 * code) / Math.max(1, this.size - 1));
@@ -69,7 +71,8 @@ export class Codes {
       context.strokeRect(x + 2 * ratio, y + 2 * ratio, cell - 4 * ratio, cell - 4 * ratio);
     }
     this.slider.value = codes[this.chosen];
-    this.value.textContent = `${codes[this.chosen]} of 0 to ${this.size - 1}, row ${Math.floor(this.chosen / width) + 1}, column ${(this.chosen % width) + 1}`;
+    const [row, column] = [Math.floor(this.chosen / width) + 1, (this.chosen % width) + 1];
+    this.value.textContent = `${codes[this.chosen]} of 0 to ${this.size - 1}, row ${row}, column ${column}`;
     this.slider.setAttribute("aria-valuetext", this.value.textContent);
   }
 }

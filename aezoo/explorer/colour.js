@@ -2,7 +2,8 @@
 
 // Okabe & Ito 2008, "Color Universal Design"; their black is the text's colour here, for the sake of the dark. The
 // last two, of which many data sets have need, are Tol's 2021, "muted".
-const CLASSES = ["#e69f00", "#56b4e9", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", null, "#999933", "#aa4499"];
+const OKABE_ITO = ["#e69f00", "#56b4e9", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", null];
+const CLASSES = [...OKABE_ITO, "#999933", "#aa4499"];
 const SHAPES = ["disc", "square", "ring", "diamond"]; // from the ninth class on, the shape tells as well
 
 export function ofClass(number) {

@@ -19,7 +19,7 @@ export class LatentMap {
     this.dims = mean.length;
     this.points = points;
     this.count = points.length / this.dims;
-    this.places = Array.from({ length: this.count }, (_, n) => this.project(points.subarray(n * this.dims, (n + 1) * this.dims)));
+    this.places = Array.from({ length: this.count }, (_, n) => this.project(this.latentsOf(n)));
     this.latents = Float32Array.from(mean);
     this.only = null; // the class that alone is shown in colour
     this.held = false; // whether the place stays where it is
@@ -144,17 +144,17 @@ export class LatentMap {
     const [left, top] = this.toPixels([this.centre[0] - this.half, this.centre[1] + this.half]);
     const [right] = this.toPixels([this.centre[0] + this.half, 0]);
     const size = (right - left) / cells;
-    context.globalAlpha = 0.9;
+    const line = (k) => Math.round(k * size); // whole pixels: no seams
     tiles.forEach((tile, n) => {
-      if (!tile) return;
       const [row, column] = [Math.floor(n / cells), n % cells];
-      context.drawImage(tile, 0, 0, side[1], side[0], left + column * size, top + row * size, size + 0.5, size + 0.5);
+      const [width, height] = [line(column + 1) - line(column), line(row + 1) - line(row)];
+      context.drawImage(tile, 0, 0, side[1], side[0], left + line(column), top + line(row), width, height);
     });
-    context.globalAlpha = 1;
   }
 
   drawPoints(context) {
     const radius = this.count > 600 ? 2.2 : 4;
+    const cardColour = cssColour("--card");
     const plain = { colour: cssColour("--accent"), shape: "disc" };
     const kinds = this.labels ? this.names.map((_, n) => ofClass(n)) : null;
     this.places.forEach((place, n) => {
@@ -162,6 +162,11 @@ export class LatentMap {
       const faint = this.only !== null && this.labels[n] !== this.only;
       context.globalAlpha = faint ? 0.08 : this.backdrop ? 0.9 : 0.75;
       context.fillStyle = context.strokeStyle = colour;
+      if (this.backdrop && !faint) {
+        context.fillStyle = context.strokeStyle = cardColour; // a rim, without which dark dots drown in dark pictures
+        mark(context, shape, ...this.toPixels(place), radius + 1);
+        context.fillStyle = context.strokeStyle = colour;
+      }
       mark(context, shape, ...this.toPixels(place), radius);
     });
     context.globalAlpha = 1;
@@ -211,7 +216,8 @@ function mark(context, shape, x, y, radius) {
   context.beginPath();
   if (shape === "square") context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
   else if (shape === "diamond") {
-    [[0, -1], [1, 0], [0, 1], [-1, 0]].forEach(([dx, dy]) => context.lineTo(x + 1.4 * radius * dx, y + 1.4 * radius * dy));
+    const reach = 1.4 * radius;
+    for (const [dx, dy] of [[0, -1], [1, 0], [0, 1], [-1, 0]]) context.lineTo(x + reach * dx, y + reach * dy);
     context.closePath();
   } else context.arc(x, y, radius, 0, 2 * Math.PI);
   if (shape === "ring") {

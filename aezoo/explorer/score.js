@@ -5,7 +5,8 @@ const [WIDTH, HEIGHT, TOP] = [320, 96, 14];
 
 export function figure(number) {
   if (number === 0) return "0";
-  return Math.abs(number) >= 1e-3 && Math.abs(number) < 1e5 ? String(Number(number.toPrecision(3))) : number.toExponential(1);
+  const usual = Math.abs(number) >= 1e-3 && Math.abs(number) < 1e5;
+  return usual ? String(Number(number.toPrecision(3))) : number.toExponential(1);
 }
 
 export class Score {
