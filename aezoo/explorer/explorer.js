@@ -119,7 +119,7 @@ class Explorer {
     const percent = shares.map((share) => `${Math.round(100 * share)} %`);
     const flat = mean.length === 2;
     $("map-facts").textContent =
-      `${facts.points.toLocaleString("en")} ${facts.source}` +
+      `${facts.points.toLocaleString("en")} examples: ${facts.source}` +
       (flat ? "" : `; principal plane, ${percent.join(" + ")} of the variance`);
     this.map = new LatentMap($("map"), facts, this.points, {
       moved: (latents) => this.moveTo(latents),

@@ -153,8 +153,8 @@ export class LatentMap {
   }
 
   drawPoints(context) {
-    const radius = this.count > 600 ? 2.2 : 4;
-    const cardColour = cssColour("--card");
+    const radius = this.count > 600 ? (this.backdrop ? 1.8 : 2.2) : 4;
+    const textColour = cssColour("--text");
     const plain = { colour: cssColour("--accent"), shape: "disc" };
     const kinds = this.labels ? this.names.map((_, n) => ofClass(n)) : null;
     this.places.forEach((place, n) => {
@@ -162,10 +162,10 @@ export class LatentMap {
       const faint = this.only !== null && this.labels[n] !== this.only;
       context.globalAlpha = faint ? 0.08 : this.backdrop ? 0.9 : 0.75;
       context.fillStyle = context.strokeStyle = colour;
-      if (this.backdrop && !faint) {
-        context.fillStyle = context.strokeStyle = cardColour; // a rim, without which dark dots drown in dark pictures
-        mark(context, shape, ...this.toPixels(place), radius + 1);
-        context.fillStyle = context.strokeStyle = colour;
+      if (this.backdrop && !faint && colour === textColour) {
+        context.fillStyle = cssColour("--card"); // a rim, without which dark dots drown in dark pictures
+        mark(context, "disc", ...this.toPixels(place), radius + 0.7);
+        context.fillStyle = colour;
       }
       mark(context, shape, ...this.toPixels(place), radius);
     });
