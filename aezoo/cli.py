@@ -6,7 +6,7 @@ Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ct
 import argparse
 import sys
 
-from aezoo import __version__, applying, benchmarking, cli_bundles, commands
+from aezoo import __version__, applying, benchmarking, cli_bundles, commands, exploring
 from aezoo.recipe import add_common_arguments, add_training_arguments, guarded
 
 _EPILOG = """\
@@ -16,8 +16,8 @@ from nothing to an encoder that runs without TensorFlow:
   aezoo encode bundle images.npy -o latents.npy
 
 train, evaluate and export need  pip install "aezoo[train]";
-verify, encode, decode, reconstruct, score, sample, interpolate, traverse, serve-layout and bench run
-bundles on the base install.
+verify, encode, decode, reconstruct, score, sample, interpolate, traverse, serve-layout, explore and bench
+run bundles on the base install.
 """
 
 
@@ -262,6 +262,15 @@ def _parser():
 
     cli_bundles.add_compare(add, examples=_EXAMPLES, labels=_LABELS)
     cli_bundles.add_serve_layout(add)
+
+    command = add(
+        "explore",
+        exploring.explore,
+        "write a static page in which a bundle's encoder and decoder run in the visitor's browser",
+        "aezoo explore bundle -o page --data images/ --serve",
+        output="page",
+    )
+    exploring.add_arguments(command)
 
     command = add(
         "bench",

@@ -9,7 +9,7 @@ import numpy as np
 
 from aezoo.checks import check_shape
 from aezoo.data.contents import refuse
-from aezoo.data.image_folder import SUFFIXES, read_images
+from aezoo.data.image_folder import PART_FOLDERS, SUFFIXES, read_images
 from aezoo.data.loading import READERS
 from aezoo.data.numpy_files import read_arrays, read_numpy
 from aezoo.data.ts_files import read_ts
@@ -31,7 +31,13 @@ def read(path, shape, *, dtype="float32", feature_names=None):
     Raises:
         DataError: no such file, an unknown suffix, or examples that break the contract.
     """
+    return _read(path, shape, dtype, feature_names)[:2]
+
+
+def _read(path, shape, dtype, feature_names):
+    """Returns (names, examples, labels (N,) int64 or None, texts of the labels or None), see `read`."""
     path = pathlib.Path(path).expanduser()
+    labels = label_names = None
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in SUFFIXES:
         files = [path] if path.is_file() else _images_below(path)
@@ -51,11 +57,15 @@ def read(path, shape, *, dtype="float32", feature_names=None):
             )
         examples = read_images(files, shape, name=path.name)
         names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
+        labels, label_names = _labels_of_folders(names)
     elif suffix in READERS and path.is_file():
         contents = _contents(path, suffix, shape)
         _check_columns(path, contents.feature_names, feature_names)
         parts = contents.parts
         examples = np.concatenate([examples for examples, _ in parts.values()])
+        if all(found is not None for _, found in parts.values()):
+            labels = np.concatenate([found for _, found in parts.values()])
+            label_names = contents.label_names
         names = [str(number) for number in range(len(examples))]
     else:
         refuse(
@@ -67,18 +77,38 @@ def read(path, shape, *, dtype="float32", feature_names=None):
     check_shape(examples, shape, source=path.name)
     if dtype == "float32" and examples.dtype == np.uint8:
         examples = examples / np.float32(255)
-    return names, examples
+    return names, examples, labels, label_names
 
 
 def read_for(model, path):
     """Returns (names, examples) of a path as a model or a loaded bundle takes them, see `read`."""
+    return read_labelled_for(model, path)[:2]
+
+
+def read_labelled_for(model, path):
+    """Returns (names, examples, labels, texts of the labels) of a path, see `read`.
+
+    Labels (N,) int64 are those of a file that has them, or of a folder whose images all lie in folders; else
+    they are None, and so are their texts where labels are numbers alone.
+    """
     run = model.manifest["run"] if hasattr(model, "manifest") else None
-    return read(
+    return _read(
         path,
         model.example_shape,
-        dtype=getattr(model, "input_dtype", "float32"),
-        feature_names=run and run["data"].get("feature_names"),
+        getattr(model, "input_dtype", "float32"),
+        run and run["data"].get("feature_names"),
     )
+
+
+def _labels_of_folders(names):
+    """Returns (labels, texts) from the first folder in each name, train/ and test/ not counted; or Nones."""
+    folders = [pathlib.PurePath(name).parts[:-1] for name in names]
+    texts = [next((part for part in parts if part.lower() not in PART_FOLDERS), None) for parts in folders]
+    if None in texts:
+        return None, None
+    whole = all(text.isdecimal() for text in texts)  # 10 comes after 9
+    found = sorted(set(texts), key=(lambda text: (int(text), text)) if whole else None)
+    return np.array([found.index(text) for text in texts], "int64"), tuple(found)
 
 
 def _contents(path, suffix, shape):
@@ -225,6 +255,18 @@ def check_output(path, *, as_images, sources):
             expected="a file that ends in .npy" + (", or a folder for PNG files" if as_images else ""),
             fix=f"-o {target.stem or 'results'}.npy",
         )
+    check_folder(target, sources=sources, what="the pictures")
+
+
+def check_folder(path, *, sources, what):
+    """Raises DataError unless a folder is new, empty, or holds nothing but what aezoo wrote there earlier.
+
+    Args:
+        path: of the folder.
+        sources: paths that are read, none of which may lie in it.
+        what: goes there, for the error: "the pictures".
+    """
+    target = _expanded(path)
     if target.is_file():
         _refuse_writing(target, "a file")
     for source in (_expanded(source).resolve() for source in sources):
@@ -234,11 +276,19 @@ def check_output(path, *, as_images, sources):
     foreign = [name for name in _files_in(target) if name not in earlier]
     if foreign:
         refuse(
-            "the pictures would be mixed into other files",
+            f"{what} would be mixed into other files",
             got=f"{target}, which holds {', '.join(foreign[:3])}",
-            expected="a new folder, an empty one, or one with nothing but pictures that aezoo wrote",
+            expected="a new folder, an empty one, or one with nothing but what aezoo wrote",
             fix=f"-o {target}_2",
         )
+
+
+def clear_folder(folder, files):
+    """Makes a folder ready for files of these names: removes earlier ones, and notes the new ones as ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _files_in(folder):
+        (folder / name).unlink()
+    (folder / _WRITTEN).write_text(json.dumps(files))  # first: a killed call's files are ours as well
 
 
 def write(path, results, names, *, as_images, sources=()):
@@ -271,10 +321,7 @@ def write(path, results, names, *, as_images, sources=()):
     files = [f"{stem}.png" for stem in stems]
     pixels = np.rint(np.clip(results, 0.0, 1.0) * 255).astype("uint8")
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        for name in _files_in(target):
-            (target / name).unlink()
-        (target / _WRITTEN).write_text(json.dumps(files))  # first: a killed call's files are ours as well
+        clear_folder(target, files)
         for name, picture in zip(files, pixels, strict=True):
             file = target / name
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,10 @@ WITHOUT_FRAMEWORK = {
     "aezoo.serving_mlserver": {"onnxruntime", "mlserver"},
     "aezoo.comparing": {"numpy"},
     "aezoo.cli_bundles": set(),
+    "aezoo.exploring": set(),
+    "aezoo.web_runtime": set(),
+    "aezoo.page_server": set(),
+    "aezoo.map_points": {"numpy"},
     "export.card": set(),
 }
 # the row of the design: a module may import from its own stage and from earlier ones
@@ -50,9 +54,9 @@ STAGES = [
     {"evaluation"},
     {"training", "progress"},
     {"export"},
-    {"runtime", "latency", "measuring", "inputs"},
+    {"runtime", "latency", "measuring", "inputs", "map_points", "web_runtime", "page_server"},
     {"testing", "recipe", "serving", "serving_mlserver", "comparing"},
-    {"cli", "commands", "applying", "benchmarking", "cli_bundles", "recipes"},
+    {"cli", "commands", "applying", "benchmarking", "cli_bundles", "exploring", "recipes"},
 ]
 
 

@@ -1,0 +1,343 @@
+"""The command `aezoo explore`: a static page in which a bundle's files run in the visitor's browser.
+
+page/
+  index.html  explorer.css  *.js     as they lie in aezoo/explorer/
+  explorer.json                      what the page knows of the bundle
+  points.bin                         latents of the map, float32, little endian
+  examples.bin                       some images to start from, bytes
+  encoder.onnx  decoder.onnx  ...    of the bundle, checked by their sha256
+  runtime/                           onnxruntime-web and its licence
+"""
+
+import contextlib
+import json
+import pathlib
+import shutil
+import sys
+
+from aezoo import bundle as contract
+from aezoo import web_runtime
+from aezoo.errors import BundleError, OptionError, message
+from aezoo.page_server import open_server
+
+FACTS = "explorer.json"
+_ASSETS = pathlib.Path(__file__).parent / "explorer"
+_EXAMPLES = 24  # images to start from
+_BARS = 48  # of the histogram of normal scores
+
+
+def lay_out(
+    bundle,
+    folder,
+    *,
+    data=None,
+    data_dir=None,
+    points=2000,
+    seed=0,
+    precision="float32",
+    runtime=None,
+    say=lambda text: None,
+):
+    """Writes the page of a bundle: static files for any web server. The same arguments write the same bytes.
+
+    Args:
+        bundle: folder of the bundle, of a model of images.
+        folder: of the page: a new or an empty one, or one that holds an earlier page.
+        data: whose latents the map shows: a path, or a name that `data.load` knows, whose training part is
+            taken; None shows the bundle's golden examples.
+        data_dir: where TensorFlow Datasets lie prepared.
+        points: examples on the map at most.
+        seed: by which they are drawn.
+        precision: of the ONNX files.
+        runtime: onnxruntime-web as a .tgz or a folder, see `web_runtime.find`; None: npm fetches it once.
+        say: is called with a text before what takes long.
+
+    Returns:
+        What the page knows, a dict: content of explorer.json.
+
+    Raises:
+        AezooError: onnxruntime-web cannot be fetched.
+        BundleError: no bundle, one without encoder or decoder in ONNX, or an altered file.
+        DataError: `data` cannot be read, or the folder holds other files.
+        OptionError: the bundle is of rows or sequences, or an option cannot be used.
+    """
+    from aezoo import inputs
+    from aezoo import runtime as deployed
+    from aezoo.map_points import read_points
+
+    manifest = contract.read_manifest(bundle)
+    artifacts = _artifacts(bundle, manifest, precision)
+    folder = pathlib.Path(folder).expanduser()
+    sources = [bundle, *(path for path in (data, runtime) if path is not None)]
+    inputs.check_folder(folder, sources=sources, what="the page")
+    loaded = deployed.load(bundle, precision=precision)
+    say("encoding the examples of the map")
+    read = read_points(loaded, data, data_dir=data_dir, count=points, seed=seed)
+    engine = web_runtime.find(runtime, say=say)
+
+    examples = _starting_points(read)
+    facts = _facts(manifest, artifacts, read, examples, engine)
+    contents = {FACTS: (json.dumps(facts, separators=(",", ":"), allow_nan=False) + "\n").encode()}
+    contents["examples.bin"] = _as_bytes(read.examples[examples]).tobytes()
+    if facts["map"] is not None:
+        contents["points.bin"] = read.latents.astype("<f4").tobytes()
+    copies = {path.name: path for path in sorted(_ASSETS.iterdir()) if path.is_file()}
+    copies |= {artifact["file"]: contract_file for artifact, contract_file in artifacts.values()}
+    copies |= {f"runtime/{name}": engine / name for name in web_runtime.FILES}
+    _write(folder, contents, copies)
+    return facts
+
+
+def _write(folder, contents, copies):
+    from aezoo import inputs
+
+    licences = ("LICENSE.txt", "ThirdPartyNotices.txt")
+    names = [*contents, *copies, *(f"runtime/{name}" for name in licences)]
+    inputs.clear_folder(folder, sorted(names))
+    for name, source in copies.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / name)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    web_runtime.write_licences(folder / "runtime")
+
+
+def _artifacts(bundle, manifest, precision):
+    """Returns {part: (row of the manifest, path)} of the files that the page runs."""
+    if manifest["kind"] != "images":
+        raise OptionError(
+            message(
+                "the explorer shows models of images",
+                got=f"{bundle}: a model of {manifest['kind']}, of shape {tuple(manifest['example_shape'])}",
+                expected="a bundle whose examples are images (H, W, C)",
+                fix=f"aezoo traverse {bundle} INPUT shows what a latent axis does to {manifest['kind']}",
+            )
+        )
+    contract.check_precision(manifest, precision)
+    rows = {
+        row["part"]: row
+        for row in manifest["artifacts"]
+        if (row["format"], row["precision"]) == ("onnx", precision)
+    }
+    needed = ["encoder", "decoder", *(["code_decoder"] if manifest["codebook_size"] is not None else [])]
+    for part in needed:
+        if part not in rows:
+            raise BundleError(
+                message(
+                    f"there is nothing to explore without {part}.onnx",
+                    got=f"{bundle} holds {', '.join(rows) or 'no ONNX files'}",
+                    expected=f"{', '.join(needed)} in ONNX, {precision}",
+                    fix=f"aezoo export RUN -o {bundle} --formats onnx"
+                    + (f" --precision {precision}" if precision != "float32" else "")
+                    + ", without --parts",
+                )
+            )
+    chosen = {}
+    for part in (*needed, *(["scorer"] if "scorer" in rows else [])):
+        row = rows[part]
+        contract.check_files(bundle, row["files"])
+        if len(row["files"]) > 1:
+            raise BundleError(
+                message(
+                    f"the {part} is too large for a browser",
+                    got=f"{row['file']} keeps its weights beside itself, {row['size_bytes']:,} bytes in all",
+                    expected="one file of less than 2 GiB",
+                    fix="export a smaller model, or --precision int8",
+                )
+            )
+        chosen[part] = (row, pathlib.Path(bundle) / row["file"])
+    return chosen
+
+
+def _starting_points(read):
+    """Returns indices of some examples, of each label in turn."""
+    import numpy as np
+
+    if read.labels is None:
+        return np.arange(min(_EXAMPLES, len(read.examples)))
+    rank = np.zeros(len(read.labels), int)  # how many of the same label came before
+    for label in np.unique(read.labels):
+        of_it = np.flatnonzero(read.labels == label)
+        rank[of_it] = np.arange(len(of_it))
+    return np.lexsort((read.labels, rank))[:_EXAMPLES]
+
+
+def _as_bytes(examples):
+    import numpy as np
+
+    return examples if examples.dtype == np.uint8 else np.rint(examples * 255).astype(np.uint8)
+
+
+def _facts(manifest, artifacts, read, examples, engine):
+    import numpy as np
+
+    from aezoo.map_points import plane, slider_axes
+
+    pixels = _as_bytes(read.examples[:500])
+    height, width = pixels.shape[1:3]
+    border = np.ones((height, width), bool)
+    border[1:-1, 1:-1] = False
+    continuous = manifest["codebook_size"] is None
+    dims = int(np.prod(manifest["latent_shape"]))
+    labels = None if read.labels is None else read.labels.tolist()
+    shown = None
+    if continuous and dims > 1:
+        mean, axes, shares = plane(read.latents)
+        shown = {
+            "mean": _numbers(mean),
+            "axes": [_numbers(axis) for axis in axes],
+            "shares": _numbers(shares),
+            "labels": labels,
+        }
+    wasm = "ort-wasm-simd-threaded.wasm"
+    return {
+        "model": manifest["model"],
+        "aezoo_version": manifest["aezoo_version"],
+        "parameters": manifest["parameters"],
+        "example_shape": manifest["example_shape"],
+        "latent_shape": manifest["latent_shape"],
+        "codebook_size": manifest["codebook_size"],
+        "classes": manifest["classes"],
+        "label_names": read.label_names,
+        "source": read.source,
+        "points": len(read.latents),
+        "parts": {
+            part: {key: row[key] for key in ("file", "precision", "size_bytes", "inputs", "outputs")}
+            for part, (row, _) in artifacts.items()
+        },
+        "runtime": {
+            "version": web_runtime.VERSION,
+            "wasm": f"runtime/{wasm}",
+            "wasm_bytes": (engine / wasm).stat().st_size,
+        },
+        "map": shown,
+        "axes": slider_axes(read.latents) if continuous else [],
+        "examples": {
+            "count": len(examples),
+            "labels": None if labels is None else [labels[n] for n in examples],
+        },
+        "background": np.median(pixels[:, border], axis=(0, 1)).round().astype(int).tolist(),
+        "score": _score(artifacts, manifest["calibration"]),
+    }
+
+
+def _numbers(array):
+    return [float(f"{number:.7g}") for number in array.tolist()]
+
+
+def _score(artifacts, calibration):
+    """Returns what the scorer's verdict goes by, with a histogram of normal scores; None without a scorer."""
+    import numpy as np
+
+    if calibration is None or "scorer" not in artifacts:
+        return None
+    folder = artifacts["scorer"][1].parent
+    contract.check_files(folder, calibration["files"])
+    with np.load(folder / contract.CALIBRATION) as file:
+        table = file["table"]
+    scores = table[table > np.finfo("float32").min]  # what fills the table up is no score
+    threshold = calibration["threshold"]
+    low = float(
+        min(scores.min(initial=threshold), 0.0 if calibration["score"] != "negative_elbo" else threshold)
+    )
+    high = float(max(scores.max(initial=threshold), threshold + 0.5 * (threshold - low)))
+    counts, _ = np.histogram(scores, bins=_BARS, range=(low, high))
+    return {
+        "name": calibration["score"],
+        "threshold": threshold,
+        "false_positive_rate": calibration["false_positive_rate"],
+        "examples": calibration["examples"],
+        "low": float(f"{low:.7g}"),
+        "high": float(f"{high:.7g}"),
+        "counts": counts.tolist(),
+    }
+
+
+# -- the command ---------------------------------------------------------------------------------
+
+
+def add_arguments(command):
+    """Adds the arguments of `aezoo explore` to its parser."""
+    command.add_argument(
+        "bundle", metavar="BUNDLE", nargs="?", help="not needed to --serve a page that is there"
+    )
+    command.add_argument(
+        "--data",
+        metavar="INPUT",
+        help="whose latents the map shows: files as for `encode`, with labels where they have some, or a "
+        "name as for `train`; default the bundle's golden examples",
+    )
+    command.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    command.add_argument(
+        "--points", type=int, default=2000, metavar="N", help="examples on the map, default 2000"
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="by which they are drawn")
+    command.add_argument("--precision", default="float32", metavar="P", help="of the ONNX files")
+    command.add_argument(
+        "--runtime",
+        metavar="PATH",
+        help=f"onnxruntime-web {web_runtime.VERSION} as .tgz or folder; default: fetched once, with npm",
+    )
+    command.add_argument(
+        "--serve",
+        action="store_true",
+        help="serve the page on 127.0.0.1 until Ctrl-C; files alone do not run",
+    )
+    command.add_argument("--port", type=int, default=8000, metavar="N", help="default 8000; 0 takes any")
+
+
+def explore(parsed):
+    """Writes the page of a bundle, serves it, or both."""
+    folder = pathlib.Path(parsed.output).expanduser()
+    there = (folder / FACTS).is_file()
+    if parsed.bundle is None and not (parsed.serve and there):
+        raise OptionError(
+            message(
+                "there is no page to serve" if parsed.serve else "which bundle is to be explored?",
+                got=f"no BUNDLE, and {folder} is {'a page already' if there else 'no page'}",
+                expected="the folder of a bundle, or --serve with a page",
+                fix=f"aezoo explore bundle -o {parsed.output} --serve",
+            )
+        )
+    with contextlib.ExitStack() as stack:
+        # The port first: a page that took minutes must not end in "taken".
+        server = stack.enter_context(open_server(folder, parsed.port)) if parsed.serve else None
+        if parsed.bundle is not None:
+            facts = lay_out(
+                parsed.bundle,
+                folder,
+                data=parsed.data,
+                data_dir=parsed.data_dir,
+                points=parsed.points,
+                seed=parsed.seed,
+                precision=parsed.precision,
+                runtime=parsed.runtime,
+                say=_progress,
+            )
+            _tell(parsed, folder, facts)
+        if server is not None:
+            print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)
+            server.serve_forever()
+
+
+def _progress(text):
+    print(f"{text} ...", file=sys.stderr, flush=True)
+
+
+def _tell(parsed, folder, facts):
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if parsed.json:
+        told = {
+            "output": parsed.output,
+            "size_bytes": size,
+            "points": facts["points"],
+            "source": facts["source"],
+        }
+        print(json.dumps(told), flush=True)
+        return
+    print(f"{folder}: {size / 1e6:.1f} MB, static files for any web server")
+    print(f"map: {facts['points']} points, {facts['source']}")
+    if parsed.data is None:
+        print("     --data INPUT shows others, for example what the model was trained on")
+    if not parsed.serve:
+        print(f"look at it: aezoo explore --serve -o {parsed.output}")

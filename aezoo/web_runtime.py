@@ -1,0 +1,161 @@
+"""onnxruntime-web: one pinned release, fetched once by npm, checked, and kept in a cache.
+
+It is not part of the wheel, which would be ten times as large. Standard library only.
+"""
+
+import base64
+import hashlib
+import io
+import os
+import pathlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+
+from aezoo.bundle import sha256_of
+from aezoo.errors import AezooError, OptionError, message
+
+PACKAGE = "onnxruntime-web"
+VERSION = "1.30.0"
+# of the package, as npm publishes it in its lock files
+INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+# The build for WebAssembly alone. It asks for no headers of isolation as long as it runs on one thread.
+FILES = {
+    "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+_ARCHIVE = f"{PACKAGE}-{VERSION}.tgz"
+_SECONDS = 900  # for 33 MB: a line of 300 kbit/s
+
+
+def find(source=None, *, say=lambda text: None):
+    """Returns the folder that holds onnxruntime-web's files, each with the pinned sha256.
+
+    Args:
+        source: the package's .tgz, or a folder with its files (node_modules/onnxruntime-web, or its dist/);
+            None is the cache, which `npm pack` fills once.
+        say: is called with a text before what takes long.
+
+    Raises:
+        AezooError: npm is missing, or cannot fetch the package.
+        OptionError: `source` holds other files than those of this release.
+    """
+    if source is not None:
+        source = pathlib.Path(source).expanduser()
+        if source.is_file():
+            return _unpacked(source.read_bytes(), str(source))
+        for folder in (source, source / "dist"):
+            if all((folder / name).is_file() for name in FILES):
+                for name in FILES:
+                    _check(sha256_of(folder / name), FILES[name], folder / name)
+                return folder
+        raise OptionError(
+            message(
+                f"{PACKAGE} is not there",
+                got=f"--runtime {source}" + ("" if source.exists() else " (does not exist)"),
+                expected=f"its .tgz, or a folder with {' and '.join(FILES)}",
+                fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
+            )
+        )
+    folder = _cache()
+    if all(
+        (folder / name).is_file() and sha256_of(folder / name) == digest for name, digest in FILES.items()
+    ):
+        return folder
+    say(f"fetching {PACKAGE} {VERSION} with npm, 33 MB, once")
+    return _unpacked(_packed(), f"what npm fetched as {PACKAGE}@{VERSION}")
+
+
+def _cache():
+    """Returns the folder of this release in the user's cache; XDG_CACHE_HOME counts if it is absolute."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    root = pathlib.Path(root) if os.path.isabs(root) else pathlib.Path.home() / ".cache"
+    return root / "aezoo" / f"{PACKAGE}-{VERSION}"
+
+
+def _packed():
+    """Returns the bytes of the package, by npm, which knows its registry and the user's proxy."""
+    npm = shutil.which("npm")
+    elsewhere = f"elsewhere `npm pack {PACKAGE}@{VERSION}`, and here --runtime {_ARCHIVE}"
+    if npm is None:
+        raise AezooError(
+            message(
+                f"npm, which fetches {PACKAGE}, is not installed",
+                got="no npm on PATH",
+                expected="Node.js with npm, needed once",
+                fix=f"install Node.js; or {elsewhere}",
+            )
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts"]
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
+            told = done.stderr.strip() or f"exit status {done.returncode}"
+        except subprocess.TimeoutExpired:
+            done, told = None, f"nothing after {_SECONDS} s"
+        file = pathlib.Path(folder) / _ARCHIVE
+        if done is None or done.returncode or not file.is_file():
+            raise AezooError(
+                message(
+                    f"npm cannot fetch {PACKAGE}",
+                    got=next((line for line in told.splitlines() if "error" in line.lower()), told[:200]),
+                    expected=f"{_ARCHIVE}, by `npm pack {PACKAGE}@{VERSION}`",
+                    fix=f"check the network, or `npm ping`; or {elsewhere}",
+                )
+            )
+        return file.read_bytes()
+
+
+def _unpacked(archive, source):
+    """Puts the files of a package into the cache, in one step; returns their folder."""
+    digest = base64.b64encode(hashlib.sha512(archive).digest()).decode()
+    _check(f"sha512-{digest}", INTEGRITY, source)
+    folder = _cache()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as package:
+            for name, digest in FILES.items():
+                content = package.extractfile(f"package/dist/{name}").read()
+                _check(hashlib.sha256(content).hexdigest(), digest, name)
+                (draft / name).write_bytes(content)
+        draft.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, or the loop above would not run
+        try:
+            os.rename(draft, folder)
+        except OSError:  # another process was faster
+            if not all((folder / name).is_file() for name in FILES):
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _check(found, expected, source):
+    if found != expected:
+        raise OptionError(
+            message(
+                f"this is not {PACKAGE} {VERSION} as it was published",
+                got=f"{source}: {found[:24]}...",
+                expected=f"{expected[:24]}...",
+                fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
+            )
+        )
+
+
+def write_licences(folder):
+    """Writes the terms of onnxruntime-web, and of what it contains, into a folder; returns their names.
+
+    They are those of onnxruntime itself, whose Python package brings them along; npm's does not.
+    """
+    import onnxruntime
+
+    names = []
+    for name in ("LICENSE", "ThirdPartyNotices.txt"):
+        source = pathlib.Path(onnxruntime.__file__).parent / name
+        if source.is_file():
+            target = name if name.endswith(".txt") else f"{name}.txt"  # browsers show .txt
+            shutil.copyfile(source, pathlib.Path(folder) / target)
+            names.append(target)
+    return names
