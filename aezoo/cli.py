@@ -6,7 +6,8 @@ Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ct
 import argparse
 import sys
 
-from aezoo import __version__, applying, benchmarking, cli_bundles, commands, exploring
+from aezoo import __version__, applying, benchmarking, cli_bundles, commands
+from aezoo.explorer import laying_out
 from aezoo.recipe import add_common_arguments, add_training_arguments, guarded
 
 _EPILOG = """\
@@ -265,12 +266,12 @@ def _parser():
 
     command = add(
         "explore",
-        exploring.explore,
+        laying_out.explore,
         "write a static page in which a bundle's encoder and decoder run in the visitor's browser",
         "aezoo explore bundle -o page --data images/ --serve",
         output="page",
     )
-    exploring.add_arguments(command)
+    laying_out.add_arguments(command)
 
     command = add(
         "bench",

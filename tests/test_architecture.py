@@ -38,10 +38,10 @@ WITHOUT_FRAMEWORK = {
     "aezoo.serving_mlserver": {"onnxruntime", "mlserver"},
     "aezoo.comparing": {"numpy"},
     "aezoo.cli_bundles": set(),
-    "aezoo.exploring": set(),
-    "aezoo.web_runtime": set(),
-    "aezoo.page_server": set(),
-    "aezoo.map_points": {"numpy"},
+    "aezoo.explorer.web_runtime": set(),
+    "aezoo.explorer.server": set(),
+    "aezoo.explorer.points": {"numpy"},
+    "aezoo.explorer.laying_out": set(),
     "export.card": set(),
 }
 # the row of the design: a module may import from its own stage and from earlier ones
@@ -54,9 +54,9 @@ STAGES = [
     {"evaluation"},
     {"training", "progress"},
     {"export"},
-    {"runtime", "latency", "measuring", "inputs", "map_points", "web_runtime", "page_server"},
+    {"runtime", "latency", "measuring", "inputs", "explorer"},
     {"testing", "recipe", "serving", "serving_mlserver", "comparing"},
-    {"cli", "commands", "applying", "benchmarking", "cli_bundles", "exploring", "recipes"},
+    {"cli", "commands", "applying", "benchmarking", "cli_bundles", "recipes"},
 ]
 
 

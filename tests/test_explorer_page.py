@@ -12,9 +12,10 @@ from browser import Browser, BrowserError, find_chromium
 from test_exploring import files_of
 
 import aezoo
-from aezoo import exploring, page_server, web_runtime
 from aezoo.autoencoder import keras
 from aezoo.errors import AezooError
+from aezoo.explorer import laying_out, web_runtime
+from aezoo.explorer.server import open_server
 from aezoo.export import export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
@@ -94,11 +95,11 @@ def pages(engine, tmp_path_factory):
             fit_on(model, examples, epochs=40)  # else all pictures are one grey
             bundle = folder / "bundles" / name
             export_bundle(model, bundle, examples=examples, formats=["onnx"], **labels, **export)
-            exploring.lay_out(bundle, folder / name, runtime=engine)
+            laying_out.lay_out(bundle, folder / name, runtime=engine)
             made[name] = bundle
         return made[name], f"http://127.0.0.1:{server.server_port}/{name}/"
 
-    with page_server.open_server(folder, 0) as server:
+    with open_server(folder, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield page
@@ -363,9 +364,9 @@ def test_the_theme_can_be_chosen(visit, browser):
 
 def test_a_page_says_why_it_cannot_start(pages, browser, engine, tmp_path):
     bundle, _ = pages("vae")
-    exploring.lay_out(bundle, tmp_path / "page", runtime=engine)
+    laying_out.lay_out(bundle, tmp_path / "page", runtime=engine)
     (tmp_path / "page" / "decoder.onnx").unlink()
-    with page_server.open_server(tmp_path / "page", 0) as server:
+    with open_server(tmp_path / "page", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         browser.open(f"http://127.0.0.1:{server.server_port}/")
@@ -379,5 +380,5 @@ def test_a_page_says_why_it_cannot_start(pages, browser, engine, tmp_path):
 def test_two_layouts_are_the_same(pages, engine, tmp_path):
     bundle, _ = pages("conv")
     for name in ("a", "b"):
-        exploring.lay_out(bundle, tmp_path / name, runtime=engine)
+        laying_out.lay_out(bundle, tmp_path / name, runtime=engine)
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")

@@ -18,12 +18,14 @@ from conftest import ROOT, four_lines
 from test_conformance import small
 
 import aezoo
-from aezoo import cli, exploring, map_points, page_server, web_runtime
+from aezoo import cli
 from aezoo.errors import AezooError, BundleError, DataError, OptionError
+from aezoo.explorer import laying_out, points, web_runtime
+from aezoo.explorer.server import open_server
 from aezoo.export import export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
-ASSETS = sorted((ROOT / "aezoo" / "explorer").iterdir())
+ASSETS = sorted((ROOT / "aezoo" / "explorer" / "page").iterdir())
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +64,7 @@ def files_of(folder):
 
 
 def test_a_page_holds_the_bundle(exported, engine, tmp_path):
-    facts = exploring.lay_out(exported, tmp_path / "page", runtime=engine)
+    facts = laying_out.lay_out(exported, tmp_path / "page", runtime=engine)
     files = files_of(tmp_path / "page")
     assert json.loads(files["explorer.json"]) == facts
     assert {path.name for path in ASSETS} <= set(files)
@@ -85,26 +87,26 @@ def test_a_page_holds_the_bundle(exported, engine, tmp_path):
 
 def test_the_same_bundle_gives_the_same_bytes(exported, engine, tmp_path):
     for name in ("a", "b"):
-        exploring.lay_out(exported, tmp_path / name, runtime=engine, points=20, seed=3)
+        laying_out.lay_out(exported, tmp_path / name, runtime=engine, points=20, seed=3)
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
-    exploring.lay_out(exported, tmp_path / "b", runtime=engine, points=20, seed=4)
+    laying_out.lay_out(exported, tmp_path / "b", runtime=engine, points=20, seed=4)
     assert files_of(tmp_path / "a")["points.bin"] != files_of(tmp_path / "b")["points.bin"]
 
 
 def test_a_page_replaces_a_page_and_nothing_else(exported, bundles, engine, tmp_path):
     page = tmp_path / "page"
-    exploring.lay_out(exported, page, runtime=engine)
+    laying_out.lay_out(exported, page, runtime=engine)
     (page / ".nojekyll").write_text("mine")
-    exploring.lay_out(bundles["vq_vae"], page, runtime=engine)
+    laying_out.lay_out(bundles["vq_vae"], page, runtime=engine)
     assert not (page / "points.bin").exists()  # a quantised model has no map
     assert (page / "code_decoder.onnx").is_file()
     assert (page / ".nojekyll").read_text() == "mine"
     (page / "notes.txt").write_text("mine")
     with pytest.raises(DataError) as error:
-        exploring.lay_out(exported, page, runtime=engine)
+        laying_out.lay_out(exported, page, runtime=engine)
     four_lines(error, "the page would be mixed", "notes.txt", "-o")
     with pytest.raises(DataError) as error:
-        exploring.lay_out(exported, exported, runtime=engine)
+        laying_out.lay_out(exported, exported, runtime=engine)
     four_lines(error, "-o")
 
 
@@ -113,7 +115,7 @@ def test_labels_of_files_and_folders(exported, engine, tmp_path):
 
     images = smooth_examples((16, 12, 1), 6)
     np.savez(tmp_path / "some.npz", images=images, labels=np.array(["b", "a", "b", "c", "a", "b"]))
-    facts = exploring.lay_out(exported, tmp_path / "page", data=tmp_path / "some.npz", runtime=engine)
+    facts = laying_out.lay_out(exported, tmp_path / "page", data=tmp_path / "some.npz", runtime=engine)
     assert (facts["label_names"], facts["map"]["labels"]) == (["a", "b", "c"], [1, 0, 1, 2, 0, 1])
     # one of each class first, so that a visitor finds them all
     assert facts["examples"] == {"count": 6, "labels": [0, 1, 2, 0, 1, 1]}
@@ -121,7 +123,7 @@ def test_labels_of_files_and_folders(exported, engine, tmp_path):
         file = tmp_path / "folder" / "train" / label / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((images[number, ..., 0] * 255).astype("uint8")).save(file)
-    facts = exploring.lay_out(exported, tmp_path / "page", data=tmp_path / "folder", runtime=engine)
+    facts = laying_out.lay_out(exported, tmp_path / "page", data=tmp_path / "folder", runtime=engine)
     assert (facts["label_names"], facts["map"]["labels"]) == (["9", "10"], [1, 1, 0])
     assert facts["source"] == "folder"
 
@@ -129,7 +131,7 @@ def test_labels_of_files_and_folders(exported, engine, tmp_path):
 def test_a_named_data_set(engine, tmp_path):
     model = aezoo.build("dense", latent_dim=1, image_shape=(28, 28, 1), units=(4,))
     bundle = export_bundle(model, tmp_path / "bundle", formats=["onnx"], input_dtype="uint8")
-    facts = exploring.lay_out(bundle, tmp_path / "page", data="mnist_mini", points=50, runtime=engine)
+    facts = laying_out.lay_out(bundle, tmp_path / "page", data="mnist_mini", points=50, runtime=engine)
     assert facts["source"] == "mnist_mini, training part"
     assert facts["label_names"] == [str(digit) for digit in range(10)]
     assert facts["map"] is None  # one latent has a slider
@@ -164,7 +166,7 @@ def test_what_is_refused(exported, bundles, engine, tmp_path):
     ]
     for kind, bundle, options, words in cases:
         with pytest.raises(kind) as error:
-            exploring.lay_out(bundle, tmp_path / "page", runtime=engine, **options)
+            laying_out.lay_out(bundle, tmp_path / "page", runtime=engine, **options)
         four_lines(error, *words)
         assert not (tmp_path / "page").exists(), words
 
@@ -176,7 +178,7 @@ def small_shape(bundles):
 def test_the_plane_of_principal_components():
     draw = np.random.default_rng(1)
     latents = draw.normal(size=(500, 6)) * [3, 1, 2, 0.1, 0.1, 0.1] + 7
-    mean, axes, shares = map_points.plane(latents)
+    mean, axes, shares = points.plane(latents)
     places = (latents - mean) @ axes.T
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
     covariance = np.cov(places.T, bias=True)
@@ -185,16 +187,16 @@ def test_the_plane_of_principal_components():
     assert shares[0] > shares[1] > 0.2
     assert (np.abs(axes).argmax(axis=1) == [0, 2]).all()
     assert (np.take_along_axis(axes, np.array([[0], [2]]), axis=1) > 0).all()
-    mean, axes, _ = map_points.plane(np.ones((1, 5)))  # one point, no spread
+    mean, axes, _ = points.plane(np.ones((1, 5)))  # one point, no spread
     assert np.isfinite(axes).all()
     assert axes.shape == (2, 5)
 
 
 def test_sliders_are_of_the_axes_that_vary_most():
     latents = np.random.default_rng(0).normal(size=(50, 10)) * np.arange(10)
-    axes = map_points.slider_axes(latents, most=3)
+    axes = points.slider_axes(latents, most=3)
     assert [axis["index"] for axis in axes] == [7, 8, 9]
-    assert map_points.slider_axes(np.zeros((3, 2)))[0] == {"index": 0, "low": -1.0, "high": 1.0}
+    assert points.slider_axes(np.zeros((3, 2)))[0] == {"index": 0, "low": -1.0, "high": 1.0}
 
 
 # -- onnxruntime-web -----------------------------------------------------------------------------
@@ -286,16 +288,16 @@ def test_the_command_without_bundle(tmp_path, capsys):
 
 
 def test_a_taken_port(tmp_path):
-    with page_server.open_server(tmp_path, 0) as server:
+    with open_server(tmp_path, 0) as server:
         for port in (server.server_port, 70000):
             with pytest.raises(OptionError) as error:
-                page_server.open_server(tmp_path, port)
+                open_server(tmp_path, port)
             four_lines(error, "cannot be served on this port", f"--port {port}", "--port 0")
 
 
 def test_it_serves_until_ctrl_c(exported, engine, tmp_path):
     page = tmp_path / "page"
-    exploring.lay_out(exported, page, runtime=engine)
+    laying_out.lay_out(exported, page, runtime=engine)
     command = [sys.executable, "-m", "aezoo.cli", "explore", "--serve", "--port", "0", "-o", str(page)]
     server = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ}
@@ -336,8 +338,8 @@ def test_assets(path):
 
 
 def test_every_element_that_the_script_names_is_there():
-    html = (ROOT / "aezoo" / "explorer" / "index.html").read_text()
-    script = (ROOT / "aezoo" / "explorer" / "explorer.js").read_text()
+    html = (ROOT / "aezoo" / "explorer" / "page" / "index.html").read_text()
+    script = (ROOT / "aezoo" / "explorer" / "page" / "explorer.js").read_text()
     there = set(re.findall(r'\bid="([^"]+)"', html))
     named = set(re.findall(r'\$\("([^"]+)"\)', script))
     assert named <= there

@@ -1,7 +1,7 @@
 """The command `aezoo explore`: a static page in which a bundle's files run in the visitor's browser.
 
 page/
-  index.html  explorer.css  *.js     as they lie in aezoo/explorer/
+  index.html  explorer.css  *.js     as they lie in aezoo/explorer/page/
   explorer.json                      what the page knows of the bundle
   points.bin                         latents of the map, float32, little endian
   examples.bin                       some images to start from, bytes
@@ -16,12 +16,12 @@ import shutil
 import sys
 
 from aezoo import bundle as contract
-from aezoo import web_runtime
 from aezoo.errors import BundleError, OptionError, message
-from aezoo.page_server import open_server
+from aezoo.explorer import web_runtime
+from aezoo.explorer.server import open_server
 
 FACTS = "explorer.json"
-_ASSETS = pathlib.Path(__file__).parent / "explorer"
+_ASSETS = pathlib.Path(__file__).parent / "page"
 _EXAMPLES = 24  # images to start from
 _BARS = 48  # of the histogram of normal scores
 
@@ -63,7 +63,7 @@ def lay_out(
     """
     from aezoo import inputs
     from aezoo import runtime as deployed
-    from aezoo.map_points import read_points
+    from aezoo.explorer.points import read_points
 
     manifest = contract.read_manifest(bundle)
     artifacts = _artifacts(bundle, manifest, precision)
@@ -171,7 +171,7 @@ def _as_bytes(examples):
 def _facts(manifest, artifacts, read, examples, engine):
     import numpy as np
 
-    from aezoo.map_points import plane, slider_axes
+    from aezoo.explorer.points import plane, slider_axes
 
     pixels = _as_bytes(read.examples[:500])
     height, width = pixels.shape[1:3]

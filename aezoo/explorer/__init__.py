@@ -1,0 +1,1 @@
+"""The page of `aezoo explore`: a bundle in the browser."""
