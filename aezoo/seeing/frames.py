@@ -16,7 +16,7 @@ from aezoo.options import check_positive
 from aezoo.run import replacing
 
 FORMATS = ("mp4", "gif", "png")
-_GIF = {"width": 640, "points": 400, "frames": 64, "colors": 32}  # what keeps it below 1.5 MB
+_GIF = {"width": 720, "points": 400, "frames": 64, "colors": 32}  # what keeps it below 1.5 MB
 _HELD = 1.5  # seconds that the last frame stays
 _LEAST, _MOST = 320, 3840  # pixels of the width
 _CIRCLE = 2.4477  # radius that holds 95 % of N(0, I) of two axes
@@ -70,7 +70,7 @@ class Stage:
         panel = (across - 0.5) / columns
         width = width // 2 * 2
         dpi = width / across
-        height = int((0.58 + rows * (panel + 0.2) + 0.12) * dpi) // 2 * 2
+        height = int((0.5 + rows * (panel + 0.2) + 0.12) * dpi) // 2 * 2
         self.size = (width, height)
         figure = need("matplotlib.figure", extra="train").Figure(
             figsize=(width / dpi, height / dpi), dpi=dpi, facecolor="white"
@@ -81,7 +81,7 @@ class Stage:
         figure.subplots_adjust(
             left=left,
             right=right,
-            top=1 - 0.56 * dpi / height,
+            top=1 - 0.48 * dpi / height,
             bottom=0.28 * dpi / height,
             wspace=0.14,
             hspace=0.26,
@@ -195,7 +195,7 @@ def check_formats(formats):
 def save_film(film, stem, formats=FORMATS, *, width=960, fps=20, tell=lambda done, of: None):
     """Writes a film: STEM.mp4, STEM.gif, and STEM.png, its last frame; all of them or none.
 
-    The GIF is for pages: at most 640 pixels, 64 frames and 400 points, so that it stays small.
+    The GIF is for pages: at most 720 pixels, 64 frames and 400 points, so that it stays small.
 
     Args:
         film: a `Film`.
@@ -273,7 +273,7 @@ def _write_gif(film, path, width, fps):
 def _write_mp4(film, path, width, fps):
     stage = Stage(film, width)
     # One thread, and no version of the encoder: the same film, the same bytes.
-    flags = ["-crf", "20", "-preset", "slow", "-threads", "1", "-movflags", "+faststart"]
+    flags = ["-crf", "23", "-preset", "slow", "-threads", "1", "-movflags", "+faststart"]
     flags += ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1"]
     try:
         writer = _encoder().write_frames(
