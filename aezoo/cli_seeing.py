@@ -29,7 +29,7 @@ def add_film(add):
         help="Keras activations of the latents, a panel each; `vae` is one with a prior; "
         "default tanh,leaky_relu,vae",
     )
-    command.add_argument("--epochs", type=int, default=20, metavar="N", help="of each training, default 20")
+    command.add_argument("--epochs", type=int, default=10, metavar="N", help="of each training, default 10")
     command.add_argument(
         "--frames", type=int, default=120, metavar="N", help="default 120, most of them at the beginning"
     )

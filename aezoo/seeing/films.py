@@ -88,7 +88,7 @@ def make_film(
     activations=("tanh", "leaky_relu", VAE),
     *,
     classes=None,
-    epochs=20,
+    epochs=10,
     frames=120,
     every=None,
     seed=0,
