@@ -198,7 +198,7 @@ def test_bytes_and_labels_of_bundles(tmp_path):
 
     model = aezoo.build("conditional_vae", **small("conditional_vae"))
     examples = smooth_examples(model.example_shape, 24)
-    labels = np.arange(24) % model.classes
+    labels = np.arange(24, dtype="int32") % model.classes
     export_bundle(
         model, tmp_path / "bundle", examples=examples, labels=labels, formats=["onnx"], input_dtype="uint8"
     )
@@ -268,7 +268,7 @@ def test_a_run_and_the_command(tmp_path, monkeypatch, capfd):
         (["--font", "No Such Font"], 2, "no font of this name"),
         (["-o", "file"], 2, "maps are written into a folder"),
         (["--data", "nowhere.npz"], 1, "nowhere.npz"),
-        (["--data", "others.npz"], 2, "(12, 10, 1)"),
+        (["--data", "others.npz"], 2, "(batch, 12, 10, 1)"),
     ):
         code = run("plot", "run", *arguments)
         error = capfd.readouterr().err

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from aezoo import bundle as contract
+from aezoo.checks import check_shape
 from aezoo.data.choosing import class_names
 from aezoo.errors import DataError, message
 from aezoo.loading import load
@@ -91,10 +92,7 @@ def open_shown(path, *, data_source=None, data_dir=None):
     if data_source is None and info is None:  # a .keras file
         data_source = "mnist_mini"
     shown = _loaded(model, info, data_source, data_dir, path)
-    if tuple(shown.examples.shape[1:]) != tuple(model.example_shape):
-        from aezoo.checks import check_shape
-
-        check_shape(shown.examples, model.example_shape, source=str(data_source or path))
+    check_shape(shown.examples, model.example_shape, source=str(data_source or path))
     return model, shown
 
 
