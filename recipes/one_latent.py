@@ -9,13 +9,16 @@ Settings: 784 -> 768 -> 512 (tanh) -> 1 -> 512 -> 768 (tanh) -> 784; 300 trainin
           as usual, so that neighbours get features of their own. It goes on alone, 1,000 steps of all images,
           Adam at 0.005 with a cosine schedule. Trained together as they are, both stop near a train mse of
           0.04 to 0.06, with and without normalisation: latents that move are no addresses.
-Expected: EXPECTED_TEXT
+Expected: on `mnist` train mse 0.0052 ± 0.002 and held-out mse 0.107 ± 0.01: worse than the mean image, which
+          has 0.065 on the training images and was at 0.069 on held-out ones. On its way from one training
+          latent to the next a reconstruction turns by 183 ± 30 degrees (median; a straight blend by 0). 7
+          minutes on two shared cores, of which it computed for two.
 
     python recipes/one_latent.py                                   # the embedded digits
     python recipes/one_latent.py --data mnist --data-dir DIR       # the first of MNIST, as TFDS prepared it
     python recipes/one_latent.py --quick                           # a tenth of the training
 
-Leaves metrics.json and one_latent.png in its folder.
+Leaves model.keras, metrics.json and one_latent.png in its folder.
 """
 
 import argparse
@@ -27,12 +30,14 @@ import numpy as np
 
 from aezoo import data, drawing
 from aezoo.recipe import add_common_arguments, build_for, guarded
-from aezoo.run import write_json
+from aezoo.run import replacing, write_json
 from aezoo.settings import Settings
 
 IMAGES, HELD_OUT, UNITS = 300, 1000, (768, 512)
 TOGETHER, ALONE = 30, 1000  # epochs, and steps
-EXPECTED = {"mnist": {}}
+EXPECTED = {
+    "mnist": {"train_mse": (0.0052, 0.002), "held_out_mse": (0.107, 0.01), "turning_degrees": (183, 30)}
+}
 BETWEEN = 16  # parts of the way from one training latent to the next
 ACROSS, DOWN = 30, 3  # pictures along the line
 
@@ -111,15 +116,15 @@ def train(dataset, quick=False, seed=0):
 def picture(model, dataset, history, turned):
     """Returns a figure: images along the line, both errors over the steps, and how far each gap turns."""
     latents = np.sort(model.encode(dataset.train.array(IMAGES))[:, 0])
-    figure = drawing.subplots(figsize=(8, 4.6))[0]
+    figure = drawing.subplots(figsize=(8, 4.1))[0]
     figure.clear()
     # Along the line by rank: the same number of training latents between every two pictures.
     line = np.interp(np.linspace(0, IMAGES - 1, ACROSS * DOWN), np.arange(IMAGES), latents)
     decoded = model.decode(line[:, None].astype("float32"))
-    above = figure.add_axes((0.03, 0.6, 0.94, 0.32))
+    above = figure.add_axes((0.03, 0.64, 0.94, 0.3))
     drawing.show(above, drawing.montage(decoded, ACROSS))
     above.set_title(f"along the one latent, from {latents[0]:.3g} to {latents[-1]:.3g}, line by line")
-    left, right = figure.add_axes((0.08, 0.11, 0.4, 0.36)), figure.add_axes((0.58, 0.11, 0.39, 0.36))
+    left, right = figure.add_axes((0.08, 0.12, 0.4, 0.42)), figure.add_axes((0.58, 0.12, 0.39, 0.42))
     steps, train_mse, held_out = np.array(history).T
     left.plot(steps, held_out, label="held-out images", color="C2")
     left.plot(steps, train_mse, label=f"{IMAGES} training images", color="C0", linestyle="--")
@@ -129,7 +134,7 @@ def picture(model, dataset, history, turned):
     right.hist(turned, 30, color="C4", edgecolor="white", linewidth=0.4)
     right.axvline(np.median(turned), color="black", linestyle="--", linewidth=1)
     right.set(xlabel="degrees between neighbouring training latents", ylabel="gaps")
-    right.set_title(f"reconstructions turn by {np.median(turned):.0f}° from image to image")
+    right.set_title(f"images turn by {np.median(turned):.0f}° on the way")
     return figure
 
 
@@ -151,6 +156,8 @@ def follow(parsed):
     folder = pathlib.Path(parsed.output)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "metrics.json", found)
+    with replacing(folder / "model.keras") as path:  # `aezoo plot` and `aezoo.load` take it
+        model.save(path)
     with drawing.style():
         drawing.save(folder / "one_latent.png", picture(model, dataset, history, turned))
     print(json.dumps(found, indent=1))

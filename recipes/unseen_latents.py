@@ -8,7 +8,10 @@ Settings: one dense body (512, 256; gelu) for all three, Adam at 0.002 with a co
           further away than it is for 99 of 100 test images. Of 1,000 such latents each answer is compared
           with the nearest of 10,000 training images, by Euclidean distance in the features of the digit
           classifier (aezoo/evaluation/generation.py).
-Expected: EXPECTED_TEXT
+Expected: on `mnist` a mean distance of 8 ± 0.5 for the plain model, 7.7 ± 0.5 for `rae` and 6.5 ± 0.5 for
+          `vae`; test images are at 5.1 ± 0.1, and reconstructions of them at 4.6 for all three. So the prior
+          makes the difference; small latents and a smooth decoder made little of one here. 16 minutes on two
+          shared cores, of which it computed for eight.
 
     python recipes/unseen_latents.py                                   # the embedded digits
     python recipes/unseen_latents.py --data mnist --data-dir DIR       # all of MNIST, as TFDS prepared it
@@ -35,8 +38,15 @@ MODELS = {
     "vae": {"body_options": BODY},
     "rae": {"latent_weight": 0.1, "regularizer": "l2", "weight": 1e-4, "body": "dense", "body_options": BODY},
 }
-EXPECTED = {"mnist": {}}
-DRAWN, SEEN, TESTED, SIDE = 1000, 10_000, 2000, 8
+EXPECTED = {
+    "mnist": {
+        "dense.unseen_distance": (8.0, 0.5),
+        "vae.unseen_distance": (6.5, 0.5),
+        "rae.unseen_distance": (7.7, 0.5),
+        "test_images.distance": (5.1, 0.1),
+    }
+}
+DRAWN, SEEN, TESTED, SIDE = 1000, 10_000, 2000, 7
 
 
 def nearest(points, others):
@@ -94,7 +104,7 @@ def figures(models, dataset, seed=0):
 
 def picture(found, images):
     """Returns a figure with a grid of decoded images for each model."""
-    figure, panels = drawing.subplots(1, len(images), figsize=(8, 3.2), layout="constrained")
+    figure, panels = drawing.subplots(1, len(images), figsize=(7, 2.95), layout="constrained")
     titles = {"dense": "plain", "vae": "vae", "rae": "rae"}
     for axes, (name, decoded) in zip(panels, images.items(), strict=True):
         shown = np.ones((SIDE * SIDE, *decoded.shape[1:]))
