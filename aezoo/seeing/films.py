@@ -35,7 +35,6 @@ _HEADS = {"posterior_mean": "bottleneck"}  # a layer of `vae` that begins as one
 BOUNDS = {
     "tanh": (-1.0, 1.0),
     "hard_tanh": (-1.0, 1.0),
-    "soft_sign": (-1.0, 1.0),
     "softsign": (-1.0, 1.0),
     "sigmoid": (0.0, 1.0),
     "hard_sigmoid": (0.0, 1.0),
