@@ -6,7 +6,7 @@ Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ct
 import argparse
 import sys
 
-from aezoo import __version__, applying, benchmarking, cli_bundles, commands
+from aezoo import __version__, applying, benchmarking, cli_bundles, cli_seeing, commands
 from aezoo.explorer import laying_out
 from aezoo.recipe import add_common_arguments, add_training_arguments, guarded
 
@@ -16,7 +16,7 @@ from nothing to an encoder that runs without TensorFlow:
   aezoo export runs/conv -o bundle
   aezoo encode bundle images.npy -o latents.npy
 
-train, evaluate and export need  pip install "aezoo[train]";
+train, evaluate, export and film need  pip install "aezoo[train]";
 verify, encode, decode, reconstruct, score, sample, interpolate, traverse, serve-layout, explore and bench
 run bundles on the base install.
 """
@@ -263,6 +263,8 @@ def _parser():
 
     cli_bundles.add_compare(add, examples=_EXAMPLES, labels=_LABELS)
     cli_bundles.add_serve_layout(add)
+    cli_seeing.add_film(add)
+    cli_seeing.add_plot(add)
 
     command = add(
         "explore",

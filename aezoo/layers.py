@@ -36,13 +36,18 @@ def activation_layer(activation, *, name=None):
     return layers.Activation(check_activation("activation", activation), name=name)
 
 
+def activation_names():
+    """Returns the names of Keras's activations that a layer can have."""
+    known = [name for name in dir(keras.activations) if not name.startswith("_") and name.islower()]
+    # threshold wants arguments, and glu halves the axis: neither is an activation of a layer.
+    return sorted(set(known) - {"get", "serialize", "deserialize", "threshold", "glu"})
+
+
 def check_activation(option, activation):
     """Returns the activation's name, or raises OptionError unless Keras knows it."""
     if activation is None:
         return None
-    known = [name for name in dir(keras.activations) if not name.startswith("_") and name.islower()]
-    # threshold wants arguments, and glu halves the axis: neither is an activation of a layer.
-    known = sorted(set(known) - {"get", "serialize", "deserialize", "threshold", "glu"})
+    known = activation_names()
     if activation not in known:
         raise OptionError(
             message(

@@ -1,5 +1,6 @@
 """What a training shows while it runs: a bar within the epoch on a terminal, a line after each."""
 
+from aezoo.bars import progress_bar
 from aezoo.quiet import import_keras
 
 keras = import_keras()
@@ -18,20 +19,7 @@ class EpochLines(keras.callbacks.Callback):
         self.steps, self.epochs = steps, epochs
 
     def on_train_begin(self, logs=None):
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(highlight=False)
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[loss]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self.bar = progress_bar("{task.fields[loss]}")
         self.bar.start()
         self.task = self.bar.add_task("", total=self.steps, loss="")
 

@@ -42,12 +42,19 @@ WITHOUT_FRAMEWORK = {
     "aezoo.explorer.server": set(),
     "aezoo.explorer.points": {"numpy"},
     "aezoo.explorer.laying_out": set(),
+    "aezoo.cli_seeing": set(),
+    "aezoo.bars": set(),
+    "aezoo.drawing": {"numpy"},
+    "aezoo.seeing.maps": {"numpy"},
+    "aezoo.seeing.decoded": {"numpy"},
+    "aezoo.seeing.shown": {"numpy"},
+    "aezoo.seeing.frames": {"numpy"},
     "export.card": set(),
 }
 # the row of the design: a module may import from its own stage and from earlier ones
 STAGES = [
     {"errors", "quiet", "checks", "options", "settings", "bundle", "run", "registry", "loading"}
-    | {"priors", "latent_space", "fitting", "processes"},
+    | {"priors", "latent_space", "fitting", "processes", "bars", "drawing"},
     {"data"},
     {"layers", "losses", "predicting", "autoencoder"}
     | {"bodies", "variational", "regularized", "quantized", "patches", "models"},
@@ -55,8 +62,8 @@ STAGES = [
     {"training", "progress"},
     {"export"},
     {"runtime", "latency", "measuring", "inputs", "explorer"},
-    {"testing", "recipe", "serving", "serving_mlserver", "comparing"},
-    {"cli", "commands", "applying", "benchmarking", "cli_bundles", "recipes"},
+    {"testing", "recipe", "serving", "serving_mlserver", "comparing", "seeing"},
+    {"cli", "commands", "applying", "benchmarking", "cli_bundles", "cli_seeing", "recipes"},
 ]
 
 

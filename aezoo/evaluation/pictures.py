@@ -2,22 +2,12 @@
 
 import numpy as np
 
-from aezoo.errors import need
+from aezoo import drawing
 from aezoo.evaluation import baselines, calls
-from aezoo.run import replacing
 
 _SHOWN = 10  # images, or rows
 _SCATTERED = 3000  # latents; more hide each other
 _SEQUENCES, _CHANNELS = 4, 4  # sequences beside each other, and channels below each other
-_STYLE = {
-    "figure.dpi": 120,
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "savefig.bbox": "tight",
-}
 
 
 def save_all(run, model, dataset):
@@ -30,22 +20,20 @@ def save_all(run, model, dataset):
         model: its `Autoencoder`.
         dataset: what it was trained on; the test part is shown.
     """
-    matplotlib = need("matplotlib", extra="train")
-    matplotlib.use("Agg", force=False)
-    with matplotlib.rc_context(_STYLE):
-        _save(run.loss_file, losses(run.history))
-        _save(run.latents_file, latents(model, dataset.test))
+    with drawing.style():
+        drawing.save(run.loss_file, losses(run.history))
+        drawing.save(run.latents_file, latents(model, dataset.test))
         examples = dataset.test.array(_SHOWN)
         draw = {"images": image_rows, "sequences": sequences, "rows": columns}[model.kind]
-        _save(run.reconstructions_file, draw(model, examples, dataset))
+        drawing.save(run.reconstructions_file, draw(model, examples, dataset))
         samples_file = getattr(run, "samples_file", None)
         if samples_file and model.kind == "images" and getattr(model, "prior", None) is not None:
-            _save(samples_file, samples(model))
+            drawing.save(samples_file, samples(model))
 
 
 def losses(history):
     """Returns a figure of training and validation loss over the epochs, on a logarithmic axis."""
-    figure, axes = _subplots(figsize=(4.5, 3))
+    figure, axes = drawing.subplots(figsize=(4.5, 3))
     epochs = [row["epoch"] for row in history]
     for key, label in (("loss", "training"), ("val_loss", "validation")):
         axes.plot(epochs, [row[key] for row in history], marker=".", label=label)
@@ -55,35 +43,42 @@ def losses(history):
     return figure
 
 
-def latents(model, part):
-    """Returns a scatter of a part's latents, coloured by label; by PCA where they are not 2; maps flat."""
+def latents(model, part, names=None):
+    """Returns a scatter of a part's latents, see `scatter`; names are of its classes."""
     codes = calls.encode(model, part.array(_SCATTERED), calls.labels_of(model, part, _SCATTERED))
+    if part.labels is None:
+        return scatter(codes)
+    numbers = part.class_numbers[: len(codes)]
+    if names is None:
+        names = range(numbers.max() + 1) if part.classes is None else part.classes
+    return scatter(codes, numbers, names)
+
+
+def scatter(codes, numbers=None, names=None):
+    """Returns a figure of latents, by class; by principal components where there are more than 2; maps flat.
+
+    Args:
+        codes: (N, ...).
+        numbers: (N,) class numbers, or None.
+        names: of the classes.
+    """
     codes = codes.reshape(len(codes), -1)
-    labels = None if part.labels is None else np.asarray(part.labels)[: len(codes)]
-    names = ("latent 1", "latent 2")
+    titles = ("latent 0", "latent 1")
     if codes.shape[1] > 2 and len(codes) < 3:  # too few for components
         codes = codes[:, :2]
     if codes.shape[1] > 2:
-        pca = baselines.fit_pca(codes, 2)
-        codes = pca.transform(codes)
-        names = tuple(
+        plane = baselines.principal_plane(codes)
+        codes = plane.project(codes)
+        titles = tuple(
             f"principal component {number} ({share:.0%} of variance)"
-            for number, share in enumerate(pca.explained_variance_ratio_, 1)
+            for number, share in enumerate(plane.shares, 1)
         )
     if codes.shape[1] == 1:  # one latent, or one component: its index is the other axis
         codes = np.column_stack([codes[:, 0], np.arange(len(codes))])
-        names = (names[0], "example")
-    figure, axes = _subplots(figsize=(5, 4.2))
-    classes = [] if labels is None else np.unique(labels)
-    if 1 < len(classes) <= 20:
-        colors = need("matplotlib", extra="train").colormaps["tab10" if len(classes) <= 10 else "tab20"]
-        for number, label in enumerate(classes):
-            chosen = codes[labels == label]
-            axes.scatter(*chosen.T, s=5, color=colors(number), label=str(label), linewidths=0)
-        axes.legend(markerscale=3, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    else:
-        axes.scatter(*codes.T, s=5, linewidths=0)
-    axes.set(xlabel=names[0], ylabel=names[1])
+        titles = (titles[0], "example")
+    figure, axes = drawing.subplots(figsize=(5.6, 4.6))
+    drawing.scatter(axes, codes, numbers, names)
+    axes.set(xlabel=titles[0], ylabel=titles[1])
     return figure
 
 
@@ -95,10 +90,12 @@ def image_rows(model, images, dataset):
         corrupted = model.corrupt(images, seed=1)
         rows = {"clean": images, "corrupted": corrupted, "denoised": model.reconstruct(corrupted)}
     count = len(images)
-    figure, grid = _subplots(len(rows), count, figsize=(0.8 * count + 0.9, 0.85 * len(rows)), squeeze=False)
+    figure, grid = drawing.subplots(
+        len(rows), count, figsize=(0.8 * count + 0.9, 0.85 * len(rows)), squeeze=False
+    )
     for line, (label, pictures) in zip(grid, rows.items(), strict=True):
         for axes, picture in zip(line, pictures, strict=True):
-            _show(axes, picture)
+            drawing.show(axes, picture)
         line[0].set_ylabel(label, rotation=0, ha="right", va="center")
     figure.subplots_adjust(wspace=0.05, hspace=0.08)
     return figure
@@ -112,7 +109,7 @@ def columns(model, rows, dataset):
     error = np.square(difference).mean(axis=0)
     names = dataset.feature_names or [f"column {number}" for number in range(len(error))]
     order = np.argsort(error)[-30:]
-    figure, axes = _subplots(figsize=(5, 0.6 + 0.2 * len(order)))
+    figure, axes = drawing.subplots(figsize=(5, 0.6 + 0.2 * len(order)))
     axes.barh([str(names[i]) for i in order], error[order])
     axes.set(xlabel="mean squared error (1 = no better than the column's mean)")
     return figure
@@ -125,7 +122,7 @@ def sequences(model, examples, dataset):
     channels = min(examples.shape[-1], _CHANNELS)
     names = dataset.feature_names or [f"channel {number}" for number in range(channels)]
     size = (0.6 + 2.6 * len(examples), 0.6 + 1.2 * channels)
-    figure, grid = _subplots(
+    figure, grid = drawing.subplots(
         channels, len(examples), figsize=size, squeeze=False, sharex=True, sharey="row", layout="constrained"
     )
     for number, line in enumerate(grid):
@@ -141,8 +138,8 @@ def sequences(model, examples, dataset):
 
 def samples(model, seed=0, side=8):
     """Returns a figure of side x side generated images; a model's seed draws the same in every runtime."""
-    figure, axes = _subplots(figsize=(0.55 * side, 0.55 * side))
-    _show(axes, _montage(model.sample(side * side, seed), side))
+    figure, axes = drawing.subplots(figsize=(0.55 * side, 0.55 * side))
+    drawing.show(axes, drawing.montage(model.sample(side * side, seed), side))
     return figure
 
 
@@ -166,42 +163,11 @@ def traversals(model, example, axes=None, values=None, label=None):
         axes = order[:_SHOWN]
     taken, labelled = calls.as_taken(model, example), {} if label is None else {"labels": label}
     lines = [model.traverse(taken, int(axis), values, **labelled) for axis in axes]
-    figure, canvas = _subplots(figsize=(0.6 * len(values) + 0.9, 0.6 * len(lines) + 0.3))
-    picture = _montage(np.concatenate(lines), len(values))
-    _show(canvas, picture)
+    figure, canvas = drawing.subplots(figsize=(0.6 * len(values) + 0.9, 0.6 * len(lines) + 0.3))
+    picture = drawing.montage(np.concatenate(lines), len(values))
+    drawing.show(canvas, picture)
     rows, columns = (np.arange(count) + 0.5 for count in (len(lines), len(values)))
     canvas.set_yticks(rows * picture.shape[0] / len(lines), [f"latent {axis}" for axis in axes])
     canvas.set_xticks(columns * picture.shape[1] / len(values), [f"{value:g}" for value in values])
     canvas.tick_params(length=0)
     return figure
-
-
-def _montage(images, columns):
-    """Returns images (N, H, W, C) as one, `columns` in a line, with a white pixel around each."""
-    images = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1.0)
-    count, height, width, depth = images.shape
-    grid = images.reshape(count // columns, columns, height, width, depth).transpose(0, 2, 1, 3, 4)
-    return grid.reshape(count // columns * height, columns * width, depth)
-
-
-def _show(axes, picture):
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    picture = np.clip(picture, 0.0, 1.0)
-    if picture.shape[-1] in (1, 2):  # grey, or grey with an opacity that is left out
-        axes.imshow(picture[..., 0], cmap="gray", vmin=0, vmax=1)
-    else:
-        axes.imshow(picture)
-
-
-def _subplots(*shape, **options):
-    return need("matplotlib.pyplot", extra="train").subplots(*shape, **options)
-
-
-def _save(path, figure):
-    with replacing(path) as new:
-        # The version of Matplotlib would be written into the file; the bytes should not depend on it.
-        figure.savefig(new, metadata={"Software": None})
-    need("matplotlib.pyplot", extra="train").close(figure)
