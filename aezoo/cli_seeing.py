@@ -4,7 +4,6 @@ import json
 import pathlib
 
 from aezoo import commands
-from aezoo.errors import OptionError, message
 
 
 def add_film(add):
@@ -59,7 +58,7 @@ def film(parsed):
         from aezoo.data.choosing import class_names
         from aezoo.seeing import films
 
-        drawing.check_texts(class_names(dataset) or ())
+        drawing.check_texts(classes or class_names(dataset) or ())
         made = films.make_film(
             dataset,
             commands.words(parsed.latent_activation),
@@ -132,7 +131,7 @@ def add_plot(add):
 
 def plot(parsed):
     """Draws maps of a run or a bundle."""
-    from aezoo import drawing
+    from aezoo import drawing, inputs
     from aezoo.errors import check_choice
     from aezoo.options import check_seed
     from aezoo.seeing import maps
@@ -146,15 +145,8 @@ def plot(parsed):
         check_choice("--maps", name, tuple(maps.MAPS))
     check_seed(parsed.seed)
     folder = pathlib.Path(parsed.output).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise OptionError(
-            message(
-                "maps are written into a folder",
-                got=f"-o {parsed.output}, a file",
-                expected="a folder, or a name that is free",
-                fix="-o plots",
-            )
-        )
+    sources = [source for source in (parsed.path, parsed.data) if source is not None]
+    inputs.check_folder(folder, sources=sources, what="the maps")
     with drawing.style(parsed.font):
         model, shown = open_shown(parsed.path, data_source=parsed.data, data_dir=parsed.data_dir)
         drawing.check_texts([*(shown.names or ()), *(shown.feature_names or ())])
@@ -162,7 +154,7 @@ def plot(parsed):
         for name, obstacle in obstacles.items():
             if asked and obstacle:
                 raise maps.refusal(name, obstacle, model)
-        folder.mkdir(parents=True, exist_ok=True)
+        inputs.clear_folder(folder, [f"{n}.{s}" for n, why in obstacles.items() if not why for s in suffixes])
         files = _draw(model, shown, obstacles, folder, suffixes, parsed)
     skipped = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
     if parsed.json:

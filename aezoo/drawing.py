@@ -76,6 +76,11 @@ def check_texts(texts):
             )
 
 
+def literal(text):
+    """Returns a text that Matplotlib draws as it is: dollars in names of classes are no formulas."""
+    return str(text).replace("$", r"\$")
+
+
 def subplots(*shape, figsize, **options):
     """Returns (figure, axes) as `pyplot.subplots` does, with a figure that nothing else knows of."""
     layout = options.pop("layout", None)
@@ -127,17 +132,23 @@ def scatter(axes, points, numbers, names, size=9):
             s=size,
             color=color,
             marker=marker,
-            label=str(names[number]),
+            label=literal(names[number]),
             linewidths=0,
             alpha=0.8,
             rasterized=rasterized,
         )
     for number in present:
         middle = np.median(points[numbers == number], axis=0)
-        text = str(names[number])
+        text = literal(names[number])
         if len(text) <= 12:
             axes.text(
-                *middle, text, ha="center", va="center", weight="bold", path_effects=outlined(), clip_on=True
+                *middle,
+                text,
+                ha="center",
+                va="center",
+                weight="bold",
+                path_effects=outlined(),
+                clip_on=True,
             )
     axes.legend(markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.2)
 

@@ -14,9 +14,10 @@ from test_cli import run
 from test_conformance import small
 
 import aezoo
-from aezoo import drawing, runtime
+from aezoo import cli, drawing, runtime
 from aezoo.errors import BundleError, DataError, OptionError
 from aezoo.evaluation.baselines import principal_plane
+from aezoo.export import export_bundle
 from aezoo.seeing import decoded, maps
 from aezoo.seeing.shown import Shown, open_shown
 from aezoo.testing import smooth_examples
@@ -188,7 +189,7 @@ def test_a_bundle_is_drawn_where_there_is_no_keras(exported, tmp_path):
     assert done.stderr == ""
     told = json.loads(done.stdout)
     assert told["skipped"] == {}
-    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == sorted(
+    assert sorted(path.name for path in (tmp_path / "maps").glob("[!.]*")) == sorted(
         f"{name}.png" for name in maps.MAPS
     )
 
@@ -222,7 +223,7 @@ def test_a_bundle_without_parts(trained, tmp_path, capfd):
     printed = capfd.readouterr().out
     for name, part in (("manifold", "decoder"), ("reconstructions", "reconstructor"), ("scores", "scorer")):
         assert f"{name}: skipped, this bundle holds no {part} as ONNX" in printed
-    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["activity.png", "latents.png"]
+    assert sorted(path.name for path in (tmp_path / "plots").glob("[!.]*")) == ["activity.png", "latents.png"]
     assert run("plot", tmp_path / "bundle", "-o", tmp_path / "plots", "--maps", "latents,manifold") == 1
     error = capfd.readouterr().err
     assert "the map 'manifold' cannot be drawn" in error
@@ -253,7 +254,7 @@ def test_a_run_and_the_command(tmp_path, monkeypatch, capfd):
     printed = capfd.readouterr()
     assert "examples: the test part of blobs, 20 examples" in printed.out
     assert printed.err == ""
-    assert len(list((tmp_path / "plots").iterdir())) == 2 * len(maps.MAPS)
+    assert len(list((tmp_path / "plots").glob("[!.]*"))) == 2 * len(maps.MAPS)
     shutil.move("blobs.npz", "elsewhere.npz")
     assert run("plot", "run", "--maps", "latents", "-o", "held") == 0  # with what the run kept
     assert "20 held-out examples, since blobs is not there" in capfd.readouterr().out
@@ -339,3 +340,52 @@ def test_recipes_run_quickly(tmp_path, monkeypatch):
     found = json.loads((tmp_path / "one" / "metrics.json").read_text())
     assert found["train_mse"] < found["held_out_mse"]
     assert (tmp_path / "one" / "one_latent.png").stat().st_size > 5000
+
+
+def test_dollars_are_no_formulas(tmp_path):
+    """Names of classes are drawn as they are; an unfinished formula would end the drawing."""
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    with drawing.style():
+        figure, axes = drawing.subplots(figsize=(4, 3))
+        drawing.scatter(axes, points, np.arange(60) % 3, ["$5 to $10", "$x^{bad$", "cheap"])
+        drawing.save(tmp_path / "a.svg", figure)
+        texts = [text.get_text() for text in axes.texts]
+    assert texts == [r"\$5 to \$10", r"\$x^{bad\$", "cheap"]
+
+
+def test_a_file_is_shown_whole(trained, tmp_path):
+    from aezoo.seeing.shown import open_shown
+
+    model, _ = trained
+    folder = tmp_path / "bundle"
+    export_bundle(model, folder, examples=smooth_examples(model.example_shape, 120), formats=["onnx"])
+    labels = np.array([3, 8] * 20)
+    np.savez(tmp_path / "some.npz", images=smooth_examples(model.example_shape, 40), labels=labels)
+    _, shown = open_shown(folder, data_source=str(tmp_path / "some.npz"))
+    assert len(shown.examples) == 40
+    assert shown.names == ["3", "8"]
+    np.testing.assert_array_equal(shown.numbers, [0, 1] * 20)
+    assert shown.source == "40 examples of some.npz"
+
+
+def test_ways_of_a_conditional_model_have_one_class(tmp_path):
+    model = aezoo.build("conditional_vae", latent_dim=2, image_shape=(8, 8, 1), classes=3)
+    images, numbers = smooth_examples((8, 8, 1), 12), np.array([0, 1, 2, 2] * 3)
+    shown = Shown(images, numbers, ["a", "b", "c"])
+    with drawing.style():
+        figure = maps.draw("interpolations", model, shown)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["a", "b", "c"]
+
+
+def test_maps_give_way_to_the_next_and_mix_with_nothing(trained, tmp_path, capfd):
+    model, _ = trained
+    bundle, plots = tmp_path / "bundle", tmp_path / "plots"
+    export_bundle(model, bundle, examples=smooth_examples(model.example_shape, 120), formats=["onnx"])
+    assert cli.main(["plot", str(bundle), "-o", str(plots), "--maps", "latents"]) == 0
+    assert cli.main(["plot", str(bundle), "-o", str(plots), "--maps", "activity", "--format", "svg"]) == 0
+    assert [path.name for path in plots.iterdir() if not path.name.startswith(".")] == ["activity.svg"]
+    for folder in (bundle, tmp_path):
+        capfd.readouterr()
+        assert cli.main(["plot", str(bundle), "-o", str(folder), "--maps", "latents"]) == 1
+        assert len(capfd.readouterr().err.strip().splitlines()) == 4

@@ -110,7 +110,7 @@ def columns(model, rows, dataset):
     names = dataset.feature_names or [f"column {number}" for number in range(len(error))]
     order = np.argsort(error)[-30:]
     figure, axes = drawing.subplots(figsize=(5, 0.6 + 0.2 * len(order)))
-    axes.barh([str(names[i]) for i in order], error[order])
+    axes.barh([drawing.literal(names[i]) for i in order], error[order])
     axes.set(xlabel="mean squared error (1 = no better than the column's mean)")
     return figure
 
@@ -129,7 +129,7 @@ def sequences(model, examples, dataset):
         for axes, example, reconstruction in zip(line, examples, again, strict=True):
             axes.plot(example[:, number], linewidth=1.2, label="example")
             axes.plot(reconstruction[:, number], linewidth=1.2, label="reconstruction")
-        line[0].set_ylabel(str(names[number]))
+        line[0].set_ylabel(drawing.literal(names[number]))
     for axes in grid[-1]:
         axes.set_xlabel("step")
     grid[0, 0].legend(frameon=False, fontsize=7)

@@ -53,7 +53,7 @@ def _label(model, shown, position):
 
 
 def _feature_names(shown, count):
-    return [str(name) for name in shown.feature_names or [f"column {n}" for n in range(count)]]
+    return [drawing.literal(name) for name in shown.feature_names or [f"column {n}" for n in range(count)]]
 
 
 # -- the plane ---------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def manifold(model, shown, seed):
     draw = {"images": _plane_of_images, "rows": _plane_of_rows, "sequences": _plane_of_sequences}[kind]
     figure = draw(model, shown, answers, x, y, titles, side)
     if label is not None:
-        figure.suptitle(f"class {shown.names[label]}", fontsize=10, x=0.12, ha="left")
+        figure.suptitle(f"class {drawing.literal(shown.names[label])}", fontsize=10, x=0.12, ha="left")
     return figure
 
 
@@ -193,26 +193,38 @@ def traversals(model, shown, seed):
 
 
 def interpolations(model, shown, seed):
-    """Returns a figure of ways from one example to another, straight through the latent space."""
-    ends = _chosen(shown, min(2 * _WAYS, len(shown.examples) // 2 * 2), seed)
-    firsts, seconds = ends[0::2], ends[1::2]  # neighbours in the turn are of different classes
+    """Returns a figure of ways from one example to another, straight through the latent space.
+
+    The two are of different classes, but where a model is told the class: there a way has one.
+    """
+    conditional = shown.labels_for(model) is not None
+    ends = _pairs_of_a_class(shown, seed) if conditional else _chosen(shown, 2 * _WAYS, seed)
+    ends = ends[: len(ends) // 2 * 2]
+    firsts, seconds = ends[0::2], ends[1::2]
     lines, names = [], []
     for first, second in zip(firsts, seconds, strict=True):
-        label = _label(model, shown, first)  # of the whole way, where a model is told one
+        label = _label(model, shown, first)
         pair = calls.as_taken(model, shown.examples[[first, second]])
         lines.append(model.interpolate(*pair, _STEPS, labels=None if label is None else np.array([label])))
         known = shown.numbers is not None and shown.names is not None
-        names.append(
-            f"{shown.names[shown.numbers[first]]}\nto {shown.names[shown.numbers[second]]}" if known else ""
-        )
+        both = [drawing.literal(shown.names[shown.numbers[end]]) for end in (first, second)] if known else ()
+        names.append("\nto ".join(both) if len(set(both)) == 2 else "".join(both[:1]))
     return _lines(model, shown, lines, names, "from one example to another")
+
+
+def _pairs_of_a_class(shown, seed):
+    """Returns positions (2 n,) of pairs of examples, each of one class; class after class."""
+    order = np.random.Generator(np.random.Philox(seed)).permutation(len(shown.examples))
+    pairs = [order[shown.numbers[order] == number][:2] for number in np.unique(shown.numbers)]
+    return np.array([end for pair in pairs if len(pair) == 2 for end in pair][: 2 * _WAYS], int)
 
 
 def _lines(model, shown, lines, names, title):
     """Returns a figure of lines (V, ...) of decoded examples, each with its name."""
     draw = {"images": _lines_of_images, "rows": _lines_of_rows, "sequences": _lines_of_sequences}[model.kind]
     figure = draw(model, shown, lines, names)
-    figure.supxlabel(title, fontsize=9)
+    along = "; first channel, the darker the further along" if model.kind == "sequences" else ""
+    figure.supxlabel(title + along, fontsize=9)
     return figure
 
 
@@ -332,7 +344,7 @@ def _row_errors(model, shown, rows, again):
 
 def _sequence_errors(model, shown, sequences, again):
     channels = min(sequences.shape[-1], 3)
-    names = shown.feature_names or [f"channel {number}" for number in range(channels)]
+    names = [drawing.literal(n) for n in shown.feature_names or [f"channel {n}" for n in range(channels)]]
     errors = np.square((again - sequences) / model.error_scale).mean(axis=-1)
     figure, grid = drawing.subplots(
         channels + 1, len(sequences), figsize=(0.6 + 2.1 * len(sequences), 0.5 + 1.2 * (channels + 1)),

@@ -100,7 +100,11 @@ class Stage:
         axes.set(xlim=box[:2], ylim=box[2:], aspect="equal")
         axes.set_title(panel.name)
         axes.set_title(
-            f"test mse {panel.mse:.3g}", loc="right", fontsize=8, fontweight="normal", color="#606060"
+            f"test mse in the end {panel.mse:.3g}",
+            loc="right",
+            fontsize=8,
+            fontweight="normal",
+            color="#606060",
         )
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(need("matplotlib.ticker", extra="train").MaxNLocator(4, integer=False))
@@ -130,8 +134,9 @@ class Stage:
             )
             self.moving.append((axes, dots, panel, chosen))
         for number, chosen, _, _ in groups if numbers is not None else ():
+            name = drawing.literal(film.names[number])
             text = axes.text(
-                0, 0, film.names[number], ha="center", va="center", weight="bold", fontsize=10, color="black",
+                0, 0, name, ha="center", va="center", weight="bold", fontsize=10, color="black",
                 path_effects=drawing.outlined(), clip_on=True, animated=True,
             )  # fmt: skip
             self.moving.append((axes, text, panel, chosen))
@@ -214,7 +219,8 @@ def save_film(film, stem, formats=FORMATS, *, width=960, fps=20, tell=lambda don
     """
     formats = check_formats(formats)
     check_numbers(width, fps)
-    drawing.check_texts(film.names or ())
+    present = () if film.numbers is None else np.unique(film.numbers)
+    drawing.check_texts([film.names[number] for number in present])
     stem = pathlib.Path(stem)
     paths = [stem.with_name(f"{stem.name}.{form}") for form in formats]
     writers = {"mp4": _write_mp4, "gif": _write_gif, "png": _write_png}

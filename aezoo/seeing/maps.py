@@ -38,16 +38,21 @@ def scores(model, shown, seed):
         for rank, number in enumerate(present):
             color, _ = drawing.sign_of(rank)
             given = {"color": color, "alpha": 0.65, "hatch": "///" if rank else None, "edgecolor": "white"}
-            axes.hist(values[shown.numbers == number], bins, label=str(shown.names[number]), **given)
+            axes.hist(
+                values[shown.numbers == number], bins, label=drawing.literal(shown.names[number]), **given
+            )
     else:
         axes.hist(
             values, bins, color="C0", edgecolor="white", linewidth=0.4, label=f"{len(values):,} examples"
         )
     if logarithmic:
         axes.set_xscale("log")
+        ticks = np.geomspace(low, high, 5)  # a logarithmic locator names all or nothing of a decade
+        axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
     if threshold is not None:
         share = np.mean(values > threshold)
-        label = f"threshold {threshold:.4g}:\n{how}\nand {share:.2g} of these"
+        label = f"threshold {threshold:.4g}:\n{how}\n{share:.2%} of these"
         axes.axvline(threshold, color="black", linewidth=1.4, linestyle="--", label=label)
     axes.set(xlabel=f"{name}, of each example", ylabel="examples")
     axes.grid(axis="x", visible=False)
@@ -64,7 +69,7 @@ def _scored(model, shown):
         found = model.score(calls.as_taken(model, shown.examples), labels=labels)
         threshold = manifest["calibration"]["threshold"]
         rate = manifest["calibration"]["false_positive_rate"]
-        return found[name], threshold, name, f"calibrated to let {rate:.2g} of normal ones pass,"
+        return found[name], threshold, name, f"{rate:.2%} of normal ones are above,"
     values = _errors(model, shown.examples, labels)
     threshold, how = None, ""
     if shown.normals is not None and len(shown.normals) >= _NORMALS:
@@ -72,7 +77,7 @@ def _scored(model, shown):
         rate = max(_RATE, 1.001 / (len(shown.normals) + 1))
         normal = _errors(model, shown.normals, normal_labels)
         threshold = Calibration.fit(normal, rate).threshold
-        how = f"{rate:.2g} of {len(normal):,} validation examples are above,"
+        how = f"{rate:.2%} of {len(normal):,} held-back examples are above,"
     return values, threshold, "reconstruction_error", how
 
 

@@ -73,7 +73,8 @@ def open_shown(path, *, data_source=None, data_dir=None):
 
     Args:
         path: of the run or bundle.
-        data_source: what `data.load` takes; None is a run's own data (its held-out examples, where those
+        data_source: a file or a folder, which is shown whole, or a name that `data.load` knows, whose test
+            part is shown; None is a run's own data (its held-out examples, where those
             are not there any more), of a bundle the golden examples.
         data_dir: where TensorFlow Datasets lie prepared.
 
@@ -91,6 +92,8 @@ def open_shown(path, *, data_source=None, data_dir=None):
         return model, _golden(model, info)
     if data_source is None and info is None:  # a .keras file
         data_source = "mnist_mini"
+    if data_source is not None and pathlib.Path(data_source).expanduser().exists():
+        return model, _file(model, info, data_source, None if is_bundle else path)
     shown = _loaded(model, info, data_source, data_dir, path)
     check_shape(shown.examples, model.example_shape, source=str(data_source or path))
     return model, shown
@@ -100,6 +103,36 @@ def _info(path):
     from aezoo.run import Run
 
     return Run(path).info if pathlib.Path(path).is_dir() else None
+
+
+def _file(model, info, source, run):
+    """Returns what is shown of a file or a folder: all of it. Held-out examples of a run calibrate."""
+    from aezoo.inputs import read_labelled_for
+    from aezoo.run import Run
+
+    _, examples, labels, texts = read_labelled_for(model, source)
+    if examples.dtype == np.uint8:
+        examples = examples / np.float32(255)
+    names = texts
+    if labels is not None and texts is None:
+        known = np.unique(labels)
+        if model.classes is None:  # any whole numbers, of which each is a class
+            labels, names = np.searchsorted(known, labels), [str(value) for value in known]
+        else:
+            names = [str(value) for value in range(model.classes)]
+    held = Run(run).held_out if run is not None and info is not None else {}
+    features = info and info["data"].get("feature_names")
+    chosen = np.unique(np.linspace(0, len(examples) - 1, MOST).astype(int))  # files often lie in order
+    count = f"{len(chosen):,} of {len(examples):,}" if len(chosen) < len(examples) else f"{len(chosen):,}"
+    return Shown(
+        examples[chosen],
+        None if labels is None else labels[chosen],
+        names and list(names),
+        features and tuple(features),
+        f"{count} examples of {pathlib.Path(source).name}",
+        held.get("examples"),
+        held.get("labels"),
+    )
 
 
 def _loaded(model, info, source, data_dir, path):
@@ -141,5 +174,6 @@ def _golden(model, info):
         numbers,
         None if numbers is None else [str(number) for number in range(model.classes)],
         features and tuple(features),
-        f"the {len(examples)} golden examples of the bundle",
+        f"the {len(examples)} golden examples of the bundle"
+        + ("" if numbers is not None else ", which have no labels; --data names others"),
     )
