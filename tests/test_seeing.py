@@ -267,7 +267,7 @@ def test_a_run_and_the_command(tmp_path, monkeypatch, capfd):
         (["--format", "pdf"], 2, "--format has no such choice"),
         (["--seed", -1], 2, "seed"),
         (["--font", "No Such Font"], 2, "no font of this name"),
-        (["-o", "file"], 2, "maps are written into a folder"),
+        (["-o", "file"], 1, "file: a file"),
         (["--data", "nowhere.npz"], 1, "nowhere.npz"),
         (["--data", "others.npz"], 2, "(batch, 12, 10, 1)"),
     ):
