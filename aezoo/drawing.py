@@ -129,7 +129,7 @@ def scatter(axes, points, numbers, names, size=9):
         color, marker = sign_of(rank)
         axes.scatter(
             *points[numbers == number].T,
-            s=size,
+            s=2.2 * size if marker == "*" else size,  # a star fills little of its square
             color=color,
             marker=marker,
             label=literal(names[number]),
