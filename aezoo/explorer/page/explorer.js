@@ -62,7 +62,11 @@ class Explorer {
     const { facts } = this;
     this.times = [];
     this.show = newestOnly(() => this.decodeAndPaint());
-    this.judge = newestOnly((move) => this.encodeAndScore(move));
+    this.moves = 0; // how often the visitor has chosen latents or codes
+    this.judge = newestOnly(
+      (from) => this.encodeAndScore(from),
+      (older, newer) => newer ?? older,
+    );
     // With few sliders or none, these lie below the picture instead of beside it.
     $("main").classList.toggle("two", facts.axes.length <= 4);
     if (facts.classes) this.buildLabels();
@@ -81,12 +85,12 @@ class Explorer {
       },
       facts.example_shape,
       facts.background,
-      () => this.judge(true),
+      () => this.judgeImage(),
       (text) => ($("score").textContent = text),
     );
     $("clear").addEventListener("click", () => {
       this.picture.clear();
-      this.judge(true);
+      this.judgeImage();
     });
     $("invert").addEventListener("click", () => this.picture.invert());
     this.buildExamples();
@@ -103,7 +107,7 @@ class Explorer {
     for (let n = 0; n < this.facts.classes; n++) $("label").add(new Option(this.facts.label_names?.[n] ?? n, n));
     $("label").addEventListener("change", () => {
       this.show();
-      this.judge(false); // the same latents, another class: that is what the chooser is for
+      this.judge(); // the same latents, another class: that is what the chooser is for
       this.paintTiles();
     });
   }
@@ -183,7 +187,10 @@ class Explorer {
     $("codes-card").hidden = false;
     $("codes-facts").textContent = `${shape[0]} × ${shape[1]}, of ${size} each`;
     const elements = { canvas: $("codes"), slider: $("code"), value: $("code-value") };
-    this.codes = new Codes(elements, shape, size, () => this.show());
+    this.codes = new Codes(elements, shape, size, () => {
+      this.moves += 1;
+      this.show();
+    });
   }
 
   buildExamples() {
@@ -211,10 +218,21 @@ class Explorer {
     this.map?.hold(false);
     this.picture.values = this.exampleOf(number);
     paint($("input"), this.picture.values, this.facts.example_shape);
-    return this.judge(true);
+    return this.judgeImage();
   }
 
+  /** Judges a new image and takes its latents over, unless the visitor goes elsewhere meanwhile. */
+  judgeImage() {
+    return this.judge(this.moves);
+  }
+
+  /** The visitor chose latents. */
   moveTo(latents, label) {
+    this.moves += 1;
+    return this.take(latents, label);
+  }
+
+  take(latents, label) {
     this.latents = latents;
     if (this.facts.classes && label !== undefined) $("label").value = label;
     this.map?.show(latents);
@@ -238,18 +256,23 @@ class Explorer {
     await nextFrame();
   }
 
-  /** Encodes, reconstructs and scores the image; `move` takes its latents over. */
-  async encodeAndScore(move) {
+  /**
+   * Encodes, reconstructs and scores the image. Its latents, or codes, become the present ones if `from` is a number
+   * and the visitor has not moved since `moves` was that.
+   */
+  async encodeAndScore(from) {
     const { example_shape: shape, score } = this.facts;
     const [height, width, channels] = shape;
-    const encoded = await this.parts.encoder.run(this.picture.values, this.label);
+    // Copies: both files are to see one image of one class, and a stroke or the chooser may come in between.
+    const [values, label] = [Float32Array.from(this.picture.values), this.label];
+    const encoded = await this.parts.encoder.run(values, label);
     const latents = encoded[this.facts.parts.encoder.outputs[0].name];
     const found = this.parts.scorer
-      ? await this.parts.scorer.run(this.picture.values, this.label)
-      : { ...(await this.parts.decoder.run(latents, this.label)) };
+      ? await this.parts.scorer.run(values, label)
+      : { ...(await this.parts.decoder.run(latents, label)) };
     if (!this.parts.scorer) {
       found.error_map = new Float32Array(height * width);
-      this.picture.values.forEach((value, n) => {
+      values.forEach((value, n) => {
         found.error_map[Math.floor(n / channels)] += (value - found.reconstructions[n]) ** 2 / channels;
       });
       found.reconstruction_error = found.error_map.reduce((a, b) => a + b) / found.error_map.length;
@@ -261,9 +284,12 @@ class Explorer {
     paintErrors($("errors"), found.error_map, height, width, most);
     $("scale-high").textContent = figure(most);
     if (!score || score.name in found) this.score.show(found);
-    if (this.codes) this.codes.show(encoded.code_indices);
-    if (move && !this.codes) this.moveTo(Float32Array.from(latents));
-    if (this.codes) this.show();
+    if (from === this.moves) {
+      if (this.codes) {
+        this.codes.show(encoded.code_indices);
+        this.show();
+      } else this.take(Float32Array.from(latents));
+    }
     await nextFrame();
   }
 

@@ -1,0 +1,83 @@
+"""What a visitor of `aezoo explore`'s page does in an awkward order, on a phone, or with unusual examples."""
+
+import numpy as np
+import pytest
+import test_explorer_page as whole
+
+pytestmark = pytest.mark.clients
+engine, chromium, browser = whole.engine, whole.chromium, whole.browser
+pages, visit = whole.pages, whole.visit
+values = whole.values
+
+# The encoder waits for `open()`; `settle()` ends when nothing is in flight; `seen` is what was run on which values.
+GATE = """(() => {
+  globalThis.seen = [];
+  const gate = new Promise((done) => (globalThis.open = done));
+  for (const name of ["encoder", "scorer"]) {
+    const part = explorer.parts[name], run = part.run.bind(part);
+    part.run = async (...given) => {
+      seen.push([name, Array.from(given[0])]);
+      if (name === "encoder") await gate;
+      return run(...given);
+    };
+  }
+  globalThis.settle = async () => {
+    open();
+    await new Promise((done) => setTimeout(done, 600));
+  };
+})()"""
+
+
+def test_a_class_chosen_meanwhile_does_not_lose_a_drawing(visit, browser):
+    visit("conditional")
+    browser.run(GATE)
+    browser.run(
+        "(() => { explorer.picture.invert(); explorer.picture.set(explorer.exampleOf(5));"
+        "const chooser = document.getElementById('label'); chooser.value = 2;"
+        "chooser.dispatchEvent(new Event('change')); return settle() })()"
+    )
+    assert browser.run("seen.length") == 4  # the first image, and the last one
+    encode = "explorer.parts.encoder.run(explorer.exampleOf(5), 2)"
+    expected = values(browser, f"{encode}.then((found) => found[explorer.facts.parts.encoder.outputs[0].name])")
+    np.testing.assert_allclose(values(browser, "explorer.latents"), expected, atol=1e-6)
+    # the class alone leaves the latents where they are
+    browser.run(
+        "(() => { const chooser = document.getElementById('label'); chooser.value = 0;"
+        "chooser.dispatchEvent(new Event('change')); return settle() })()"
+    )
+    np.testing.assert_allclose(values(browser, "explorer.latents"), expected, atol=1e-6)
+
+
+def test_a_slow_encoder_does_not_call_the_visitor_back(visit, browser):
+    visit("conv")
+    browser.run(GATE)
+    browser.run("explorer.picture.invert(); explorer.moveTo(new Float32Array(16).fill(0.5)); settle()")
+    assert (values(browser, "explorer.latents") == 0.5).all()
+    inverted, judged = values(browser, "explorer.picture.values"), values(browser, "seen[1][1]")
+    np.testing.assert_array_equal(judged, inverted)  # the verdict is of the new image all the same
+    browser.run("explorer.picture.invert(); settle()")
+    assert not (values(browser, "explorer.latents") == 0.5).any()
+
+
+def test_a_slow_encoder_does_not_undo_a_code(visit, browser):
+    visit("quantised")
+    browser.run(GATE)
+    codes = values(browser, "explorer.codes.codes")
+    browser.run("explorer.picture.invert(); explorer.codes.put(explorer.codes.codes[0] + 3); settle()")
+    kept = values(browser, "explorer.codes.codes")
+    np.testing.assert_array_equal(kept, [(codes[0] + 3) % 8, *codes[1:]])
+    encode = "explorer.parts.encoder.run(explorer.picture.values).then((found) => found.code_indices)"
+    assert (kept != values(browser, encode)).any()
+
+
+def test_a_verdict_is_of_one_image(visit, browser):
+    visit("conv")
+    browser.run(GATE)
+    before = values(browser, "explorer.picture.values")
+    browser.run("explorer.judgeImage(); explorer.picture.stroke([4, 4], [20, 20]); settle()")
+    seen = browser.run("seen")
+    assert [name for name, _ in seen] == ["encoder", "scorer"] * 2
+    after = values(browser, "explorer.picture.values")
+    assert np.abs(after - before).max() > 0.1
+    for (_, given), expected in zip(seen, (before, before, after, after), strict=True):
+        np.testing.assert_array_equal(given, expected)
