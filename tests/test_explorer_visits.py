@@ -4,12 +4,42 @@ import numpy as np
 import pytest
 import test_explorer_page as whole
 
+from aezoo.explorer import laying_out
+from aezoo.testing import smooth_examples
+
 pytestmark = pytest.mark.clients
 engine, chromium, browser = whole.engine, whole.chromium, whole.browser
 pages, visit = whole.pages, whole.visit
 values = whole.values
 
-# The encoder waits for `open()`; `settle()` ends when nothing is in flight; `seen` is what was run on which values.
+SHAPE = (28, 28, 1)
+
+
+@pytest.fixture
+def visit_with(pages, browser, engine, tmp_path):
+    """A function that opens the page of a case with data of its own."""
+
+    def open_page(name, *, width=1280, **data):
+        bundle, address = pages(name)
+        np.savez(tmp_path / "some.npz", **data)
+        folder = bundle.parents[1] / tmp_path.name
+        facts = laying_out.lay_out(bundle, folder, data=tmp_path / "some.npz", runtime=engine)
+        browser.size(width, 900, phone=width < 600)
+        browser.dark(False)
+        browser.open(address.replace(f"/{name}/", f"/{tmp_path.name}/"))
+        browser.until("globalThis.explorer !== undefined")
+        browser.run("explorer.ready.then(() => 1)")
+        return facts
+
+    yield open_page
+    assert browser.complaints() == []
+
+
+def text(browser, name):
+    return browser.run(f"document.getElementById('{name}').textContent")
+
+
+# The encoder waits for `open()`; `settle()` ends when nothing is in flight; `seen`: what ran on which values.
 GATE = """(() => {
   globalThis.seen = [];
   const gate = new Promise((done) => (globalThis.open = done));
@@ -38,7 +68,9 @@ def test_a_class_chosen_meanwhile_does_not_lose_a_drawing(visit, browser):
     )
     assert browser.run("seen.length") == 4  # the first image, and the last one
     encode = "explorer.parts.encoder.run(explorer.exampleOf(5), 2)"
-    expected = values(browser, f"{encode}.then((found) => found[explorer.facts.parts.encoder.outputs[0].name])")
+    expected = values(
+        browser, f"{encode}.then((found) => found[explorer.facts.parts.encoder.outputs[0].name])"
+    )
     np.testing.assert_allclose(values(browser, "explorer.latents"), expected, atol=1e-6)
     # the class alone leaves the latents where they are
     browser.run(
@@ -81,3 +113,25 @@ def test_a_verdict_is_of_one_image(visit, browser):
     assert np.abs(after - before).max() > 0.1
     for (_, given), expected in zip(seen, (before, before, after, after), strict=True):
         np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.parametrize("name", ["conv", "vae"])
+def test_a_map_of_one_example_can_be_walked_on(name, visit_with, browser):
+    facts = visit_with(name, images=smooth_examples(SHAPE, 1))
+    assert text(browser, "map-facts") == "1 example: some.npz"
+    assert facts["map"]["shares"] == [0, 0]
+    before = values(browser, "explorer.latents")
+    for _ in range(24):
+        browser.run("document.getElementById('map').focus()")
+        browser.press("ArrowRight")
+    np.testing.assert_allclose(np.linalg.norm(values(browser, "explorer.latents") - before), 1, rtol=1e-3)
+    x, y, width, _ = whole.middle(browser, "document.getElementById('map')")
+    browser.move(x + 0.25 * width, y)
+    browser.move(x - 0.25 * width, y)
+    assert np.linalg.norm(values(browser, "explorer.latents") - before) > 0.4
+
+
+def test_a_map_of_the_same_example_again_and_again(visit_with, browser):
+    visit_with("conv", images=np.repeat(smooth_examples(SHAPE, 1), 5, axis=0))
+    assert text(browser, "map-facts") == "5 examples: some.npz"
+    assert browser.run("explorer.map.half") == 1

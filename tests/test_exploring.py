@@ -187,9 +187,10 @@ def test_the_plane_of_principal_components():
     assert shares[0] > shares[1] > 0.2
     assert (np.abs(axes).argmax(axis=1) == [0, 2]).all()
     assert (np.take_along_axis(axes, np.array([[0], [2]]), axis=1) > 0).all()
-    mean, axes, _ = points.plane(np.ones((1, 5)))  # one point, no spread
-    assert np.isfinite(axes).all()
-    assert axes.shape == (2, 5)
+    for same in (np.ones((1, 5)), 0.1 + 1e-9 * np.eye(7, 5), np.zeros((3, 2))):  # no spread
+        _, axes, shares = points.plane(same)
+        np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
+        assert (shares == 0).all()
 
 
 def test_sliders_are_of_the_axes_that_vary_most():

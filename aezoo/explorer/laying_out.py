@@ -336,7 +336,7 @@ def _tell(parsed, folder, facts):
         print(json.dumps(told), flush=True)
         return
     print(f"{folder}: {size / 1e6:.1f} MB, static files for any web server")
-    print(f"map: {facts['points']} points, {facts['source']}")
+    print(f"map: {facts['points']} point{'s' * (facts['points'] != 1)}, {facts['source']}")
     if parsed.data is None:
         print("     --data INPUT shows others, for example what the model was trained on")
     if not parsed.serve:

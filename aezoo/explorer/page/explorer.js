@@ -12,6 +12,8 @@ import { setUpTheme } from "./theme.js";
 const $ = (id) => document.getElementById(id);
 const TILES = 15; // pictures on a side of the map
 
+const counted = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;
+
 class Explorer {
   async load() {
     setUpTheme($("theme"), () => this.recolour());
@@ -122,9 +124,10 @@ class Explorer {
     $("map-card").hidden = false;
     const percent = shares.map((share) => `${Math.round(100 * share)} %`);
     const flat = mean.length === 2;
+    const spread = shares[0] + shares[1] > 0; // else there is no variance to have a share of
     $("map-facts").textContent =
-      `${facts.points.toLocaleString("en")} examples: ${facts.source}` +
-      (flat ? "" : `; principal plane, ${percent.join(" + ")} of the variance`);
+      `${counted(facts.points, "example")}: ${facts.source}` +
+      (flat || !spread ? "" : `; principal plane, ${percent.join(" + ")} of the variance`);
     this.map = new LatentMap($("map"), facts, this.points, {
       moved: (latents) => this.moveTo(latents),
       picked: (number) => this.moveTo(this.map.latentsOf(number), labels?.[number]),

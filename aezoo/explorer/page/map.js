@@ -40,7 +40,10 @@ export class LatentMap {
       return [along[0], along[along.length - 1]];
     });
     this.centre = ends.map(([low, high]) => (low + high) / 2);
-    this.half = Math.max(...ends.map(([low, high]) => (high - low) / 2), 1e-6) * 1.02;
+    this.half = Math.max(...ends.map(([low, high]) => (high - low) / 2)) * 1.02;
+    // One example, or the same latents again and again: as far as the sliders go then.
+    const largest = this.points.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+    if (this.half < 1e-6 * largest) this.half = 1;
     this.step = this.half / 24;
   }
 
