@@ -338,10 +338,17 @@ def test_drawing_files_and_what_is_no_image(visit, browser):
         "await explorer.picture.read(new File([blob], 'a.png')); return explorer.picture.values })()",
     )
     np.testing.assert_allclose(given, round(0.299 * 200 + 0.587 * 40 + 0.114 * 90) / 255, atol=1.1 / 255)
+    text = "document.getElementById('{}').textContent"
+    browser.until(f"{text.format('score')} && explorer.found")
+    browser.run("new Promise((done) => setTimeout(done, 300))")
+    verdict = browser.run(text.format("score"))
     browser.run("explorer.picture.read(new File(['text'], 'notes.txt'))")
-    told = browser.run("document.getElementById('score').textContent")
-    assert told == "notes.txt is no image that this browser reads"
+    assert browser.run(text.format("problem")) == "notes.txt is no image that this browser reads"
+    assert browser.run(text.format("score")) == verdict
+    assert browser.run("document.getElementById('problem').getAttribute('aria-live')") == "assertive"
     np.testing.assert_array_equal(values(browser, "explorer.picture.values"), given)
+    browser.run(click.format("invert"))
+    assert browser.run(text.format("problem")) == ""
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -135,3 +135,37 @@ def test_a_map_of_the_same_example_again_and_again(visit_with, browser):
     visit_with("conv", images=np.repeat(smooth_examples(SHAPE, 1), 5, axis=0))
     assert text(browser, "map-facts") == "5 examples: some.npz"
     assert browser.run("explorer.map.half") == 1
+
+
+def box(browser, name):
+    found = f"document.getElementById('{name}').getBoundingClientRect()"
+    return browser.run(f"(({{top, bottom, width}}) => ({{top, bottom, width}}))({found})")
+
+
+@pytest.mark.parametrize("name", ["conv", "conditional"])
+def test_a_phone_has_room_to_draw(name, visit, browser):
+    visit(name, width=360)
+    assert box(browser, "input")["width"] > 300
+    for element in ("input", "score", "examples", "map"):
+        browser.run(f"document.getElementById('{element}').scrollIntoView()")
+        browser.run("new Promise((done) => requestAnimationFrame(done))")
+        assert box(browser, element)["top"] >= box(browser, "decoded-card")["bottom"], element
+
+
+def test_the_histogram_has_figures_and_says_what_lies_beyond(visit, browser):
+    visit("conv")
+    ends = browser.run("[...document.querySelectorAll('#histogram .end')].map((node) => node.textContent)")
+    score = browser.run("explorer.facts.score")
+    np.testing.assert_allclose(list(map(float, ends)), [score["low"], score["high"]], rtol=0.01, atol=1e-6)
+    beyond = "document.querySelector('#histogram .beyond').textContent"
+    shape = "document.querySelector('#histogram .here').getAttribute('d')"
+    assert browser.run(beyond) == ""
+    shapes = [browser.run(shape)]
+    for number in (score["high"] * 7, score["low"] - 1):
+        shown = f"explorer.score.show({{...explorer.found, [explorer.facts.score.name]: [{number}]}})"
+        browser.run(shown)
+        shapes.append(browser.run(shape))
+        figure, words = browser.run(beyond).split(", ")
+        assert words == "beyond the scale"
+        assert float(figure) == pytest.approx(number, rel=0.01)
+    assert len(set(shapes)) == 3

@@ -88,7 +88,7 @@ class Explorer {
       facts.example_shape,
       facts.background,
       () => this.judgeImage(),
-      (text) => ($("score").textContent = text),
+      (text) => ($("problem").textContent = text), // the verdict beside it is still that of the image
     );
     $("clear").addEventListener("click", () => {
       this.picture.clear();
@@ -226,6 +226,7 @@ class Explorer {
 
   /** Judges a new image and takes its latents over, unless the visitor goes elsewhere meanwhile. */
   judgeImage() {
+    $("problem").textContent = "";
     return this.judge(this.moves);
   }
 
