@@ -169,3 +169,70 @@ def test_the_histogram_has_figures_and_says_what_lies_beyond(visit, browser):
         assert words == "beyond the scale"
         assert float(figure) == pytest.approx(number, rel=0.01)
     assert len(set(shapes)) == 3
+
+
+def test_a_thousand_classes_are_one_line(visit_with, browser):
+    visit_with("conv", images=smooth_examples(SHAPE, 1000), labels=np.arange(1000))
+    assert text(browser, "many-facts") == "1,000 classes: too many for colours."
+    assert browser.run("document.querySelectorAll('#legend button').length") == 0
+    assert browser.run("document.documentElement.scrollHeight") < 2000
+    assert browser.run("explorer.map.named.length") == 0
+    colours = colours_of(browser)
+    assert len(colours) == 1  # that of the accent
+    # one class can be looked at alone
+    before = browser.run("explorer.map.still.toDataURL()")
+    browser.run(
+        "(() => { const only = document.getElementById('only'); only.value = 700;"
+        "only.dispatchEvent(new Event('change')) })()"
+    )
+    assert browser.run("explorer.map.only") == 700
+    assert browser.run("explorer.map.still.toDataURL()") != before
+
+
+def colours_of(browser):
+    """Returns the colours that points are drawn in."""
+    return set(
+        browser.run(
+            "(() => { const seen = new Set(), context = document.createElement('canvas').getContext('2d');"
+            "const fill = context.fill.bind(context); context.fill = () => { seen.add(context.fillStyle);"
+            " fill() }; explorer.map.drawPoints(context); return [...seen] })()"
+        )
+    )
+
+
+def contrast(one, other):
+    def light(colour):
+        parts = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_class_has_one_colour_everywhere(visit_with, browser):
+    visit_with("vae", images=smooth_examples(SHAPE, 16), labels=np.arange(16) % 8)
+    swatches = browser.run(
+        "[...document.querySelectorAll('#legend canvas')].map((canvas) => '#' +"
+        "[...canvas.getContext('2d').getImageData(14, 14, 1, 1).data].slice(0, 3)"
+        ".map((byte) => byte.toString(16).padStart(2, '0')).join(''))"
+    )
+    for wanted in ("false", "true"):  # without and with pictures below the points
+        browser.run(
+            f"(() => {{ const tiles = document.getElementById('tiles'); tiles.checked = {wanted};"
+            "return explorer.paintTiles() })()"
+        )
+        assert browser.run("Boolean(explorer.map.backdrop)") == (wanted == "true")
+        assert colours_of(browser) == set(swatches)
+    for ground in ("#ffffff", "#000000", "#1b1d24"):
+        assert contrast(swatches[7], ground) >= 3
+
+
+def test_names_of_classes_do_not_lie_upon_each_other(visit_with, browser):
+    facts = visit_with("vae", images=smooth_examples(SHAPE, 1).repeat(12, axis=0), labels=np.arange(12))
+    named = browser.run("explorer.map.named")
+    assert 3 <= len(named) <= len(facts["label_names"])
+    for n, one in enumerate(named):
+        for other in named[:n]:
+            apart = abs(one["x"] - other["x"]) >= (one["width"] + other["width"]) / 2
+            assert apart or abs(one["y"] - other["y"]) >= 18

@@ -2,7 +2,7 @@
 
 import { Axes } from "./axes.js";
 import { Codes } from "./codes.js";
-import { paint, paintErrors, SCALE } from "./colour.js";
+import { MOST, paint, paintErrors, SCALE } from "./colour.js";
 import { fetchBytes, newestOnly, nextFrame, Part, setUp } from "./engine.js";
 import { LatentMap, swatch } from "./map.js";
 import { Picture } from "./picture.js";
@@ -12,7 +12,7 @@ import { setUpTheme } from "./theme.js";
 const $ = (id) => document.getElementById(id);
 const TILES = 15; // pictures on a side of the map
 
-const counted = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;
+const counted = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : thing.endsWith("s") ? "es" : "s"}`;
 
 class Explorer {
   async load() {
@@ -142,7 +142,18 @@ class Explorer {
   }
 
   buildLegend() {
-    this.facts.label_names.forEach((name, n) => {
+    const { label_names: names } = this.facts;
+    if (names.length > MOST) {
+      $("many").hidden = false;
+      $("many-facts").textContent = `${counted(names.length, "class")}: too many for colours.`;
+      names.forEach((name, n) => $("only").add(new Option(name, n)));
+      $("only").addEventListener("change", () => {
+        this.map.only = $("only").value === "" ? null : Number($("only").value);
+        this.map.redraw();
+      });
+      return;
+    }
+    names.forEach((name, n) => {
       const button = document.createElement("button");
       const canvas = document.createElement("canvas");
       button.type = "button";
