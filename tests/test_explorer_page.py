@@ -172,14 +172,15 @@ def test_the_first_example_is_encoded_and_scored(name, visit, browser):
     loaded, golden = aezoo.load(bundle), golden_of(bundle)
     order = np.arange(64) if "labels" not in golden else np.argsort(golden["labels"], kind="stable")
     example = golden["examples"][order[:1]]
-    if example.dtype == np.float32:  # the page keeps bytes
-        example = np.rint(example * 255).astype("uint8") / np.float32(255)
     labels = {"labels": golden["labels"][order[:1]]} if "labels" in golden else {}
     if name == "accelerator":  # without a reconstructor and a scorer
         bytes_in = example / np.float32(255)
         error = np.square(loaded.decode(loaded.encode(example)) - bytes_in).mean()
     else:
         error = loaded.reconstruction_error(example, **labels)[0]
+    latents = loaded.encode(example, **labels)
+    shown = values(browser, "explorer.found.latents")
+    np.testing.assert_allclose(shown, latents.ravel(), atol=1e-4 * max(1, np.ptp(golden["latents"])))
     found = browser.run("[].concat(explorer.found.reconstruction_error).map((e) => e[0] ?? e)[0]")
     assert found == pytest.approx(error, rel=1e-3)
     told = browser.run("document.getElementById('score').textContent")

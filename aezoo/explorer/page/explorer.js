@@ -210,7 +210,10 @@ class Explorer {
   buildExamples() {
     const { example_shape: shape, examples, label_names: names } = this.facts;
     const size = shape.reduce((product, length) => product * length, 1);
-    this.exampleOf = (n) => Float32Array.from(this.examples.subarray(n * size, (n + 1) * size), (byte) => byte / 255);
+    const whole = examples.dtype === "uint8";
+    const all = whole ? this.examples : new Float32Array(this.examples.buffer);
+    const most = whole ? 255 : 1;
+    this.exampleOf = (n) => Float32Array.from(all.subarray(n * size, (n + 1) * size), (value) => value / most);
     for (let n = 0; n < examples.count; n++) {
       const button = document.createElement("button");
       const canvas = document.createElement("canvas");
