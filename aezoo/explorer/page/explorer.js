@@ -12,7 +12,10 @@ import { setUpTheme } from "./theme.js";
 const $ = (id) => document.getElementById(id);
 const TILES = 15; // pictures on a side of the map
 
-const counted = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : thing.endsWith("s") ? "es" : "s"}`;
+function counted(number, thing) {
+  const ending = thing.endsWith("s") ? "es" : "s";
+  return `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : ending}`;
+}
 
 class Explorer {
   async load() {
@@ -88,7 +91,8 @@ class Explorer {
       facts.example_shape,
       facts.background,
       () => this.judgeImage(),
-      (text) => ($("problem").textContent = text), // the verdict beside it is still that of the image
+      // The verdict beside it stays: it is that of the image which is still shown.
+      (text) => ($("problem").textContent = text),
     );
     $("clear").addEventListener("click", () => {
       this.picture.clear();
