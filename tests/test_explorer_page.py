@@ -172,14 +172,15 @@ def test_the_first_example_is_encoded_and_scored(name, visit, browser):
     loaded, golden = aezoo.load(bundle), golden_of(bundle)
     order = np.arange(64) if "labels" not in golden else np.argsort(golden["labels"], kind="stable")
     example = golden["examples"][order[:1]]
-    if example.dtype == np.float32:  # the page keeps bytes
-        example = np.rint(example * 255).astype("uint8") / np.float32(255)
     labels = {"labels": golden["labels"][order[:1]]} if "labels" in golden else {}
     if name == "accelerator":  # without a reconstructor and a scorer
         bytes_in = example / np.float32(255)
         error = np.square(loaded.decode(loaded.encode(example)) - bytes_in).mean()
     else:
         error = loaded.reconstruction_error(example, **labels)[0]
+    latents = loaded.encode(example, **labels)
+    shown = values(browser, "explorer.found.latents")
+    np.testing.assert_allclose(shown, latents.ravel(), atol=1e-4 * max(1, np.ptp(golden["latents"])))
     found = browser.run("[].concat(explorer.found.reconstruction_error).map((e) => e[0] ?? e)[0]")
     assert found == pytest.approx(error, rel=1e-3)
     told = browser.run("document.getElementById('score').textContent")
@@ -338,10 +339,17 @@ def test_drawing_files_and_what_is_no_image(visit, browser):
         "await explorer.picture.read(new File([blob], 'a.png')); return explorer.picture.values })()",
     )
     np.testing.assert_allclose(given, round(0.299 * 200 + 0.587 * 40 + 0.114 * 90) / 255, atol=1.1 / 255)
+    text = "document.getElementById('{}').textContent"
+    browser.until(f"{text.format('score')} && explorer.found")
+    browser.run("new Promise((done) => setTimeout(done, 300))")
+    verdict = browser.run(text.format("score"))
     browser.run("explorer.picture.read(new File(['text'], 'notes.txt'))")
-    told = browser.run("document.getElementById('score').textContent")
-    assert told == "notes.txt is no image that this browser reads"
+    assert browser.run(text.format("problem")) == "notes.txt is no image that this browser reads"
+    assert browser.run(text.format("score")) == verdict
+    assert browser.run("document.getElementById('problem').getAttribute('aria-live')") == "assertive"
     np.testing.assert_array_equal(values(browser, "explorer.picture.values"), given)
+    browser.run(click.format("invert"))
+    assert browser.run(text.format("problem")) == ""
 
 
 @pytest.mark.parametrize("name", CASES)

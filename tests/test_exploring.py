@@ -75,8 +75,9 @@ def test_a_page_holds_the_bundle(exported, engine, tmp_path):
         examples, latents = golden["examples"], golden["latents"]
     points = np.frombuffer(files["points.bin"], "<f4").reshape(latents.shape)
     np.testing.assert_allclose(points, latents, atol=1e-5 * np.ptp(latents))
-    thumbnails = np.frombuffer(files["examples.bin"], "uint8").reshape(24, *examples.shape[1:])
-    np.testing.assert_array_equal(thumbnails, np.rint(examples[:24] * 255))
+    kept = np.frombuffer(files["examples.bin"], "<f4").reshape(24, *examples.shape[1:])
+    np.testing.assert_array_equal(kept, examples[:24])  # bytes would alter them
+    assert facts["examples"]["dtype"] == "float32"
     assert facts["map"]["labels"] is None
     assert (facts["classes"], facts["codebook_size"], facts["points"]) == (None, None, 64)
     assert [axis["index"] for axis in facts["axes"]] == [0, 1, 2, 3]
@@ -118,7 +119,7 @@ def test_labels_of_files_and_folders(exported, engine, tmp_path):
     facts = laying_out.lay_out(exported, tmp_path / "page", data=tmp_path / "some.npz", runtime=engine)
     assert (facts["label_names"], facts["map"]["labels"]) == (["a", "b", "c"], [1, 0, 1, 2, 0, 1])
     # one of each class first, so that a visitor finds them all
-    assert facts["examples"] == {"count": 6, "labels": [0, 1, 2, 0, 1, 1]}
+    assert facts["examples"] == {"count": 6, "dtype": "float32", "labels": [0, 1, 2, 0, 1, 1]}
     for number, label in enumerate(("10", "9", "10")):
         file = tmp_path / "folder" / "train" / label / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +127,11 @@ def test_labels_of_files_and_folders(exported, engine, tmp_path):
     facts = laying_out.lay_out(exported, tmp_path / "page", data=tmp_path / "folder", runtime=engine)
     assert (facts["label_names"], facts["map"]["labels"]) == (["9", "10"], [1, 1, 0])
     assert facts["source"] == "folder"
+    # images of bytes stay bytes
+    assert facts["examples"]["dtype"] == "uint8"
+    read = np.frombuffer((tmp_path / "page" / "examples.bin").read_bytes(), "uint8").reshape(3, -1)
+    written = (images[:3] * 255).astype("uint8").reshape(3, -1)
+    assert {row.tobytes() for row in read} == {row.tobytes() for row in written}
 
 
 def test_a_named_data_set(engine, tmp_path):
@@ -187,9 +193,10 @@ def test_the_plane_of_principal_components():
     assert shares[0] > shares[1] > 0.2
     assert (np.abs(axes).argmax(axis=1) == [0, 2]).all()
     assert (np.take_along_axis(axes, np.array([[0], [2]]), axis=1) > 0).all()
-    mean, axes, _ = points.plane(np.ones((1, 5)))  # one point, no spread
-    assert np.isfinite(axes).all()
-    assert axes.shape == (2, 5)
+    for same in (np.ones((1, 5)), 0.1 + 1e-9 * np.eye(7, 5), np.zeros((3, 2))):  # no spread
+        _, axes, shares = points.plane(same)
+        np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-12)
+        assert (shares == 0).all()
 
 
 def test_sliders_are_of_the_axes_that_vary_most():

@@ -4,7 +4,7 @@ page/
   index.html  explorer.css  *.js     as they lie in aezoo/explorer/page/
   explorer.json                      what the page knows of the bundle
   points.bin                         latents of the map, float32, little endian
-  examples.bin                       some images to start from, bytes
+  examples.bin                       some images to start from, bytes where these hold them, else float32
   encoder.onnx  decoder.onnx  ...    of the bundle, checked by their sha256
   runtime/                           onnxruntime-web and its licence
 """
@@ -78,7 +78,7 @@ def lay_out(
     examples = _starting_points(read)
     facts = _facts(manifest, artifacts, read, examples, engine)
     contents = {FACTS: (json.dumps(facts, separators=(",", ":"), allow_nan=False) + "\n").encode()}
-    contents["examples.bin"] = _as_bytes(read.examples[examples]).tobytes()
+    contents["examples.bin"] = _packed(read.examples[examples]).tobytes()
     if facts["map"] is not None:
         contents["points.bin"] = read.latents.astype("<f4").tobytes()
     copies = {path.name: path for path in sorted(_ASSETS.iterdir()) if path.is_file()}
@@ -168,6 +168,16 @@ def _as_bytes(examples):
     return examples if examples.dtype == np.uint8 else np.rint(examples * 255).astype(np.uint8)
 
 
+def _packed(examples):
+    """Returns bytes, or float32 of images that bytes would alter: their latents would be others."""
+    import numpy as np
+
+    packed = _as_bytes(examples)
+    if examples.dtype == np.uint8 or np.allclose(packed / np.float32(255), examples, rtol=0, atol=1e-6):
+        return packed
+    return examples.astype("<f4")
+
+
 def _facts(manifest, artifacts, read, examples, engine):
     import numpy as np
 
@@ -214,6 +224,7 @@ def _facts(manifest, artifacts, read, examples, engine):
         "axes": slider_axes(read.latents) if continuous else [],
         "examples": {
             "count": len(examples),
+            "dtype": str(_packed(read.examples[examples]).dtype),
             "labels": None if labels is None else [labels[n] for n in examples],
         },
         "background": np.median(pixels[:, border], axis=(0, 1)).round().astype(int).tolist(),
@@ -336,7 +347,7 @@ def _tell(parsed, folder, facts):
         print(json.dumps(told), flush=True)
         return
     print(f"{folder}: {size / 1e6:.1f} MB, static files for any web server")
-    print(f"map: {facts['points']} points, {facts['source']}")
+    print(f"map: {facts['points']} point{'s' * (facts['points'] != 1)}, {facts['source']}")
     if parsed.data is None:
         print("     --data INPUT shows others, for example what the model was trained on")
     if not parsed.serve:

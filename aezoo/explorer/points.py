@@ -111,14 +111,17 @@ def plane(latents):
     """Returns the plane in which latents spread most: (mean (D,), axes (2, D), shares of the variance (2,)).
 
     Principal components by a singular value decomposition; each axis points where its largest entry is
-    positive. Of two latents the axes are those of the latents, around 0.
+    positive. Of two latents the axes are those of the latents, around 0. Of latents that do not differ the
+    shares are 0.
 
     >>> plane(np.array([[0.0, 0.0, 1.0], [0.0, 2.0, 1.0], [0.0, 4.0, 1.0]]))[0]
     array([0., 2., 1.])
     """
     latents = np.asarray(latents, "float64").reshape(len(latents), -1)
     spread = latents.var(axis=0)
-    total = spread.sum() or 1.0
+    total = spread.sum()
+    if total <= spread.size * (1e-6 * np.abs(latents).max(initial=1e-30)) ** 2:  # rounding
+        spread, total = np.zeros_like(spread), np.inf
     if latents.shape[1] == 2:
         return np.zeros(2), np.eye(2), spread / total
     mean = latents.mean(axis=0)

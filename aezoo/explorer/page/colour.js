@@ -1,14 +1,15 @@
 // Colours: classes that the colour-blind tell apart, a perceptually uniform scale, and pixels.
 
-// Okabe & Ito 2008, "Color Universal Design"; their black is the text's colour here, for the sake of the dark. The
-// last two, of which many data sets have need, are Tol's 2021, "muted".
-const OKABE_ITO = ["#e69f00", "#56b4e9", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", null];
+// Okabe & Ito 2008, "Color Universal Design"; in the place of their black stands the grey that is seen on light, dark
+// and pictures alike. The last two, of which many data sets have need, are Tol's 2021, "muted".
+const OKABE_ITO = ["#e69f00", "#56b4e9", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", "#6c6c6c"];
 const CLASSES = [...OKABE_ITO, "#999933", "#aa4499"];
+export const MOST = 20; // classes that colours and shapes tell apart at a glance
 const SHAPES = ["disc", "square", "ring", "diamond"]; // from the ninth class on, the shape tells as well
 
 export function ofClass(number) {
   return {
-    colour: CLASSES[number % CLASSES.length] ?? cssColour("--text"),
+    colour: CLASSES[number % CLASSES.length],
     shape: SHAPES[Math.floor(number / 8) % SHAPES.length],
   };
 }

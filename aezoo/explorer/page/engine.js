@@ -106,12 +106,15 @@ export class Part {
   }
 }
 
-/** Runs `work` for the newest request only: one in flight, one waiting, those between never. */
-export function newestOnly(work) {
+/**
+ * Runs `work` for the newest request only: one in flight, one waiting, those between never. What a request that is
+ * replaced was for can be kept: `merge(older, newer)` returns the request that then waits.
+ */
+export function newestOnly(work, merge = (older, newer) => newer) {
   let waiting = null;
   let busy = false;
   return async (request) => {
-    waiting = { request };
+    waiting = { request: waiting ? merge(waiting.request, request) : request };
     if (busy) return;
     busy = true;
     try {
@@ -121,6 +124,7 @@ export function newestOnly(work) {
         await work(next);
       }
     } finally {
+      waiting = null; // after an error nothing is left over
       busy = false;
     }
   };

@@ -2,7 +2,7 @@
 
 import { Axes } from "./axes.js";
 import { Codes } from "./codes.js";
-import { paint, paintErrors, SCALE } from "./colour.js";
+import { MOST, paint, paintErrors, SCALE } from "./colour.js";
 import { fetchBytes, newestOnly, nextFrame, Part, setUp } from "./engine.js";
 import { LatentMap, swatch } from "./map.js";
 import { Picture } from "./picture.js";
@@ -11,6 +11,11 @@ import { setUpTheme } from "./theme.js";
 
 const $ = (id) => document.getElementById(id);
 const TILES = 15; // pictures on a side of the map
+
+function counted(number, thing) {
+  const ending = thing.endsWith("s") ? "es" : "s";
+  return `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : ending}`;
+}
 
 class Explorer {
   async load() {
@@ -62,7 +67,11 @@ class Explorer {
     const { facts } = this;
     this.times = [];
     this.show = newestOnly(() => this.decodeAndPaint());
-    this.judge = newestOnly((move) => this.encodeAndScore(move));
+    this.moves = 0; // how often the visitor has chosen latents or codes
+    this.judge = newestOnly(
+      (from) => this.encodeAndScore(from),
+      (older, newer) => newer ?? older,
+    );
     // With few sliders or none, these lie below the picture instead of beside it.
     $("main").classList.toggle("two", facts.axes.length <= 4);
     if (facts.classes) this.buildLabels();
@@ -81,12 +90,13 @@ class Explorer {
       },
       facts.example_shape,
       facts.background,
-      () => this.judge(true),
-      (text) => ($("score").textContent = text),
+      () => this.judgeImage(),
+      // The verdict beside it stays: it is that of the image which is still shown.
+      (text) => ($("problem").textContent = text),
     );
     $("clear").addEventListener("click", () => {
       this.picture.clear();
-      this.judge(true);
+      this.judgeImage();
     });
     $("invert").addEventListener("click", () => this.picture.invert());
     this.buildExamples();
@@ -103,7 +113,7 @@ class Explorer {
     for (let n = 0; n < this.facts.classes; n++) $("label").add(new Option(this.facts.label_names?.[n] ?? n, n));
     $("label").addEventListener("change", () => {
       this.show();
-      this.judge(false); // the same latents, another class: that is what the chooser is for
+      this.judge(); // the same latents, another class: that is what the chooser is for
       this.paintTiles();
     });
   }
@@ -118,9 +128,10 @@ class Explorer {
     $("map-card").hidden = false;
     const percent = shares.map((share) => `${Math.round(100 * share)} %`);
     const flat = mean.length === 2;
+    const spread = shares[0] + shares[1] > 0; // else there is no variance to have a share of
     $("map-facts").textContent =
-      `${facts.points.toLocaleString("en")} examples: ${facts.source}` +
-      (flat ? "" : `; principal plane, ${percent.join(" + ")} of the variance`);
+      `${counted(facts.points, "example")}: ${facts.source}` +
+      (flat || !spread ? "" : `; principal plane, ${percent.join(" + ")} of the variance`);
     this.map = new LatentMap($("map"), facts, this.points, {
       moved: (latents) => this.moveTo(latents),
       picked: (number) => this.moveTo(this.map.latentsOf(number), labels?.[number]),
@@ -135,7 +146,18 @@ class Explorer {
   }
 
   buildLegend() {
-    this.facts.label_names.forEach((name, n) => {
+    const { label_names: names } = this.facts;
+    if (names.length > MOST) {
+      $("many").hidden = false;
+      $("many-facts").textContent = `${counted(names.length, "class")}: too many for colours.`;
+      names.forEach((name, n) => $("only").add(new Option(name, n)));
+      $("only").addEventListener("change", () => {
+        this.map.only = $("only").value === "" ? null : Number($("only").value);
+        this.map.redraw();
+      });
+      return;
+    }
+    names.forEach((name, n) => {
       const button = document.createElement("button");
       const canvas = document.createElement("canvas");
       button.type = "button";
@@ -183,13 +205,19 @@ class Explorer {
     $("codes-card").hidden = false;
     $("codes-facts").textContent = `${shape[0]} × ${shape[1]}, of ${size} each`;
     const elements = { canvas: $("codes"), slider: $("code"), value: $("code-value") };
-    this.codes = new Codes(elements, shape, size, () => this.show());
+    this.codes = new Codes(elements, shape, size, () => {
+      this.moves += 1;
+      this.show();
+    });
   }
 
   buildExamples() {
     const { example_shape: shape, examples, label_names: names } = this.facts;
     const size = shape.reduce((product, length) => product * length, 1);
-    this.exampleOf = (n) => Float32Array.from(this.examples.subarray(n * size, (n + 1) * size), (byte) => byte / 255);
+    const whole = examples.dtype === "uint8";
+    const all = whole ? this.examples : new Float32Array(this.examples.buffer);
+    const most = whole ? 255 : 1;
+    this.exampleOf = (n) => Float32Array.from(all.subarray(n * size, (n + 1) * size), (value) => value / most);
     for (let n = 0; n < examples.count; n++) {
       const button = document.createElement("button");
       const canvas = document.createElement("canvas");
@@ -211,10 +239,22 @@ class Explorer {
     this.map?.hold(false);
     this.picture.values = this.exampleOf(number);
     paint($("input"), this.picture.values, this.facts.example_shape);
-    return this.judge(true);
+    return this.judgeImage();
   }
 
+  /** Judges a new image and takes its latents over, unless the visitor goes elsewhere meanwhile. */
+  judgeImage() {
+    $("problem").textContent = "";
+    return this.judge(this.moves);
+  }
+
+  /** The visitor chose latents. */
   moveTo(latents, label) {
+    this.moves += 1;
+    return this.take(latents, label);
+  }
+
+  take(latents, label) {
     this.latents = latents;
     if (this.facts.classes && label !== undefined) $("label").value = label;
     this.map?.show(latents);
@@ -238,18 +278,23 @@ class Explorer {
     await nextFrame();
   }
 
-  /** Encodes, reconstructs and scores the image; `move` takes its latents over. */
-  async encodeAndScore(move) {
+  /**
+   * Encodes, reconstructs and scores the image. Its latents, or codes, become the present ones if `from` is a number
+   * and the visitor has not moved since `moves` was that.
+   */
+  async encodeAndScore(from) {
     const { example_shape: shape, score } = this.facts;
     const [height, width, channels] = shape;
-    const encoded = await this.parts.encoder.run(this.picture.values, this.label);
+    // Copies: both files are to see one image of one class, and a stroke or the chooser may come in between.
+    const [values, label] = [Float32Array.from(this.picture.values), this.label];
+    const encoded = await this.parts.encoder.run(values, label);
     const latents = encoded[this.facts.parts.encoder.outputs[0].name];
     const found = this.parts.scorer
-      ? await this.parts.scorer.run(this.picture.values, this.label)
-      : { ...(await this.parts.decoder.run(latents, this.label)) };
+      ? await this.parts.scorer.run(values, label)
+      : { ...(await this.parts.decoder.run(latents, label)) };
     if (!this.parts.scorer) {
       found.error_map = new Float32Array(height * width);
-      this.picture.values.forEach((value, n) => {
+      values.forEach((value, n) => {
         found.error_map[Math.floor(n / channels)] += (value - found.reconstructions[n]) ** 2 / channels;
       });
       found.reconstruction_error = found.error_map.reduce((a, b) => a + b) / found.error_map.length;
@@ -261,9 +306,12 @@ class Explorer {
     paintErrors($("errors"), found.error_map, height, width, most);
     $("scale-high").textContent = figure(most);
     if (!score || score.name in found) this.score.show(found);
-    if (this.codes) this.codes.show(encoded.code_indices);
-    if (move && !this.codes) this.moveTo(Float32Array.from(latents));
-    if (this.codes) this.show();
+    if (from === this.moves) {
+      if (this.codes) {
+        this.codes.show(encoded.code_indices);
+        this.show();
+      } else this.take(Float32Array.from(latents));
+    }
     await nextFrame();
   }
 

@@ -1,6 +1,6 @@
 // The map of latents: points, names of classes, and the place whose picture is shown.
 
-import { cssColour, ofClass } from "./colour.js";
+import { cssColour, MOST, ofClass } from "./colour.js";
 
 const PAD = 18; // pixels around the points
 
@@ -40,7 +40,10 @@ export class LatentMap {
       return [along[0], along[along.length - 1]];
     });
     this.centre = ends.map(([low, high]) => (low + high) / 2);
-    this.half = Math.max(...ends.map(([low, high]) => (high - low) / 2), 1e-6) * 1.02;
+    this.half = Math.max(...ends.map(([low, high]) => (high - low) / 2)) * 1.02;
+    // One example, or the same latents again and again: as far as the sliders go then.
+    const largest = this.points.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+    if (this.half < 1e-6 * largest) this.half = 1;
     this.step = this.half / 24;
   }
 
@@ -154,38 +157,52 @@ export class LatentMap {
 
   drawPoints(context) {
     const radius = this.count > 600 ? (this.backdrop ? 1.8 : 2.2) : 4;
-    const textColour = cssColour("--text");
     const plain = { colour: cssColour("--accent"), shape: "disc" };
-    const kinds = this.labels ? this.names.map((_, n) => ofClass(n)) : null;
+    const kinds = this.labels && this.names.length <= MOST ? this.names.map((_, n) => ofClass(n)) : null;
     this.places.forEach((place, n) => {
       const { colour, shape } = kinds ? kinds[this.labels[n]] : plain;
       const faint = this.only !== null && this.labels[n] !== this.only;
       context.globalAlpha = faint ? 0.08 : this.backdrop ? 0.9 : 0.75;
       context.fillStyle = context.strokeStyle = colour;
-      if (this.backdrop && !faint && colour === textColour) {
-        context.fillStyle = cssColour("--card"); // a rim, without which dark dots drown in dark pictures
-        mark(context, "disc", ...this.toPixels(place), radius + 0.7);
-        context.fillStyle = colour;
-      }
       mark(context, shape, ...this.toPixels(place), radius);
     });
     context.globalAlpha = 1;
   }
 
   drawNames(context) {
-    if (!this.labels || this.names.length > 40) return;
+    this.named = []; // boxes of the names that are there
+    if (!this.labels || this.names.length > MOST) return;
     context.font = "700 15px system-ui, sans-serif";
     Object.assign(context, { textAlign: "center", textBaseline: "middle", lineWidth: 4, lineJoin: "round" });
     this.names.forEach((name, label) => {
       const places = this.places.filter((_, n) => this.labels[n] === label);
       if (!places.length || (this.only !== null && this.only !== label)) return;
       const middle = [0, 1].map((k) => places.map((place) => place[k]).sort((a, b) => a - b)[places.length >> 1]);
-      const [x, y] = this.toPixels(middle);
+      const width = Math.min(120, context.measureText(name).width) + 4;
+      const place = this.roomFor(this.toPixels(middle), width);
+      if (!place) return; // the legend has it
+      this.named.push({ name, ...place, width });
+      const { x, y } = place;
       context.strokeStyle = cssColour("--card");
       context.strokeText(name, x, y, 120);
       context.fillStyle = cssColour("--text");
       context.fillText(name, x, y, 120);
     });
+  }
+
+  /** Where a name can stand: as near to its place as others leave room, or null. */
+  roomFor([x, y], width) {
+    const height = 18;
+    const free = (at) =>
+      this.named.every(
+        (other) => Math.abs(other.x - at.x) >= (other.width + width) / 2 || Math.abs(other.y - at.y) >= height,
+      );
+    for (const [across, up] of [[0, 0], [0, -1], [0, 1], [-1, 0], [1, 0], [0, -2], [0, 2]]) {
+      const at = { x: x + across * width, y: y + up * height };
+      at.x = Math.min(this.width - width / 2, Math.max(width / 2, at.x));
+      if (free(at)) return at;
+    }
+    return null;
   }
 
   drawMarker() {

@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, TOP] = [320, 96, 14];
+const [UP, RIGHT, LEFT] = ["M0 0l7 12h-14z", "M0 0l-12 -7v14z", "M0 0l12 -7v14z"];
 
 export function figure(number) {
   if (number === 0) return "0";
@@ -31,7 +32,7 @@ export class Score {
   draw() {
     const { counts, threshold } = this.facts;
     const svg = document.createElementNS(SVG, "svg");
-    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT + 16}`);
+    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT + 30}`);
     svg.setAttribute("aria-hidden", "true"); // the text says the same
     const add = (name, attributes, words) => {
       const node = document.createElementNS(SVG, name);
@@ -50,8 +51,12 @@ export class Score {
     const at = this.x(threshold);
     add("line", { class: "threshold", x1: at, x2: at, y1: TOP - 2, y2: HEIGHT });
     add("text", { x: at, y: 8, "text-anchor": at > WIDTH * 0.7 ? "end" : "middle" }, `threshold ${figure(threshold)}`);
-    this.marker = add("path", { class: "here", d: "M0 0l7 12h-14z" });
+    const { low, high } = this.facts;
+    add("text", { class: "end", x: 0, y: HEIGHT + 26 }, figure(low));
+    add("text", { class: "end", x: WIDTH, y: HEIGHT + 26, "text-anchor": "end" }, figure(high));
+    this.marker = add("path", { class: "here", d: UP });
     this.marker.style.display = "none";
+    this.beyond = add("text", { class: "beyond", y: HEIGHT + 12 });
     this.histogram.replaceChildren(svg);
   }
 
@@ -74,6 +79,17 @@ export class Score {
       `p-value ${figure(p)}`,
     );
     this.marker.style.display = "";
-    this.marker.setAttribute("transform", `translate(${this.x(score)} ${HEIGHT + 2})`);
+    this.mark(score);
+  }
+
+  /** An arrow up to a score on the scale, or one that leads out of it. */
+  mark(score) {
+    const { low, high } = this.facts;
+    const way = Number(score > high) - Number(score < low);
+    this.marker.setAttribute("d", way ? (way > 0 ? RIGHT : LEFT) : UP);
+    this.marker.setAttribute("transform", `translate(${this.x(score)} ${HEIGHT + (way ? 8 : 2)})`);
+    this.beyond.textContent = way ? `${figure(score)}, beyond the scale` : "";
+    this.beyond.setAttribute("x", way > 0 ? WIDTH - 18 : 18);
+    this.beyond.setAttribute("text-anchor", way > 0 ? "end" : "start");
   }
 }
