@@ -140,11 +140,11 @@ class Job:
         calibration: {golden: array}, real inputs and what Keras makes of them, for whoever must know
             ranges of values; rows of inputs and outputs say by "golden" which array is theirs.
         golden: {golden: array}, the arrays that the proof holds the artifact to.
-        labelled: {name: array} of `budget.LABELLED`, or empty where no anomalies are known.
         budget: what a precision may lose, a share.
         decode: function of latents (and labels, where the model has some) to reconstructions, by Keras:
             an encoder is judged by what its latents become.
         batch: examples in a batch; None leaves it open.
+        labelled: {name: array} of `budget.LABELLED`, or empty where no anomalies are known.
     """
 
     part: str
@@ -156,10 +156,10 @@ class Job:
     properties: dict
     calibration: dict
     golden: dict
-    labelled: dict
     budget: float
     decode: object
     batch: int | None = None
+    labelled: dict = dataclasses.field(default_factory=dict)
 
     @property
     def input_names(self):

@@ -1,6 +1,7 @@
 """Settings of all tests: warnings are errors, and fixtures that several files use."""
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -39,6 +40,12 @@ def exported(trained, tmp_path_factory):
 
     model, examples = trained
     return export_bundle(model, tmp_path_factory.mktemp("exported") / "bundle", examples=examples)
+
+
+def without_logs(text):
+    """Returns a text without log lines of C++ libraries, which depend on what ran before in the process."""
+    logged = re.compile(r"[IWEF]\d{4} \d\d:\d\d:")
+    return "".join(line for line in text.splitlines(keepends=True) if not logged.match(line))
 
 
 def four_lines(error, *words):

@@ -202,7 +202,7 @@ def ask(address, model, inputs, outputs=()):
 def test_mlserver_computes_what_keras_computed(name, server, bundles):
     manifest = contract.read_manifest(bundles[name])
     with np.load(bundles[name] / "golden.npz") as file:
-        golden = dict(file)
+        golden = {key: file[key][file["is_sure"]] for key in file.files if file[key].dtype.kind != "U"}
     for artifact in manifest["artifacts"]:
         model = f"{name}_{artifact['part']}"
         with urllib.request.urlopen(f"{server}/models/{model}", timeout=60) as answer:
@@ -226,7 +226,7 @@ def test_mlserver_computes_what_keras_computed(name, server, bundles):
 def test_mlserver_takes_the_threshold_and_refuses_what_is_wrong(server, bundles):
     with np.load(bundles["conv"] / "golden.npz") as file:
         images, errors = file["examples"][:5], file["reconstruction_error"][:5]
-    middle = np.asarray([np.sort(errors)[2]], "float32")
+    middle = np.asarray([np.sort(errors)[2:4].mean()], "float32")  # two are above, whatever is rounded
     only = ("is_anomaly",)
     found = ask(server, "conv_scorer", {"images": images, "threshold": middle}, only)
     assert list(found) == ["is_anomaly"]
