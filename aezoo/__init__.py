@@ -8,30 +8,24 @@ Importing this package loads neither NumPy nor Keras: each name below is fetched
 
 import importlib
 import os
+import sys
 
 __version__ = "0.1.0"
 
 # name -> module that holds it
 _PUBLIC = {
-    "build": "aezoo.registry",
-    "describe": "aezoo.registry",
-    "list_models": "aezoo.registry",
-    "register": "aezoo.registry",
+    "Autoencoder": "aezoo.nn.autoencoder",
+    "build": "aezoo.models",
+    "describe": "aezoo.models",
+    "list_models": "aezoo.models",
     "load": "aezoo.loading",
+    "register": "aezoo.models",
 }
 
-__all__ = ["__version__", *_PUBLIC]
-
-# In a checkout export/ and recipes/ lie beside this package, not in it: `aezoo.export` and
-# `aezoo.recipes` must be found there too when the checkout's own aezoo/ comes first on the path.
-# (os.path and not pathlib, whose import alone would take longer than all of this.)
-_checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-if os.path.isfile(os.path.join(_checkout, "export", "parity.py")) and _checkout not in __path__:
-    __path__.append(_checkout)
-
-
 # sub-packages that `aezoo.runtime.load(...)` and the like may be written with after `import aezoo`
-_MODULES = ("autoencoder", "data", "evaluation", "export", "runtime", "testing", "training")
+_MODULES = ("data", "evaluation", "export", "models", "nn", "plots", "runtime", "testing", "training")
+
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name):
@@ -43,4 +37,33 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted((*__all__, *_MODULES))
+
+
+class _Checkout:
+    """Finds `aezoo.export` and `aezoo.recipes`, and nothing else, beside this package.
+
+    In a checkout the two lie at its top, in the wheel inside `aezoo/`, where Python finds them by itself.
+    """
+
+    # os.path and not pathlib, whose import alone would take longer than all of this file
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    names = ("aezoo.export", "aezoo.recipes")
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name not in cls.names:
+            return None
+        place = os.path.join(cls.folder, name.rpartition(".")[2])
+        file = os.path.join(place, "__init__.py")
+        if not os.path.isfile(file):
+            return None
+        from importlib.util import spec_from_file_location
+
+        return spec_from_file_location(name, file, submodule_search_locations=[place])
+
+
+if not os.path.isdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "export")) and os.path.isfile(
+    os.path.join(_Checkout.folder, "export", "bundling.py")
+):
+    sys.meta_path.insert(0, _Checkout)

@@ -9,11 +9,11 @@ import tempfile
 
 import numpy as np
 
-from aezoo import registry
-from aezoo.autoencoder import Autoencoder, keras
-from aezoo.errors import AezooError, message
-from aezoo.layers import first, leaves
-from aezoo.loading import load_model
+from aezoo.core.errors import AezooError
+from aezoo.models import build
+from aezoo.nn.autoencoder import Autoencoder, keras
+from aezoo.nn.layers import first, leaves
+from aezoo.nn.saving import load_model
 
 
 class ConformanceError(AezooError, AssertionError):
@@ -32,7 +32,7 @@ def check_model(name, *, checks=None, **options):
         ConformanceError: a rule is broken; the text says which.
     """
     keras.utils.set_random_seed(0)
-    model = registry.build(name, **options)
+    model = build(name, **options)
     for check in checks or CHECKS:
         CHECKS[check](model)
 
@@ -71,9 +71,7 @@ def smooth_examples(shape, count=256, seed=0):
 
 def _require(truth, problem, got, expected):
     if not truth:
-        raise ConformanceError(
-            message(problem, got=got, expected=expected, fix="see 'A model' in CONTRIBUTING.md")
-        )
+        raise ConformanceError(problem, got=got, expected=expected, fix="see 'A model' in CONTRIBUTING.md")
 
 
 def _is_autoencoder(model):

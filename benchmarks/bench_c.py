@@ -19,8 +19,8 @@ import time
 import numpy as np
 import onnxruntime
 
-from aezoo import bundle as contract
 from aezoo.export.formats import c_compiler
+from aezoo.runtime import manifest as contract
 
 _ROUNDS = 21
 _LOOP = """\

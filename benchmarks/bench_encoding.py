@@ -20,9 +20,9 @@ import onnxruntime
 
 import aezoo
 from aezoo import runtime
-from aezoo.autoencoder import keras
+from aezoo.core.imports import silent_stderr
 from aezoo.export import export_bundle
-from aezoo.quiet import silent_stderr
+from aezoo.nn.autoencoder import keras
 from aezoo.testing import smooth_examples
 
 ROUNDS, SECONDS = 40, 0.06  # of each way in a round

@@ -21,10 +21,10 @@ import numpy as np
 import onnxruntime
 
 import aezoo
-from aezoo import bundle as contract
-from aezoo.autoencoder import keras
 from aezoo.export import export_bundle
 from aezoo.export.budget import cosine
+from aezoo.nn.autoencoder import keras
+from aezoo.runtime import manifest as contract
 from aezoo.testing import smooth_examples
 
 ROUNDS, SECONDS = 30, 0.05  # of each file and batch size in a round

@@ -15,8 +15,8 @@ import numpy as np
 
 import aezoo
 from aezoo import data, training
-from aezoo.autoencoder import keras
-from aezoo.settings import Settings
+from aezoo.nn.autoencoder import keras
+from aezoo.training.settings import Settings
 
 ROUNDS, EPOCH, BATCH = 24, 6, 128  # short turns: a machine that is throttled hits all ways alike
 

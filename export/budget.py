@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aezoo.calibration import roc_area
+from aezoo.core.calibration import roc_area
 
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
 NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")

@@ -7,19 +7,21 @@ import shutil
 import numpy as np
 
 from aezoo import __version__
-from aezoo import bundle as contract
-from aezoo.calibration import refuse_training_data, roc_area
-from aezoo.checks import as_labels
-from aezoo.errors import OptionError, check_choice, message
-from aezoo.export import card, parity, scorer, tracing
-from aezoo.export.calibrating import calibrate, label, write_calibration
+from aezoo.core import files
+from aezoo.core.calibration import refuse_training_data, roc_area
+from aezoo.core.errors import OptionError
+from aezoo.core.examples import as_labels
+from aezoo.core.options import check_between, check_choice, check_positive
+from aezoo.core.versions import versions
+from aezoo.export import model_card, scorer
+from aezoo.export.calibration import calibrate, label, write_calibration
 from aezoo.export.formats import FORMATS, Job, artifact_file, check_layout
 from aezoo.export.formats import check as check_formats
 from aezoo.export.formats import write as write_artifact
 from aezoo.export.golden import make_golden, stored_examples, with_scores
-from aezoo.export.recalibrating import calibrate_file
-from aezoo.options import check_between, check_positive
-from aezoo.training import versions
+from aezoo.export.proof import parity, tracing
+from aezoo.export.recalibration import calibrate_file
+from aezoo.runtime import manifest as contract
 
 _CALIBRATION = 512  # examples that tell the ranges of values
 _LABELLED, _LABELLED_KEPT = 512, 64  # examples of each kind that judge a scorer, and that golden.npz keeps
@@ -74,7 +76,7 @@ def export_bundle(
         false_positive_rate: share of normal examples that may count as anomalies; None is 0.01, or the
             smallest that so few examples allow.
         score: of `scorer.SCORES`, what the scorer's verdict goes by.
-        trained_on: sketch of the training examples, see `aezoo.calibration.sketch`; None knows none.
+        trained_on: sketch of the training examples, see `aezoo.core.calibration.sketch`; None knows none.
         batch: examples in a batch of every file, as accelerators want it; None leaves it open.
         layout: "nchw" for images of ONNX and OpenVINO files with channels first, else "nhwc".
         info: content of a run's run.json, copied into the manifest.
@@ -96,19 +98,17 @@ def export_bundle(
     check_choice("input_dtype", input_dtype, ("float32", "uint8"))
     if input_dtype == "uint8" and model.kind != "images":
         raise OptionError(
-            message(
-                "only images can be taken as bytes",
-                got=f"input_dtype='uint8' for a model of {model.kind}",
-                expected="input_dtype='float32'",
-                fix="leave out --input-dtype",
-            )
+            "only images can be taken as bytes",
+            got=f"input_dtype='uint8' for a model of {model.kind}",
+            expected="input_dtype='float32'",
+            fix="leave out --input-dtype",
         )
     check_layout(dict.fromkeys(form for form, _ in pairs), layout, model.kind)
     batch = None if batch is None else check_positive("batch", batch)
     if labels is not None:
         labels = as_labels(labels, len(labels if examples is None else examples), model.classes)
     contract.check_target(folder)
-    draft = contract.make_draft(folder)
+    draft = files.make_draft(folder)
     provers = {form: parity.Prover(form) for form in dict.fromkeys(form for form, _ in pairs)}
     try:
         known = model.parts()
@@ -121,12 +121,10 @@ def export_bundle(
         if (normals is not None or anomalies is not None) and model.takes_labels:
             given = "normals" if normals is not None else "anomalies"
             raise OptionError(
-                message(
-                    "normal examples and anomalies of a conditional model come with their labels",
-                    got=f"{given} for model {model.model_name!r}",
-                    expected=f"no {given} at the export",
-                    fix="export without them, then `aezoo calibrate BUNDLE INPUT --labels ...`",
-                )
+                "normal examples and anomalies of a conditional model come with their labels",
+                got=f"{given} for model {model.model_name!r}",
+                expected=f"no {given} at the export",
+                fix="export without them, then `aezoo calibrate BUNDLE INPUT --labels ...`",
             )
         wanted = not parts or "scorer" in parts
         if wanted and normal is not None and (not model.takes_labels or labels is not None):
@@ -202,8 +200,8 @@ def export_bundle(
                 artifact["parity"] = figures.get(artifact["file"], artifact.get("parity"))
         tracing.write(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
-        (draft / contract.CARD).write_text(card.render(manifest))
-        contract.publish(draft, folder)
+        (draft / contract.CARD).write_text(model_card.render(manifest))
+        files.publish(draft, folder)
     finally:
         for prover in provers.values():
             prover.stop()
@@ -215,12 +213,10 @@ def _labelled(model, normals, anomalies, calibration, input_dtype, score):
     """Returns (row of the manifest, labelled examples that judge, those that are kept), see `label`."""
     if calibration is None or not len(anomalies):
         raise OptionError(
-            message(
-                "anomalies tell how well a scorer finds them",
-                got="no scorer among the parts" if calibration is None else "no example",
-                expected="an export with the scorer, and at least one anomaly",
-                fix="add scorer to --parts, with normal examples, or leave out --anomalies",
-            )
+            "anomalies tell how well a scorer finds them",
+            got="no scorer among the parts" if calibration is None else "no example",
+            expected="an export with the scorer, and at least one anomaly",
+            fix="add scorer to --parts, with normal examples, or leave out --anomalies",
         )
     judging, kept = (
         label(model, normals, anomalies, input_dtype, score, limit) for limit in (_LABELLED, _LABELLED_KEPT)
@@ -306,7 +302,7 @@ def _properties(model, info, licence):
     """Returns what every ONNX file says of itself in metadata_props; no time, so bytes repeat."""
     return {
         "aezoo.model": model.model_name or "",
-        "aezoo.options": json.dumps(model.model_options, sort_keys=True),
+        "aezoo.core.options": json.dumps(model.model_options, sort_keys=True),
         "aezoo.versions": json.dumps(versions(), sort_keys=True),
         "aezoo.data": info["data"]["name"] if info else "",
         "aezoo.data_sha256": info["data"]["content_hash"] if info else "",

@@ -12,8 +12,9 @@ import shutil
 
 import numpy as np
 
-from aezoo.errors import ExportError, MissingExtraError, OptionError, check_choice, message
-from aezoo.fitting import channels_first
+from aezoo.core.errors import ExportError, MissingExtraError, OptionError
+from aezoo.core.options import check_choice
+from aezoo.runtime.batching import channels_first
 
 PRECISIONS = ("float32", "float16", "int8")
 LAYOUTS = ("nhwc", "nchw")
@@ -206,12 +207,10 @@ def check_layout(formats, layout, kind):
     unable = [form for form in formats if form not in able]
     if layout != "nhwc" and (unable or kind != "images"):
         raise OptionError(
-            message(
-                f"{' and '.join(unable)} files have channels last" if unable else "only images have channels",
-                got=f"layout={layout!r}, formats={tuple(formats)!r} for a model of {kind}",
-                expected=f"layout='nchw' for images with formats among {', '.join(able)}",
-                fix=f"pass --formats {','.join(able)}" if unable else "leave out --layout",
-            )
+            f"{' and '.join(unable)} files have channels last" if unable else "only images have channels",
+            got=f"layout={layout!r}, formats={tuple(formats)!r} for a model of {kind}",
+            expected=f"layout='nchw' for images with formats among {', '.join(able)}",
+            fix=f"pass --formats {','.join(able)}" if unable else "leave out --layout",
         )
 
 
@@ -232,12 +231,10 @@ def c_compiler():
 def _check_compiler(form):
     if not is_installed(form):
         raise ExportError(
-            message(
-                f"the {form} files are proven by compiling them, and there is no C compiler",
-                got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
-                expected=C_COMPILER,
-                fix="install gcc or clang, or set CC to the compiler's path",
-            )
+            f"the {form} files are proven by compiling them, and there is no C compiler",
+            got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
+            expected=C_COMPILER,
+            fix="install gcc or clang, or set CC to the compiler's path",
         )
 
 
@@ -255,12 +252,10 @@ def check(formats, precisions):
     for option, given, known in (("format", formats, FORMATS), ("precision", precisions, PRECISIONS)):
         if not given:
             raise OptionError(
-                message(
-                    f"an export needs a {option}",
-                    got=f"{option}s=()",
-                    expected=f"among {', '.join(known)}",
-                    fix=f"pass {option}s=({next(iter(known))!r},)",
-                )
+                f"an export needs a {option}",
+                got=f"{option}s=()",
+                expected=f"among {', '.join(known)}",
+                fix=f"pass {option}s=({next(iter(known))!r},)",
             )
         for choice in given:
             check_choice(f"{option}s", choice, tuple(known))
@@ -269,12 +264,10 @@ def check(formats, precisions):
         if precision not in {p for _, p in pairs}:
             able = [form for form, row in FORMATS.items() if precision in row.tolerances]
             raise OptionError(
-                message(
-                    f"none of these formats is written in {precision}",
-                    got=f"formats={formats!r}, precisions={precisions!r}",
-                    expected=f"{precision} with a format among {', '.join(able) or 'none yet'}",
-                    fix=f"pass formats=({able[0]!r},)" if able else "leave the precision out",
-                )
+                f"none of these formats is written in {precision}",
+                got=f"formats={formats!r}, precisions={precisions!r}",
+                expected=f"{precision} with a format among {', '.join(able) or 'none yet'}",
+                fix=f"pass formats=({able[0]!r},)" if able else "leave the precision out",
             )
     for form in dict.fromkeys(form for form, _ in pairs):
         row = FORMATS[form]
@@ -282,11 +275,9 @@ def check(formats, precisions):
             _check_compiler(form)
         elif not is_installed(form):
             raise MissingExtraError(
-                message(
-                    f"files of the format {form} are proven by a package that is not installed",
-                    got=f"no module named {row.runtime!r}",
-                    expected=f"the extra {row.extra!r} of aezoo",
-                    fix=f'pip install "aezoo[{row.extra}]"',
-                )
+                f"files of the format {form} are proven by a package that is not installed",
+                got=f"no module named {row.runtime!r}",
+                expected=f"the extra {row.extra!r} of aezoo",
+                fix=f'pip install "aezoo[{row.extra}]"',
             )
     return pairs

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from aezoo.autoencoder import keras
 from aezoo.export.budget import SURE
+from aezoo.nn.autoencoder import keras
 
 _GOLDEN = 64  # examples that the files are proven on
 

@@ -13,9 +13,10 @@ An ONNX file has a second input, `threshold` (1,), which may be left out: its de
 
 import numpy as np
 
-from aezoo.errors import OptionError, check_choice, message
-from aezoo.layers import first, keras, layers, ops
-from aezoo.losses import bernoulli_nll, gaussian_kl, gaussian_nll
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_choice
+from aezoo.nn.layers import first, keras, layers, ops
+from aezoo.nn.losses import bernoulli_nll, gaussian_kl, gaussian_nll
 
 SCORES = ("reconstruction_error", "negative_elbo")
 
@@ -83,7 +84,7 @@ class NegativeElbo(layers.Layer):
 
 @keras.saving.register_keras_serializable("aezoo")
 class PValue(layers.Layer):
-    """A score's place in a table of normal scores: (B,) to (B,); see `aezoo.calibration`."""
+    """A score's place in a table of normal scores: (B,) to (B,); see `aezoo.core.calibration`."""
 
     def __init__(self, entries, **base):
         super().__init__(**base)
@@ -177,12 +178,10 @@ def _graph(model, score):
     if score == "negative_elbo":
         if model.likelihood is None or model.prior is None or model.prior.kind != "standard_normal":
             raise OptionError(
-                message(
-                    "this model has no evidence lower bound in closed form",
-                    got=f"score={score!r} for model {model.model_name!r}",
-                    expected="a variational model whose prior is N(0, I)",
-                    fix="pass score='reconstruction_error'",
-                )
+                "this model has no evidence lower bound in closed form",
+                got=f"score={score!r} for model {model.model_name!r}",
+                expected="a variational model whose prior is N(0, I)",
+                fix="pass score='reconstruction_error'",
             )
         elbo = NegativeElbo(model.likelihood, scale, name="negative_elbo")
         outputs[score] = elbo(examples, reconstructions, *encoded)

@@ -10,8 +10,8 @@ import warnings
 
 import numpy as np
 
-from aezoo.errors import ExportError, message
-from aezoo.quiet import import_keras, silent_stderr
+from aezoo.core.errors import ExportError
+from aezoo.core.imports import import_keras, silent_stderr
 
 _CALIBRATION = 200  # examples that tell the ranges of values; one at a time, so their number is time
 
@@ -54,16 +54,14 @@ def write(
     keras = import_keras()
     if keras.backend.backend() != "tensorflow":
         raise ExportError(
-            message(
-                "a LiteRT file is written by TensorFlow's converter",
-                got=f"KERAS_BACKEND={keras.backend.backend()}",
-                expected="KERAS_BACKEND=tensorflow",
-                fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
-            )
+            "a LiteRT file is written by TensorFlow's converter",
+            got=f"KERAS_BACKEND={keras.backend.backend()}",
+            expected="KERAS_BACKEND=tensorflow",
+            fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
         )
     import tensorflow as tf
 
-    from aezoo.export import tensorflow_function
+    from aezoo.export.to_onnx import tensorflow_function
 
     traced = tensorflow_function.trace(
         part, inputs=inputs, outputs=outputs, input_dtype=input_dtype, batch=batch, unroll=True
@@ -110,10 +108,8 @@ def _cannot(part, precision, text):
     )
     names = ", ".join(dict.fromkeys(named)) or " ".join(text.split())[:200]
     return ExportError(
-        message(
-            f"{part.name!r} has operations that LiteRT does not have in {precision}",
-            got=names,
-            expected="LiteRT's built-in operators, without Flex",
-            fix="export this model with --formats onnx, or build the layer from other keras.ops",
-        )
+        f"{part.name!r} has operations that LiteRT does not have in {precision}",
+        got=names,
+        expected="LiteRT's built-in operators, without Flex",
+        fix="export this model with --formats onnx, or build the layer from other keras.ops",
     )

@@ -8,7 +8,7 @@ import pathlib
 import re
 import tempfile
 
-from aezoo.errors import need
+from aezoo.core.imports import need
 from aezoo.export import to_onnx
 
 

@@ -1,7 +1,7 @@
 """Writes a part as a SavedModel: one endpoint, with named inputs and outputs."""
 
-from aezoo.errors import ExportError, message
-from aezoo.quiet import import_keras, silent_stderr
+from aezoo.core.errors import ExportError
+from aezoo.core.imports import import_keras, silent_stderr
 
 
 def write_artifact(job, path):
@@ -35,12 +35,10 @@ def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32", batch
     keras = import_keras()
     if keras.backend.backend() != "tensorflow":
         raise ExportError(
-            message(
-                "a SavedModel is written by Keras's TensorFlow backend",
-                got=f"KERAS_BACKEND={keras.backend.backend()}",
-                expected="KERAS_BACKEND=tensorflow",
-                fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
-            )
+            "a SavedModel is written by Keras's TensorFlow backend",
+            got=f"KERAS_BACKEND={keras.backend.backend()}",
+            expected="KERAS_BACKEND=tensorflow",
+            fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
         )
     import tensorflow as tf
 

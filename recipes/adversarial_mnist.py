@@ -15,8 +15,9 @@ Expected: on all of `mnist`, 20 epochs, test mse 0.0157 ± 0.001 (PCA of 8 compo
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="adversarial",

@@ -15,8 +15,9 @@ Expected: on all of `mnist`, 15 epochs, test mse 0.0089 ± 0.0006 (PCA of 16 com
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="conditional_vae",

@@ -16,8 +16,9 @@ Expected: test mse 0.0104 ± 0.002, in squared standard deviations (PCA with 4 c
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="conv1d",

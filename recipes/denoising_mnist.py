@@ -13,8 +13,9 @@ Expected: on `mnist`, against the clean test images: psnr_db 21.0 ± 0.4; the no
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="denoising",

@@ -12,8 +12,9 @@ Expected: test mse 0.0080 ± 0.0004 on `mnist` (PCA with 16 components: 0.0269),
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="dense",

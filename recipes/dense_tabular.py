@@ -10,8 +10,9 @@ Expected: test mse 0.19 ± 0.05, in squared standard deviations of the columns (
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="dense",

@@ -15,8 +15,9 @@ Expected: on all of `mnist`, 14 epochs, test mse 0.0165 ± 0.0015 (PCA of 10 com
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="factor_vae",

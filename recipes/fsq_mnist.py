@@ -18,8 +18,9 @@ Expected: on all of `mnist`, 6 epochs, test mse 0.0031 ± 0.0004 at 488 bits an 
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="fsq",

@@ -19,8 +19,9 @@ Expected: on `mnist` a negative log-likelihood of 87.1 ± 0.5 nats, importance-s
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="iwae",

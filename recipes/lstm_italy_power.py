@@ -18,8 +18,9 @@ Expected: test mse 0.039 ± 0.005, in squared standard deviations. PCA with 4 co
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="lstm",

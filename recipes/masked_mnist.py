@@ -18,8 +18,9 @@ Expected: on all of `mnist`, 6 epochs, a linear-probe accuracy of 0.918 ± 0.01 
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="masked",

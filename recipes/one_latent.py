@@ -28,10 +28,12 @@ import sys
 
 import numpy as np
 
-from aezoo import data, drawing
-from aezoo.recipe import add_common_arguments, build_for, guarded
-from aezoo.run import replacing, write_json
-from aezoo.settings import Settings
+from aezoo import data
+from aezoo.cli.shell import add_common_arguments, guarded
+from aezoo.core.files import replacing, write_json
+from aezoo.plots import style
+from aezoo.training.recipe import build_for
+from aezoo.training.settings import Settings
 
 IMAGES, HELD_OUT, UNITS = 300, 1000, (768, 512)
 TOGETHER, ALONE = 30, 1000  # epochs, and steps
@@ -84,7 +86,7 @@ def begin_anew(decoder, latents, seed=0):
 def train(dataset, quick=False, seed=0):
     """Returns (model, history): [(step, train mse, held-out mse)] of the whole training."""
     from aezoo import training
-    from aezoo.autoencoder import keras
+    from aezoo.nn.autoencoder import keras
 
     training.seed_everything(Settings(seed=seed))
     images, held_out = dataset.train.array(IMAGES), dataset.test.array(HELD_OUT)
@@ -116,13 +118,13 @@ def train(dataset, quick=False, seed=0):
 def picture(model, dataset, history, turned):
     """Returns a figure: images along the line, both errors over the steps, and how far each gap turns."""
     latents = np.sort(model.encode(dataset.train.array(IMAGES))[:, 0])
-    figure = drawing.subplots(figsize=(8, 4.1))[0]
+    figure = style.subplots(figsize=(8, 4.1))[0]
     figure.clear()
     # Along the line by rank: the same number of training latents between every two pictures.
     line = np.interp(np.linspace(0, IMAGES - 1, ACROSS * DOWN), np.arange(IMAGES), latents)
     decoded = model.decode(line[:, None].astype("float32"))
     above = figure.add_axes((0.03, 0.64, 0.94, 0.3))
-    drawing.show(above, drawing.montage(decoded, ACROSS))
+    style.show(above, style.montage(decoded, ACROSS))
     above.set_title(f"along the one latent, from {latents[0]:.3g} to {latents[-1]:.3g}, line by line")
     left, right = figure.add_axes((0.08, 0.12, 0.4, 0.42)), figure.add_axes((0.58, 0.12, 0.39, 0.42))
     steps, train_mse, held_out = np.array(history).T
@@ -158,8 +160,8 @@ def follow(parsed):
     write_json(folder / "metrics.json", found)
     with replacing(folder / "model.keras") as path:  # `aezoo plot` and `aezoo.load` take it
         model.save(path)
-    with drawing.style():
-        drawing.save(folder / "one_latent.png", picture(model, dataset, history, turned))
+    with style.style():
+        style.save(folder / "one_latent.png", picture(model, dataset, history, turned))
     print(json.dumps(found, indent=1))
     for metric, (value, tolerance) in {} if parsed.quick else EXPECTED.get(dataset.name, {}).items():
         verdict = "as expected" if abs(found[metric] - value) <= tolerance else "NOT as expected"

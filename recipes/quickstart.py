@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import sys
 
-from aezoo import cli
+from aezoo.cli.main import main as aezoo
 
 HERE = pathlib.Path(__file__).parent
 STEPS = (
@@ -27,7 +27,7 @@ def main(arguments):
         if command[0] == "train":
             command += arguments or ["--epochs", "30"]
         print("\n$ aezoo", *command, flush=True)
-        status = cli.main(command)
+        status = aezoo(command)
         if status:
             return status
     # A fresh process, and one without aezoo: NumPy and onnxruntime are all that an encoder needs.

@@ -15,8 +15,9 @@ Expected: on `mnist` a linear-probe accuracy of 0.927 ± 0.01 (PCA of 512 compon
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="sparse",

@@ -27,10 +27,12 @@ import sys
 
 import numpy as np
 
-from aezoo import data, drawing
-from aezoo.recipe import add_common_arguments, build_for, guarded, unversioned
-from aezoo.run import write_json
-from aezoo.settings import Settings
+from aezoo import data
+from aezoo.cli.shell import add_common_arguments, guarded
+from aezoo.core.files import write_json
+from aezoo.plots import style
+from aezoo.training.recipe import build_for, unversioned
+from aezoo.training.settings import Settings
 
 LATENTS, BODY = 8, {"units": (512, 256)}
 MODELS = {
@@ -104,12 +106,12 @@ def figures(models, dataset, seed=0):
 
 def picture(found, images):
     """Returns a figure with a grid of decoded images for each model."""
-    figure, panels = drawing.subplots(1, len(images), figsize=(7, 2.95), layout="constrained")
+    figure, panels = style.subplots(1, len(images), figsize=(7, 2.95), layout="constrained")
     titles = {"dense": "plain", "vae": "vae", "rae": "rae"}
     for axes, (name, decoded) in zip(panels, images.items(), strict=True):
         shown = np.ones((SIDE * SIDE, *decoded.shape[1:]))
         shown[: len(decoded)] = decoded[: SIDE * SIDE]
-        drawing.show(axes, drawing.montage(shown, SIDE))
+        style.show(axes, style.montage(shown, SIDE))
         axes.set_title(titles[name])
         axes.set_xlabel(f"{found[name]['unseen_distance']:.1f} to the nearest real image", fontsize=9)
     real = found["test_images"]["distance"]
@@ -137,8 +139,8 @@ def follow(parsed):
         models[name] = run.model
     found, images = figures(models, dataset)
     write_json(folder / "metrics.json", {"data": dataset.name, **found})
-    with drawing.style():
-        drawing.save(folder / "unseen_latents.png", picture(found, images))
+    with style.style():
+        style.save(folder / "unseen_latents.png", picture(found, images))
     print(json.dumps(found, indent=1))
     for metric, (value, tolerance) in {} if parsed.quick else EXPECTED.get(dataset.name, {}).items():
         name, key = metric.split(".")

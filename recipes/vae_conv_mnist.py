@@ -16,8 +16,9 @@ Expected: on `mnist` test mse 0.0088 ± 0.0006, and a Fréchet distance in the f
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="vae",

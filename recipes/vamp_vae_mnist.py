@@ -17,8 +17,9 @@ Expected: on `mnist` a negative log-likelihood of 86.6 ± 0.6 nats, importance-s
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="vamp_vae",

@@ -17,8 +17,9 @@ Expected: on `mnist` test mse 0.0031 ± 0.0003 at 343 bits an image, beside JPEG
 
 import sys
 
-from aezoo.recipe import Recipe, main
-from aezoo.settings import Settings
+from aezoo.cli.train import main
+from aezoo.training.recipe import Recipe
+from aezoo.training.settings import Settings
 
 RECIPE = Recipe(
     model="vq_vae",

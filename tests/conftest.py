@@ -22,7 +22,7 @@ def mini():
 def trained():
     """A small convolutional model that has seen some blobs, and held-out examples of them."""
     import aezoo
-    from aezoo.autoencoder import keras
+    from aezoo.nn.autoencoder import keras
     from aezoo.testing import smooth_examples
 
     keras.utils.set_random_seed(0)
@@ -40,6 +40,16 @@ def exported(trained, tmp_path_factory):
 
     model, examples = trained
     return export_bundle(model, tmp_path_factory.mktemp("exported") / "bundle", examples=examples)
+
+
+def run_command(*arguments):
+    """Runs the command `aezoo` in this process; returns its exit status."""
+    from aezoo.cli.main import main
+
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as stopped:  # argparse
+        return stopped.code
 
 
 def without_logs(text):

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 import aezoo
-from aezoo import registry
+from aezoo.models import _registry
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
@@ -16,7 +16,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "_TABLE", dict(registry._TABLE))  # a page registers a model of its own
+    monkeypatch.setattr(_registry, "_TABLE", dict(_registry._TABLE))  # a page registers a model of its own
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), flags=re.S | re.M)
     assert blocks, "a page without an example"
     namespace = {"__name__": page.stem}

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 import aezoo
-from aezoo import cli
+from aezoo.cli import main
 from aezoo.testing import smooth_examples
 
 TEXT = (ROOT / "README.md").read_text()
@@ -60,7 +60,7 @@ def test_five_lines_are_those_of_the_recipe():
 def test_commands_are_commands(command):
     program, *arguments = shlex.split(command)
     assert program == "aezoo"
-    cli._parser().parse_args(arguments)
+    main._parser().parse_args(arguments)
 
 
 def test_tables_are_up_to_date():

@@ -16,8 +16,8 @@ import tempfile
 import numpy as np
 
 from aezoo import data
+from aezoo.core.imports import import_keras
 from aezoo.data.parts import import_tensorflow
-from aezoo.quiet import import_keras
 
 TARGET = pathlib.Path(__file__).parents[1] / "aezoo" / "evaluation" / "digit_features.onnx"
 FEATURES = 64

@@ -1,4 +1,4 @@
-"""Writes aezoo/data/mnist_mini.npz, the images that are installed with aezoo.
+"""Writes aezoo/data/sources/mnist_mini.npz, the images that are installed with aezoo.
 
     python tools/make_mnist_mini.py --data-dir <folder in which TensorFlow Datasets has prepared mnist>
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from aezoo.data.streams import import_tfds
 
-TARGET = pathlib.Path(__file__).parents[1] / "aezoo" / "data" / "mnist_mini.npz"
+TARGET = pathlib.Path(__file__).parents[1] / "aezoo" / "data" / "sources" / "mnist_mini.npz"
 PER_DIGIT = {"train": 600, "test": 100}
 SEED = 20240229
 

@@ -21,8 +21,8 @@ def collect(folder):
     if not (pathlib.Path(folder) / "run.json").is_file():
         return {"metrics": json.loads((pathlib.Path(folder) / "metrics.json").read_text())}
     from aezoo.export import to_onnx
-    from aezoo.recipe import unversioned
-    from aezoo.run import Run
+    from aezoo.training.recipe import unversioned
+    from aezoo.training.run import Run
 
     run = Run.load(folder)
     sizes = {}

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-from aezoo.checks import check_finite, check_unit_range, position
+from aezoo.core.errors import DataError, OptionError
+from aezoo.core.examples import check_finite, check_unit_range, position
 from aezoo.data.options import CHANNELS
-from aezoo.errors import DataError, OptionError, message
 
 _KINDS = {2: "rows", 3: "sequences", 4: "images"}  # by the axes that `as_examples` gives them
 
@@ -48,12 +48,10 @@ class Contents:
             return Contents(parts, self.label_names)
         shape = tuple(self.parts["train"][0].shape[1:])
         raise OptionError(
-            message(
-                f"{source}: holds {self.kind}, not {kind}",
-                got=f"kind={kind!r} for {self.kind} of shape {shape}",
-                expected=f"kind={self.kind!r}, or no kind",
-                fix="leave kind out",
-            )
+            f"{source}: holds {self.kind}, not {kind}",
+            got=f"kind={kind!r} for {self.kind} of shape {shape}",
+            expected=f"kind={self.kind!r}, or no kind",
+            fix="leave kind out",
         )
 
     def sha256(self):
@@ -69,11 +67,6 @@ class Contents:
                 digest.update(array.data if array.size else b"")
         digest.update(json.dumps([self.label_names, self.feature_names]).encode())
         return digest.hexdigest()
-
-
-def refuse(problem, *, got, expected, fix, cause=None):
-    """Raises a DataError of four lines, from `cause`."""
-    raise DataError(message(problem, got=got, expected=expected, fix=fix)) from cause
 
 
 def looks_like_sequences(array):
@@ -106,14 +99,14 @@ def as_examples(array, *, source, kind=None):
         DataError: any other shape or dtype, no examples, values out of range or not finite.
     """
     if array.dtype.kind not in "biuf":
-        refuse(
+        raise DataError(
             f"{source}: no numbers",
             got=f"dtype {array.dtype}",
             expected="uint8 or float32 images, or sequences or rows of numbers",
             fix="save the numbers alone, for example with .astype('float32')",
         )
     if array.ndim not in (2, 3, 4):
-        refuse(
+        raise DataError(
             f"{source}: neither images nor sequences nor rows",
             got=f"shape {array.shape}",
             expected="images (N, H, W) or (N, H, W, C), sequences (N, T, F), or rows (N, F)",
@@ -122,7 +115,7 @@ def as_examples(array, *, source, kind=None):
             else "reshape the array before saving it",
         )
     if array.size == 0:
-        refuse(
+        raise DataError(
             f"{source}: no examples",
             got=f"shape {array.shape}",
             expected="at least three examples, none of them empty",
@@ -144,7 +137,7 @@ def _as_floats(array, source):
     with np.errstate(over="ignore"):
         floats = array.astype(np.float32)
     if not np.isfinite(floats).all():
-        refuse(
+        raise DataError(
             f"{source}: a value is too large for float32",
             got=position(array, ~np.isfinite(floats)),
             expected=f"values up to {np.finfo(np.float32).max:g}",
@@ -159,7 +152,7 @@ def _refuse_neither(array, source):
         return
     array = array[..., None]
     worst = position(array, (array < 0) | (array > 1))
-    refuse(
+    raise DataError(
         f"{source}: float images must lie in [0, 1], and nothing says that these are sequences",
         got=f"{worst}; smallest {array.min():g}, largest {array.max():g}",
         expected="images from 0 to 1, or sequences (N, T, F) that are called so",
@@ -171,7 +164,7 @@ def _as_images(images, source):
     channels = images.shape[-1]
     if channels not in CHANNELS:
         first = images.shape[1] in CHANNELS
-        refuse(
+        raise DataError(
             f"{source}: {channels} channels"
             + (", and the shape looks channels-first (N, C, H, W)" if first else ""),
             got=f"shape {images.shape}",
@@ -192,7 +185,7 @@ def _as_images(images, source):
         fix = "images.astype('uint8')"
     else:
         fix = "scale to 0..255 and save as uint8, or to 0..1 and save as float32"
-    refuse(
+    raise DataError(
         f"{source}: images of dtype {images.dtype}",
         got=f"{images.dtype}, values {low} to {high}",
         expected="uint8 from 0 to 255, or float32 from 0 to 1",
@@ -212,7 +205,7 @@ def as_labels(labels, count, *, source):
         labels = labels[:, 0]
     if labels.shape != (count,):
         one_hot = labels.ndim == 2 and len(labels) == count
-        refuse(
+        raise DataError(
             f"{source}: labels that do not fit the examples",
             got=f"labels of shape {shape} for {count} examples",
             expected=f"shape ({count},), one label for each example",
@@ -233,7 +226,7 @@ def as_labels(labels, count, *, source):
         return labels.astype(np.int64), None
     else:
         got = f"dtype {labels.dtype}"
-    refuse(
+    raise DataError(
         f"{source}: labels that are neither whole numbers nor text",
         got=got,
         expected="one whole number or one text for each example",
@@ -246,7 +239,7 @@ def check_alike(parts, *, source):
     train = parts["train"][0]
     for name, (examples, _) in parts.items():
         if examples.shape[1:] != train.shape[1:] or examples.dtype != train.dtype:
-            refuse(
+            raise DataError(
                 f"{source}: the parts differ",
                 got=f"train {train.dtype} {train.shape[1:]}, {name} {examples.dtype} {examples.shape[1:]}",
                 expected="one dtype and one shape in all parts",

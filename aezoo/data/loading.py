@@ -4,20 +4,20 @@ import functools
 import os
 import pathlib
 
+from aezoo.core.errors import DataError, OptionError
+from aezoo.core.options import nearest
 from aezoo.data import options
-from aezoo.data.contents import refuse
 from aezoo.data.dataset import Dataset
-from aezoo.data.embedded import FILES, read_embedded
-from aezoo.data.generated import GENERATORS, generate
-from aezoo.data.image_folder import read_image_folder
-from aezoo.data.numpy_files import read_numpy
-from aezoo.data.scikit_learn import PREFIX, read_scikit_learn
-from aezoo.data.shipped import PREFIX as SKTIME
-from aezoo.data.shipped import read_sktime
+from aezoo.data.sources.embedded import FILES, read_embedded
+from aezoo.data.sources.generated import GENERATORS, generate
+from aezoo.data.sources.image_folder import read_image_folder
+from aezoo.data.sources.numpy_files import read_numpy
+from aezoo.data.sources.scikit_learn import PREFIX, read_scikit_learn
+from aezoo.data.sources.sktime_series import PREFIX as SKTIME
+from aezoo.data.sources.sktime_series import read_sktime
+from aezoo.data.sources.tables import read_table
+from aezoo.data.sources.ts_files import problem_name, read_ts
 from aezoo.data.splitting import three_parts
-from aezoo.data.tables import read_table
-from aezoo.data.ts_files import problem_name, read_ts
-from aezoo.errors import DataError, OptionError, message, nearest
 
 READERS = {
     ".npy": read_numpy,
@@ -77,14 +77,12 @@ def load(
     """
     if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
         raise OptionError(
-            message(
-                "a source is a name or a path",
-                got=f"source={source!r}"
-                if isinstance(source, str)
-                else f"source of type {type(source).__name__}",
-                expected="'mnist_mini', a path, or a name of TensorFlow Datasets",
-                fix="pass source='mnist_mini'; an array goes into a file first, with numpy.save",
-            )
+            "a source is a name or a path",
+            got=f"source={source!r}"
+            if isinstance(source, str)
+            else f"source of type {type(source).__name__}",
+            expected="'mnist_mini', a path, or a name of TensorFlow Datasets",
+            fix="pass source='mnist_mini'; an array goes into a file first, with numpy.save",
         )
     image_shape, kind = options.image_shape(image_shape), options.kind(kind)
     validation_fraction, test_fraction = options.fractions(validation_fraction, test_fraction)
@@ -144,7 +142,7 @@ def _read_path(path, image_shape, kind):
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         image = path.suffix.lower() in (".png", ".jpg", ".jpeg")
-        refuse(
+        raise DataError(
             f"{path.name}: no kind of file that can be loaded",
             got=str(path),
             expected=f"a folder of images, or a file that ends in {', '.join(READERS)}",
@@ -160,12 +158,10 @@ def _check_image_shape(image_shape, kind, shape, name):
     if image_shape is not None and image_shape != tuple(shape):
         what = f"{kind} of shape {tuple(shape)}"
         raise OptionError(
-            message(
-                f"{name}: image_shape resizes the images of folders and sets, not arrays",
-                got=f"image_shape={image_shape} for {what}",
-                expected=f"no image_shape for {what}",
-                fix="leave image_shape out, or resize the array before saving it",
-            )
+            f"{name}: image_shape resizes the images of folders and sets, not arrays",
+            got=f"image_shape={image_shape} for {what}",
+            expected=f"no image_shape for {what}",
+            fix="leave image_shape out, or resize the array before saving it",
         )
 
 
@@ -182,7 +178,7 @@ def _means_a_file(source):
 def _refuse_missing(path):
     folder = path.parent
     names = os.listdir(folder) if folder.is_dir() else []
-    refuse(
+    raise DataError(
         f"no such file or folder{nearest(path.name, names)}",
         got=str(path),
         expected=f"a folder of images, or a file that ends in {', '.join(READERS)}",
@@ -192,16 +188,14 @@ def _refuse_missing(path):
 
 def _load_set(source, data_dir, download, image_shape, load_options):
     """Returns the Dataset of a TensorFlow Datasets name."""
-    from aezoo.data import tfds_images
+    from aezoo.data.sources import tfds_images
 
     if load_options["kind"] not in (None, "images"):
         raise OptionError(
-            message(
-                "sets of TensorFlow Datasets are loaded as images",
-                got=f"kind={load_options['kind']!r} for source={source!r}",
-                expected="kind='images', or no kind",
-                fix="leave kind out, or pass the path of a file",
-            )
+            "sets of TensorFlow Datasets are loaded as images",
+            got=f"kind={load_options['kind']!r} for source={source!r}",
+            expected="kind='images', or no kind",
+            fix="leave kind out, or pass the path of a file",
         )
     data_dir = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
     builder = None
@@ -209,12 +203,10 @@ def _load_set(source, data_dir, download, image_shape, load_options):
         builder = tfds_images.find_builder(source, data_dir=data_dir, download=download)
     if builder is None:
         raise DataError(
-            message(
-                f"no path and no image set is called {source!r}{tfds_images.nearest_name(source)}",
-                got=f"source={source!r}, in the folder {os.getcwd()}",
-                expected="'mnist_mini', 'quasi_periodic', an existing path, or a name of TensorFlow Datasets",
-                fix="check the spelling; see https://www.tensorflow.org/datasets/catalog for names",
-            )
+            f"no path and no image set is called {source!r}{tfds_images.nearest_name(source)}",
+            got=f"source={source!r}, in the folder {os.getcwd()}",
+            expected="'mnist_mini', 'quasi_periodic', an existing path, or a name of TensorFlow Datasets",
+            fix="check the spelling; see https://www.tensorflow.org/datasets/catalog for names",
         )
     parts, label_names = tfds_images.open_parts(
         builder,

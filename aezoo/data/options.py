@@ -3,7 +3,8 @@
 import math
 import operator
 
-from aezoo.errors import OptionError, check_choice, message
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_choice
 
 CHANNELS = (1, 2, 3, 4)
 KINDS = ("images", "sequences", "rows")
@@ -17,12 +18,10 @@ def whole_number(option, value, *, at_least):
         number = None
     if number is None or isinstance(value, bool) or number < at_least:
         raise OptionError(
-            message(
-                f"{option} cannot be used",
-                got=f"{option}={value!r}",
-                expected=f"a whole number of at least {at_least}",
-                fix=f"pass {option}={max(at_least, 1)}",
-            )
+            f"{option} cannot be used",
+            got=f"{option}={value!r}",
+            expected=f"a whole number of at least {at_least}",
+            fix=f"pass {option}={max(at_least, 1)}",
         )
     return number
 
@@ -35,12 +34,10 @@ def fraction(option, value):
         number = math.nan
     if not 0.0 < number < 1.0:
         raise OptionError(
-            message(
-                f"{option} cannot be used",
-                got=f"{option}={value!r}",
-                expected="a share of the examples, above 0 and below 1",
-                fix=f"pass {option}=0.1",
-            )
+            f"{option} cannot be used",
+            got=f"{option}={value!r}",
+            expected="a share of the examples, above 0 and below 1",
+            fix=f"pass {option}=0.1",
         )
     return number
 
@@ -51,12 +48,10 @@ def fractions(validation_fraction, test_fraction):
     test_fraction = fraction("test_fraction", test_fraction)
     if validation_fraction + test_fraction >= 1.0:
         raise OptionError(
-            message(
-                "nothing would be left to train on",
-                got=f"validation_fraction={validation_fraction}, test_fraction={test_fraction}",
-                expected="two shares whose sum is below 1",
-                fix="pass validation_fraction=0.1, test_fraction=0.1",
-            )
+            "nothing would be left to train on",
+            got=f"validation_fraction={validation_fraction}, test_fraction={test_fraction}",
+            expected="two shares whose sum is below 1",
+            fix="pass validation_fraction=0.1, test_fraction=0.1",
         )
     return validation_fraction, test_fraction
 
@@ -78,11 +73,9 @@ def image_shape(value):
         shape = ()
     if len(shape) != 3 or min(shape) < 1 or shape[2] not in CHANNELS:
         raise OptionError(
-            message(
-                "image_shape cannot be used",
-                got=f"image_shape={value!r}",
-                expected="(height, width, channels), whole numbers, with 1 to 4 channels",
-                fix="pass image_shape=(64, 64, 3)",
-            )
+            "image_shape cannot be used",
+            got=f"image_shape={value!r}",
+            expected="(height, width, channels), whole numbers, with 1 to 4 channels",
+            fix="pass image_shape=(64, 64, 3)",
         )
     return shape

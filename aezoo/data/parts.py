@@ -10,9 +10,9 @@ import sys
 
 import numpy as np
 
+from aezoo.core.errors import DataError
+from aezoo.core.imports import import_keras, need, silent_stderr
 from aezoo.data.options import whole_number
-from aezoo.errors import DataError, message, need
-from aezoo.quiet import import_keras, silent_stderr
 
 ENDLESS = 2**62  # epochs; the last one that fits an int64 with room to count on
 
@@ -75,12 +75,10 @@ class Part:
         """
         if self.labels is None:
             raise DataError(
-                message(
-                    "these examples have no labels",
-                    got=f"{len(self)} examples of shape {self.shape} without labels",
-                    expected="one label for each example",
-                    fix="numpy.savez(path, images=..., labels=...), or a folder of images for each class",
-                )
+                "these examples have no labels",
+                got=f"{len(self)} examples of shape {self.shape} without labels",
+                expected="one label for each example",
+                fix="numpy.savez(path, images=..., labels=...), or a folder of images for each class",
             )
         numbers = self.labels if self.classes is None else np.searchsorted(self.classes, self.labels)
         return numbers.astype(np.int32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aezoo.data.contents import refuse
+from aezoo.core.errors import DataError
 from aezoo.data.parts import ArrayPart
 
 
@@ -14,7 +14,7 @@ def part_sizes(count, fractions, *, source):
     """
     sizes = [max(1, round(count * fraction)) for fraction in fractions]
     if sum(sizes) >= count:
-        refuse(
+        raise DataError(
             f"{source}: too few examples to cut",
             got=f"{count} to train on",
             expected=f"at least {len(fractions) + 1}: one for each part",

@@ -13,11 +13,10 @@ import warnings
 
 import numpy as np
 
-from aezoo.data.contents import refuse
+from aezoo.core.errors import DataError
+from aezoo.core.imports import need, silent_stderr, verbose
 from aezoo.data.options import whole_number
 from aezoo.data.parts import Part, import_tensorflow, sort_keys, unit_floats
-from aezoo.errors import need
-from aezoo.quiet import silent_stderr, verbose
 
 WINDOW = 20_000  # examples
 CACHED_BYTES = 512 * 2**20  # of decoded images of one part
@@ -126,13 +125,12 @@ class StreamPart(Part):
         try:
             yield from stream.as_numpy_iterator()
         except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
-            refuse(
+            raise DataError(
                 f"{self.builder.name}: a prepared file cannot be read",
                 got=f"{self.builder.data_path}: {str(error).splitlines()[0]}",
                 expected="the files as TensorFlow Datasets wrote them",
                 fix="delete that folder and prepare the set again",
-                cause=error,
-            )
+            ) from error
 
     @property
     def _is_cached(self):

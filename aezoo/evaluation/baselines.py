@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from aezoo.errors import need
+from aezoo.core.imports import need
 
 MOST_FITTED = 60_000  # examples; more change the fourth digit and cost memory
 _PLANE = 1_000  # points that decide about a plane; a map's latents have thousands of axes

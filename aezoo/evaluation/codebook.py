@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 
-from aezoo.errors import DataError, message, need
-from aezoo.options import check_positive
+from aezoo.core.errors import DataError
+from aezoo.core.imports import need
+from aezoo.core.options import check_positive
 
 _QUALITIES = range(1, 96)  # Pillow's; above 95 files grow and images do not change
 
@@ -24,12 +25,10 @@ def usage(code_indices, codes):
     code_indices, codes = np.asarray(code_indices), check_positive("codes", codes)
     if code_indices.dtype.kind not in "iu" or code_indices.min() < 0 or code_indices.max() >= codes:
         raise DataError(
-            message(
-                "code_indices are rows of the codebook",
-                got=f"{code_indices.dtype} from {code_indices.min()} to {code_indices.max()}",
-                expected=f"whole numbers from 0 to {codes - 1}",
-                fix="pass model.code_indices(images), and the size of that model's codebook",
-            )
+            "code_indices are rows of the codebook",
+            got=f"{code_indices.dtype} from {code_indices.min()} to {code_indices.max()}",
+            expected=f"whole numbers from 0 to {codes - 1}",
+            fix="pass model.code_indices(images), and the size of that model's codebook",
         )
     return np.bincount(code_indices.reshape(-1), minlength=codes) / code_indices.size
 
@@ -112,12 +111,10 @@ def jpeg_at_bits(images, bits_per_image):
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise DataError(
-            message(
-                "JPEG takes grey or colour images",
-                got=f"images of shape {images.shape}",
-                expected="(N, H, W, 1) or (N, H, W, 3)",
-                fix="leave out the opacity: images[..., :3]",
-            )
+            "JPEG takes grey or colour images",
+            got=f"images of shape {images.shape}",
+            expected="(N, H, W, 1) or (N, H, W, 3)",
+            fix="leave out the opacity: images[..., :3]",
         )
     image_class = need("PIL.Image", extra="train")
     pictures = [

@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from aezoo.errors import DataError, message
+from aezoo.core.errors import DataError
 from aezoo.evaluation import calls
 
 FILE = pathlib.Path(__file__).with_name("digit_features.onnx")
@@ -79,12 +79,10 @@ def frechet_digit_distance_of_images(images, others):
     for array in (images, others):
         if len(array) < 2:
             raise DataError(
-                message(
-                    "a single image has no covariance",
-                    got=f"{len(images)} and {len(others)} images",
-                    expected="at least 2 of each; some thousands for a figure that means something",
-                    fix="pass more images",
-                )
+                "a single image has no covariance",
+                got=f"{len(images)} and {len(others)} images",
+                expected="at least 2 of each; some thousands for a figure that means something",
+                fix="pass more images",
             )
     return frechet(*_moments(images), *_moments(others))
 
@@ -160,10 +158,8 @@ def _session():
 def _check_shape(shape, source):
     if tuple(shape) != SHAPE:
         raise DataError(
-            message(
-                "the Fréchet digit distance is for digits such as MNIST's",
-                got=f"{source} of shape {tuple(shape)}",
-                expected=f"images of shape {SHAPE}",
-                fix="measure on the data mnist or mnist_mini",
-            )
+            "the Fréchet digit distance is for digits such as MNIST's",
+            got=f"{source} of shape {tuple(shape)}",
+            expected=f"images of shape {SHAPE}",
+            fix="measure on the data mnist or mnist_mini",
         )

@@ -8,7 +8,8 @@ import warnings
 
 import numpy as np
 
-from aezoo.errors import DataError, message, need
+from aezoo.core.errors import DataError
+from aezoo.core.imports import need
 
 MOST_TRAINED = 10_000  # examples that a classifier of latents learns from
 MOST_NEIGHBOURS = 2_000  # examples whose distances to each other are all computed
@@ -85,12 +86,10 @@ def trustworthiness(examples, latents, neighbours=5):
     examples = np.asarray(examples[:MOST_NEIGHBOURS], "float64")
     if len(examples) < 3:
         raise DataError(
-            message(
-                "neighbourhoods need neighbours",
-                got=f"{len(examples)} examples",
-                expected="at least 3",
-                fix="pass more examples",
-            )
+            "neighbourhoods need neighbours",
+            got=f"{len(examples)} examples",
+            expected="at least 3",
+            fix="pass more examples",
         )
     neighbours = min(neighbours, (len(examples) - 1) // 2)  # scikit-learn's limit: fewer than half
     function = need("sklearn.manifold", extra="train").trustworthiness
@@ -156,13 +155,11 @@ def _standardised(train_latents, train_labels, test_latents, test_labels):
     labels = np.asarray(train_labels)[:MOST_TRAINED]
     if len(labels) != len(train) or len(test_labels) != len(test) or len(np.unique(labels)) < 2:
         raise DataError(
-            message(
-                "latents are classified by labels of at least two classes",
-                got=f"{len(train)} train latents with {len(labels)} labels of {len(np.unique(labels))} "
-                f"classes, {len(test)} test latents with {len(test_labels)} labels",
-                expected="one label for each example, and two classes or more among the train labels",
-                fix="load a dataset with labels",
-            )
+            "latents are classified by labels of at least two classes",
+            got=f"{len(train)} train latents with {len(labels)} labels of {len(np.unique(labels))} "
+            f"classes, {len(test)} test latents with {len(test_labels)} labels",
+            expected="one label for each example, and two classes or more among the train labels",
+            fix="load a dataset with labels",
         )
     deviation = train.std(axis=0)
     deviation[deviation == 0] = 1.0

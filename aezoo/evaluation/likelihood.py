@@ -10,9 +10,9 @@ import typing
 
 import numpy as np
 
-from aezoo.errors import OptionError, message
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_positive, check_seed
 from aezoo.evaluation import calls
-from aezoo.options import check_positive, check_seed
 
 BATCH = 4096  # latents that are decoded at a time: what bounds the memory
 _SMALLEST = 1e-7  # probabilities are kept this far from 0 and 1, as in the loss
@@ -152,12 +152,10 @@ def _posed(model, examples, seed, labels):
     prior = getattr(model, "prior", None)
     if getattr(model, "likelihood", None) is None or prior is None:
         raise OptionError(
-            message(
-                "this model has no likelihood",
-                got=f"a model whose likelihood is {getattr(model, 'likelihood', None)!r}",
-                expected="a variational model: a posterior, a likelihood and a prior",
-                fix="measure its mse instead, or train 'vae'",
-            )
+            "this model has no likelihood",
+            got=f"a model whose likelihood is {getattr(model, 'likelihood', None)!r}",
+            expected="a variational model: a posterior, a likelihood and a prior",
+            fix="measure its mse instead, or train 'vae'",
         )
     examples = np.asarray(examples)
     examples = binarize(examples, seed) if model.likelihood["binarize"] else examples

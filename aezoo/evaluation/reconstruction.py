@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aezoo.errors import need
+from aezoo.core.imports import need
 
 
 def mse(examples, reconstructions, scale=1.0):

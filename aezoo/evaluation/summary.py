@@ -4,16 +4,8 @@ import math
 
 import numpy as np
 
-from aezoo.evaluation import (
-    baselines,
-    calls,
-    codebook,
-    generation,
-    latents,
-    likelihood,
-    reconstruction,
-)
-from aezoo.options import check_positive
+from aezoo.core.options import check_positive
+from aezoo.evaluation import baselines, calls, codebook, generation, latents, likelihood, reconstruction
 
 MOST_TESTED = 10_000  # test examples; all of MNIST's
 MOST_GLANCED_AT = 1_000  # test examples of the figures that every training computes

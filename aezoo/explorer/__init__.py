@@ -1,1 +1,1 @@
-"""The page of `aezoo explore`: a bundle in the browser."""
+"""The page of `aezoo explore`: Python that lays it out, and the page itself. On `runtime` and `data`."""

@@ -4,7 +4,7 @@ import functools
 import http.server
 import pathlib
 
-from aezoo.errors import OptionError, message
+from aezoo.core.errors import OptionError
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -46,10 +46,8 @@ def open_server(folder, port=8000):
         return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     except (OSError, OverflowError) as error:
         raise OptionError(
-            message(
-                "the page cannot be served on this port",
-                got=f"--port {port}: {getattr(error, 'strerror', None) or error}",
-                expected="a free port from 1024 to 65535; 0 takes any",
-                fix="--port 0",
-            )
+            "the page cannot be served on this port",
+            got=f"--port {port}: {getattr(error, 'strerror', None) or error}",
+            expected="a free port from 1024 to 65535; 0 takes any",
+            fix="--port 0",
         ) from error

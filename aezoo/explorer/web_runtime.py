@@ -13,8 +13,8 @@ import subprocess
 import tarfile
 import tempfile
 
-from aezoo.bundle import sha256_of
-from aezoo.errors import AezooError, OptionError, message
+from aezoo.core.errors import AezooError, OptionError
+from aezoo.core.files import sha256_of
 
 PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"
@@ -51,12 +51,10 @@ def find(source=None, *, say=lambda text: None):
                     _check(sha256_of(folder / name), FILES[name], folder / name)
                 return folder
         raise OptionError(
-            message(
-                f"{PACKAGE} is not there",
-                got=f"--runtime {source}" + ("" if source.exists() else " (does not exist)"),
-                expected=f"its .tgz, or a folder with {' and '.join(FILES)}",
-                fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
-            )
+            f"{PACKAGE} is not there",
+            got=f"--runtime {source}" + ("" if source.exists() else " (does not exist)"),
+            expected=f"its .tgz, or a folder with {' and '.join(FILES)}",
+            fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
         )
     folder = _cache()
     if all(
@@ -80,12 +78,10 @@ def _packed():
     elsewhere = f"elsewhere `npm pack {PACKAGE}@{VERSION}`, and here --runtime {_ARCHIVE}"
     if npm is None:
         raise AezooError(
-            message(
-                f"npm, which fetches {PACKAGE}, is not installed",
-                got="no npm on PATH",
-                expected="Node.js with npm, needed once",
-                fix=f"install Node.js; or {elsewhere}",
-            )
+            f"npm, which fetches {PACKAGE}, is not installed",
+            got="no npm on PATH",
+            expected="Node.js with npm, needed once",
+            fix=f"install Node.js; or {elsewhere}",
         )
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts"]
@@ -97,12 +93,10 @@ def _packed():
         file = pathlib.Path(folder) / _ARCHIVE
         if done is None or done.returncode or not file.is_file():
             raise AezooError(
-                message(
-                    f"npm cannot fetch {PACKAGE}",
-                    got=next((line for line in told.splitlines() if "error" in line.lower()), told[:200]),
-                    expected=f"{_ARCHIVE}, by `npm pack {PACKAGE}@{VERSION}`",
-                    fix=f"check the network, or `npm ping`; or {elsewhere}",
-                )
+                f"npm cannot fetch {PACKAGE}",
+                got=next((line for line in told.splitlines() if "error" in line.lower()), told[:200]),
+                expected=f"{_ARCHIVE}, by `npm pack {PACKAGE}@{VERSION}`",
+                fix=f"check the network, or `npm ping`; or {elsewhere}",
             )
         return file.read_bytes()
 
@@ -135,12 +129,10 @@ def _unpacked(archive, source):
 def _check(found, expected, source):
     if found != expected:
         raise OptionError(
-            message(
-                f"this is not {PACKAGE} {VERSION} as it was published",
-                got=f"{source}: {found[:24]}...",
-                expected=f"{expected[:24]}...",
-                fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
-            )
+            f"this is not {PACKAGE} {VERSION} as it was published",
+            got=f"{source}: {found[:24]}...",
+            expected=f"{expected[:24]}...",
+            fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
         )
 
 

@@ -17,11 +17,11 @@ one learning rate. The body is dense or convolutional.
 
 import math
 
-from aezoo.bodies import body as build_body
-from aezoo.layers import keras, layers, ops
-from aezoo.options import check_between, check_seed, check_sizes
-from aezoo.priors import StandardNormal
-from aezoo.regularized import Regularized
+from aezoo.core.options import check_between, check_seed, check_sizes
+from aezoo.core.priors import StandardNormal
+from aezoo.models._bodies import body as build_body
+from aezoo.nn.layers import keras, layers, ops
+from aezoo.nn.regularized import Regularized
 
 
 @keras.saving.register_keras_serializable("aezoo")

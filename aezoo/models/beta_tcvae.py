@@ -12,11 +12,11 @@ example of the batch; here they are averaged over which one it is: the same expe
 
 import math
 
-from aezoo.bodies import build_variational
-from aezoo.layers import keras, ops
-from aezoo.losses import gaussian_log_density
-from aezoo.options import check_between, check_positive
-from aezoo.variational import Variational
+from aezoo.core.options import check_between, check_positive
+from aezoo.models._bodies import build_variational
+from aezoo.nn.layers import keras, ops
+from aezoo.nn.losses import gaussian_log_density
+from aezoo.nn.variational import Variational
 
 
 def decomposed_kl(latents, posterior_mean, posterior_log_var, dataset_size):

@@ -13,10 +13,10 @@ so that one example may carry more than another.
 
 import math
 
-from aezoo.bodies import build_variational
-from aezoo.layers import keras, layers, ops
-from aezoo.options import check_between, check_positive
-from aezoo.variational import Variational
+from aezoo.core.options import check_between, check_positive
+from aezoo.models._bodies import build_variational
+from aezoo.nn.layers import keras, layers, ops
+from aezoo.nn.variational import Variational
 
 
 @keras.saving.register_keras_serializable("aezoo")

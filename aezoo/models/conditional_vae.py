@@ -11,12 +11,12 @@ picture; to the decoder a learned vector beside the latents.
     decoder: latents (B, D), labels (B,) int32 -> probabilities or means (B, H, W, C)
 """
 
-from aezoo.bodies import body as build_body
-from aezoo.bodies import with_heads
-from aezoo.errors import OptionError, message
-from aezoo.layers import keras, layers
-from aezoo.options import check_image_shape, check_positive
-from aezoo.variational import Variational
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_image_shape, check_positive
+from aezoo.models._bodies import body as build_body
+from aezoo.models._bodies import with_heads
+from aezoo.nn.layers import keras, layers
+from aezoo.nn.variational import Variational
 
 _LABEL_DIM = 16  # of the vector that stands for a label; fewer where there are fewer classes
 
@@ -79,12 +79,10 @@ def build(
     height, width, channels = check_image_shape(image_shape)
     if channels > 3:
         raise OptionError(
-            message(
-                "the label is a channel beside those of the image, and bodies take 4 at most",
-                got=f"image_shape={image_shape!r}",
-                expected="1 to 3 channels",
-                fix=f"pass image_shape=({height}, {width}, 3), and drop the channel of opacity",
-            )
+            "the label is a channel beside those of the image, and bodies take 4 at most",
+            got=f"image_shape={image_shape!r}",
+            expected="1 to 3 channels",
+            fix=f"pass image_shape=({height}, {width}, 3), and drop the channel of opacity",
         )
     wider = build_body(body, latent_dim, (height, width, channels + 1), options=body_options).encoder
     heads = with_heads(wider, posterior_mean=latent_dim, posterior_log_var=latent_dim)

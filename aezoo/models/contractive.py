@@ -13,13 +13,13 @@ at once, their penalty estimated (Hutchinson 1990, doi:10.1080/03610919008812866
 
 import math
 
-from aezoo.autoencoder import first
-from aezoo.bodies import body as build_body
-from aezoo.errors import OptionError, check_choice, message
-from aezoo.layers import Standardize, keras, layers, ops
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_between, check_choice, check_positive, check_seed
+from aezoo.models._bodies import body as build_body
 from aezoo.models.sparse import shallow
-from aezoo.options import check_between, check_positive, check_seed
-from aezoo.regularized import Regularized, check_float32
+from aezoo.nn.autoencoder import first
+from aezoo.nn.layers import Standardize, keras, layers, ops
+from aezoo.nn.regularized import Regularized, check_float32
 
 # Of differences (f(x + s v) - f(x - s v)) / 2s: roundings of f are divided by s, and what f bends remains
 # times s^2. In float32 both are least near the cube root of 1e-7 times the length over which f bends;
@@ -64,7 +64,7 @@ class Contractive(Regularized):
             problem = "the exact norm is known of an encoder of one Dense layer alone"
             got = f"jacobian='exact', layers {', '.join(layer.name for layer in encoder.layers)}"
             expected = f"units=(), with a latent_activation among None, {', '.join(_SLOPES)}"
-            raise OptionError(message(problem, got=got, expected=expected, fix="pass jacobian='estimate'"))
+            raise OptionError(problem, got=got, expected=expected, fix="pass jacobian='estimate'")
 
     @property
     def needs_float32(self):

@@ -11,10 +11,17 @@ doi:10.23915/distill.00003), or by transposed convolutions.
     decoder: latents (B, D) -> flat -> maps (B, h, w, filters[-1]) -> reconstructions (B, H, W, C)
 """
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.errors import OptionError, check_choice, message
-from aezoo.layers import activation_layer, check_activation, keras, layers, normalization_layer
-from aezoo.options import check_image_shape, check_positive, check_sizes
+from aezoo.core.options import check_choice, check_image_shape, check_positive, check_sizes
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.layers import (
+    activation_layer,
+    check_activation,
+    crop,
+    keras,
+    layers,
+    normalization_layer,
+    sizes_going_down,
+)
 
 
 def build(
@@ -104,37 +111,3 @@ def build(
     model = Autoencoder(encoder, decoder)
     model.compile()
     return model
-
-
-def crop(x, to, name):
-    """Cuts maps (B, h, w, depth) down to `to` = (height, width), at the lower and right edge."""
-    below, right = x.shape[1] - to[0], x.shape[2] - to[1]
-    return x if below == right == 0 else layers.Cropping2D(((0, below), (0, right)), name=name)(x)
-
-
-def sizes_going_down(image_shape, filters):
-    """Returns [(H, W), ..., (h, w)], the sides before each halving and after the last; odd ones round up.
-
-    Raises:
-        OptionError: no filters, or an image too small to be halved so often.
-
-    >>> sizes_going_down((28, 28, 1), (32, 64, 128))
-    [(28, 28), (14, 14), (7, 7), (4, 4)]
-    """
-    smallest = 2 ** len(filters)
-    if not filters or min(image_shape[:2]) < smallest:
-        deepest_that_fits = max(1, min(image_shape[:2]).bit_length() - 1)
-        raise OptionError(
-            message(
-                f"the image is too small for {len(filters)} halvings"
-                if filters
-                else "at least one halving is needed",
-                got=f"image_shape={tuple(image_shape)}, filters={tuple(filters)}",
-                expected=f"at least {smallest} pixels on each side" if filters else "filters=(32, 64, 128)",
-                fix=f"pass filters={tuple(filters[:deepest_that_fits]) or (32,)}",
-            )
-        )
-    sizes = [tuple(image_shape[:2])]
-    for _ in filters:
-        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
-    return sizes

@@ -11,9 +11,11 @@ rounded up on the way down, and what the up-convolutions give too much is cut of
     decoder: latents (B, D) -> flat -> maps (B, t, filters[-1]) -> reconstructions (B, T, F)
 """
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.errors import OptionError, message
-from aezoo.layers import (
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_positive, check_sizes
+from aezoo.models.lstm import check_sequence_shape
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.layers import (
     Standardize,
     Unstandardize,
     activation_layer,
@@ -22,8 +24,6 @@ from aezoo.layers import (
     layers,
     normalization_layer,
 )
-from aezoo.models.lstm import check_sequence_shape
-from aezoo.options import check_positive, check_sizes
 
 
 def build(
@@ -110,14 +110,12 @@ def lengths_going_down(steps, filters):
     if not filters or steps < shortest:
         that_fit = max(1, steps.bit_length() - 1)
         raise OptionError(
-            message(
-                f"the sequence is too short for {len(filters)} halvings"
-                if filters
-                else "at least one halving is needed",
-                got=f"{steps} steps, filters={tuple(filters)}",
-                expected=f"at least {shortest} steps" if filters else "filters=(32, 64, 128)",
-                fix=f"pass filters={tuple(filters[:that_fit]) or (32,)}",
-            )
+            f"the sequence is too short for {len(filters)} halvings"
+            if filters
+            else "at least one halving is needed",
+            got=f"{steps} steps, filters={tuple(filters)}",
+            expected=f"at least {shortest} steps" if filters else "filters=(32, 64, 128)",
+            fix=f"pass filters={tuple(filters[:that_fit]) or (32,)}",
         )
     lengths = [steps]
     for _ in filters:

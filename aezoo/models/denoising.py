@@ -9,11 +9,10 @@ of the encoder and acts in training only, so what is exported is the body alone.
     afterwards: corrupted (B, H, W, C) -> latents (B, D) -> reconstructions
 """
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.bodies import body as build_body
-from aezoo.errors import check_choice
-from aezoo.layers import CORRUPTIONS, Corruption
-from aezoo.options import check_seed
+from aezoo.core.options import check_choice, check_seed
+from aezoo.models._bodies import body as build_body
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.layers import CORRUPTIONS, Corruption
 
 
 def build(

@@ -12,9 +12,10 @@ units, so that no scaler has to travel with an exported file.
 
 import math
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.errors import OptionError, message
-from aezoo.layers import (
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_image_shape, check_positive, check_sizes
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.layers import (
     Standardize,
     Unstandardize,
     activation_layer,
@@ -23,7 +24,6 @@ from aezoo.layers import (
     layers,
     normalization_layer,
 )
-from aezoo.options import check_image_shape, check_positive, check_sizes
 
 
 def build(
@@ -61,12 +61,10 @@ def build(
     check_activation("output_activation", output_activation)
     if normalization == "group":
         raise OptionError(
-            message(
-                "group normalisation divides the channels of a map, and a dense layer has none",
-                got="normalization='group'",
-                expected="None, 'batch' or 'layer'",
-                fix="pass normalization='layer'",
-            )
+            "group normalisation divides the channels of a map, and a dense layer has none",
+            got="normalization='group'",
+            expected="None, 'batch' or 'layer'",
+            fix="pass normalization='layer'",
         )
     shape = check_image_shape(image_shape) if features is None else (check_positive("features", features),)
 

@@ -14,11 +14,11 @@ weight's step on its own, so it is two of one learning rate.
 
 import math
 
-from aezoo.bodies import build_variational
-from aezoo.layers import keras, layers, ops
-from aezoo.losses import permute_axes
-from aezoo.options import check_between, check_sizes
-from aezoo.variational import Variational
+from aezoo.core.options import check_between, check_sizes
+from aezoo.models._bodies import build_variational
+from aezoo.nn.layers import keras, layers, ops
+from aezoo.nn.losses import permute_axes
+from aezoo.nn.variational import Variational
 
 
 @keras.saving.register_keras_serializable("aezoo")

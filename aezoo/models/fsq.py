@@ -15,10 +15,10 @@ import math
 
 import numpy as np
 
-from aezoo.errors import OptionError, message
-from aezoo.layers import keras, ops
-from aezoo.options import check_sizes
-from aezoo.quantized import Quantizer, assemble
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_sizes
+from aezoo.nn.layers import keras, ops
+from aezoo.nn.quantized import Quantizer, assemble
 
 _EDGE = 1e-3  # by which the outermost values stay inside, so that no rounding leaves the levels
 _LARGEST = 2**20  # codes: float32 counts them exactly, and the codebook fits a bundle
@@ -44,12 +44,10 @@ class FiniteScalarQuantizer(Quantizer):
         self.levels = check_sizes("levels", levels)
         if not self.levels or min(self.levels) < 3 or math.prod(self.levels) > _LARGEST:
             raise OptionError(
-                message(
-                    "these levels make no codebook",
-                    got=f"levels={self.levels}, {math.prod(self.levels)} codes",
-                    expected=f"at least 3 levels for each channel, and at most {_LARGEST} codes",
-                    fix="pass levels=(8, 5, 5, 5) for 1000 codes, or levels=(8, 8, 8, 6, 5) for 15360",
-                )
+                "these levels make no codebook",
+                got=f"levels={self.levels}, {math.prod(self.levels)} codes",
+                expected=f"at least 3 levels for each channel, and at most {_LARGEST} codes",
+                fix="pass levels=(8, 5, 5, 5) for 1000 codes, or levels=(8, 8, 8, 6, 5) for 15360",
             )
         number = np.array(self.levels)
         self.half_width = (number // 2).astype("float32")

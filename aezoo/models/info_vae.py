@@ -13,12 +13,12 @@ Differs: the body is dense or convolutional. The kernel is the mean of seven inv
 
 import math
 
-from aezoo.bodies import build_variational
-from aezoo.errors import OptionError, message
-from aezoo.layers import keras, ops
-from aezoo.losses import MMD_SCALES, mmd_imq
-from aezoo.options import check_between
-from aezoo.variational import Variational
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_between
+from aezoo.models._bodies import build_variational
+from aezoo.nn.layers import keras, ops
+from aezoo.nn.losses import MMD_SCALES, mmd_imq
+from aezoo.nn.variational import Variational
 
 
 @keras.saving.register_keras_serializable("aezoo")
@@ -90,12 +90,10 @@ def build(
     lambda_ = check_between("lambda_", lambda_, 0.0, math.inf, 1000.0)
     if alpha > 1 or alpha + lambda_ < 1:
         raise OptionError(
-            message(
-                "a term of this objective would be rewarded instead of punished",
-                got=f"alpha={alpha:g}, lambda_={lambda_:g}",
-                expected="1 - alpha and alpha + lambda - 1 of at least 0",
-                fix="pass alpha=0.5, lambda_=1000",
-            )
+            "a term of this objective would be rewarded instead of punished",
+            got=f"alpha={alpha:g}, lambda_={lambda_:g}",
+            expected="1 - alpha and alpha + lambda - 1 of at least 0",
+            fix="pass alpha=0.5, lambda_=1000",
         )
     return build_variational(
         InfoVAE,

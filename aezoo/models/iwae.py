@@ -11,11 +11,11 @@ folded into the batch axis of the decoder, so memory and time of the decoder gro
 
 import math
 
-from aezoo.bodies import build_variational
-from aezoo.layers import keras, ops
-from aezoo.losses import gaussian_log_density
-from aezoo.options import check_positive
-from aezoo.variational import Variational
+from aezoo.core.options import check_positive
+from aezoo.models._bodies import build_variational
+from aezoo.nn.layers import keras, ops
+from aezoo.nn.losses import gaussian_log_density
+from aezoo.nn.variational import Variational
 
 
 @keras.saving.register_keras_serializable("aezoo")

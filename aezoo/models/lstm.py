@@ -14,10 +14,10 @@ from the first to the last: the same in mirrored time, and reconstructions come 
              -> hidden states (B, T, units[0]) -> reconstructions (B, T, F)
 """
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.errors import OptionError, message
-from aezoo.layers import Standardize, Unstandardize, check_activation, keras, layers
-from aezoo.options import check_positive, check_sizes
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_positive, check_sizes
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.layers import Standardize, Unstandardize, check_activation, keras, layers
 
 
 def build(
@@ -47,9 +47,7 @@ def build(
     steps, features = check_sequence_shape(sequence_shape)
     if not units:
         raise OptionError(
-            message(
-                "at least one LSTM is needed", got="units=()", expected="units=(64,)", fix="pass units=64"
-            )
+            "at least one LSTM is needed", got="units=()", expected="units=(64,)", fix="pass units=64"
         )
 
     examples = keras.Input((steps, features), name="examples")
@@ -86,11 +84,9 @@ def check_sequence_shape(sequence_shape):
     whole = all(isinstance(size, int) and not isinstance(size, bool) for size in shape)
     if len(shape) != 2 or not whole or shape[0] < 2 or shape[1] < 1:
         raise OptionError(
-            message(
-                "sequences are (steps, features)",
-                got=f"sequence_shape={sequence_shape!r}",
-                expected="at least 2 steps, at least 1 feature",
-                fix="pass sequence_shape=(128, 1)",
-            )
+            "sequences are (steps, features)",
+            got=f"sequence_shape={sequence_shape!r}",
+            expected="at least 2 steps, at least 1 feature",
+            fix="pass sequence_shape=(128, 1)",
         )
     return tuple(shape)

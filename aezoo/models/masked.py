@@ -13,12 +13,11 @@ which leaves to chance what the decoder says of patches it was shown, that is al
     minimised: mean over the batch of the squared error, summed over an example
 """
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.errors import check_choice
-from aezoo.layers import check_activation, keras, layers, ops
-from aezoo.losses import squared_error
-from aezoo.options import check_between, check_image_shape, check_positive, check_seed
-from aezoo.patches import MaskToken, Positions, blocks, check_grid, check_widths, to_images, to_tokens
+from aezoo.core.options import check_between, check_choice, check_image_shape, check_positive, check_seed
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.layers import check_activation, keras, layers, ops
+from aezoo.nn.losses import squared_error
+from aezoo.nn.transformer import MaskToken, Positions, blocks, check_grid, check_widths, to_images, to_tokens
 
 
 @keras.saving.register_keras_serializable("aezoo")

@@ -15,11 +15,10 @@ differences (1990, doi:10.1080/03610919008812866), since backends share no way o
 
 import math
 
-from aezoo.bodies import body as build_body
-from aezoo.errors import check_choice
-from aezoo.layers import keras, ops
-from aezoo.options import check_between, check_seed
-from aezoo.regularized import Regularized, check_float32
+from aezoo.core.options import check_between, check_choice, check_seed
+from aezoo.models._bodies import body as build_body
+from aezoo.nn.layers import keras, ops
+from aezoo.nn.regularized import Regularized, check_float32
 
 REGULARIZERS = ("l2", "gradient_penalty", "none")
 

@@ -11,11 +11,11 @@ Differs: encoder and decoder have a kernel each; k is the same from the first st
 
 import math
 
-from aezoo.bodies import body as build_body
-from aezoo.errors import OptionError, check_choice, message
-from aezoo.layers import check_activation, keras, layers, ops
-from aezoo.options import check_between, check_positive
-from aezoo.regularized import Regularized
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_between, check_choice, check_positive
+from aezoo.models._bodies import body as build_body
+from aezoo.nn.layers import check_activation, keras, layers, ops
+from aezoo.nn.regularized import Regularized
 
 # kind of sparsity -> (activation of the latents, weight of its penalty)
 SPARSITIES = {"k": (None, 0.0), "l1": ("relu", 0.1), "kl": ("sigmoid", 3.0)}
@@ -129,7 +129,7 @@ def build(
     if k > latent_dim:
         problem, expected = "there are not so many latents to keep", f"k of 1 to {latent_dim}"
         got = f"k={k}, latent_dim={latent_dim}"
-        raise OptionError(message(problem, got=got, expected=expected, fix="pass k=None"))
+        raise OptionError(problem, got=got, expected=expected, fix="pass k=None")
     options = shallow(body, features, body_options, latent_activation=latent_activation)
     plain = build_body(body, latent_dim, image_shape, features, options)
     encoder = plain.encoder

@@ -10,8 +10,8 @@ example, so it is the negative evidence lower bound whatever the size of the ima
     decoder: latents (B, D) -> probabilities or means, shaped as the input
 """
 
-from aezoo.bodies import build_variational
-from aezoo.variational import Variational
+from aezoo.models._bodies import build_variational
+from aezoo.nn.variational import Variational
 
 
 def build(

@@ -10,13 +10,13 @@ Pseudo-inputs stay in (0, 1) by a sigmoid, whose gradient never stops, where the
     minimised: nll + log q(z|x) - log p(z), z drawn from q(z|x); nats per example
 """
 
-from aezoo.bodies import build_variational
-from aezoo.errors import OptionError, message
-from aezoo.layers import keras, layers, ops
-from aezoo.losses import gaussian_log_density, mixture_log_density
-from aezoo.options import check_positive
-from aezoo.priors import GaussianMixture
-from aezoo.variational import Variational
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_positive
+from aezoo.core.priors import GaussianMixture
+from aezoo.models._bodies import build_variational
+from aezoo.nn.layers import keras, layers, ops
+from aezoo.nn.losses import gaussian_log_density, mixture_log_density
+from aezoo.nn.variational import Variational
 
 
 @keras.saving.register_keras_serializable("aezoo")
@@ -86,12 +86,10 @@ class VampVAE(Variational):
 
     def fit_prior(self, examples, components=10, seed=0):
         raise OptionError(
-            message(
-                "the prior of this model is learned with it",
-                got="fit_prior",
-                expected="sample, which draws from the mixture that was learned",
-                fix="leave fit_prior out",
-            )
+            "the prior of this model is learned with it",
+            got="fit_prior",
+            expected="sample, which draws from the mixture that was learned",
+            fix="leave fit_prior out",
         )
 
     def get_config(self):

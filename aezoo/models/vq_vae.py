@@ -10,10 +10,9 @@ prior counts codes at each position where the paper trains a PixelCNN.
     decoder: latents (B, h, w, D) -> reconstructions (B, H, W, C)
 """
 
-from aezoo.errors import check_choice
-from aezoo.layers import keras, ops
-from aezoo.options import check_between, check_positive, check_seed
-from aezoo.quantized import Quantizer, assemble, drawn_from
+from aezoo.core.options import check_between, check_choice, check_positive, check_seed
+from aezoo.nn.layers import keras, ops
+from aezoo.nn.quantized import Quantizer, assemble, drawn_from
 
 UPDATES = ("ema", "gradient")
 

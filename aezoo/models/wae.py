@@ -12,12 +12,12 @@ Differs: the body is dense or convolutional; the prior has variance 1; Adam with
 
 import math
 
-from aezoo.bodies import body as build_body
-from aezoo.layers import keras, ops
-from aezoo.losses import mmd_imq
-from aezoo.options import check_between, check_seed
-from aezoo.priors import StandardNormal
-from aezoo.regularized import Regularized
+from aezoo.core.options import check_between, check_seed
+from aezoo.core.priors import StandardNormal
+from aezoo.models._bodies import body as build_body
+from aezoo.nn.layers import keras, ops
+from aezoo.nn.losses import mmd_imq
+from aezoo.nn.regularized import Regularized
 
 
 @keras.saving.register_keras_serializable("aezoo")

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 import aezoo
-from aezoo.errors import ExportError, message
+from aezoo.core.errors import ExportError
 from aezoo.export import to_onnx
 from aezoo.export.to_c import fusing, int8, memory
 from aezoo.export.to_c.emitting import Text, emit
@@ -132,7 +132,7 @@ def render(program, job):
         part=job.part,
         precision=job.precision,
         version=aezoo.__version__,
-        about=_comment(f"Options: {job.properties.get('aezoo.options') or '{}'}."),
+        about=_comment(f"Options: {job.properties.get('aezoo.core.options') or '{}'}."),
         example="\n".join(f"       {line}" for line in ('#include "THIS_FILE.h"', *declared, call)),
         arrays="".join(
             f"     {array}: {ctype.removeprefix('const ')} ({', '.join(map(str, shape))})\n"
@@ -161,12 +161,10 @@ def _check_names(names):
         short = re.fullmatch(r"[a-z]\d*|x\d+", name)
         if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII) or f" {name} " in _TAKEN or short:
             raise ExportError(
-                message(
-                    "an input or output cannot have this name in C",
-                    got=f"{name!r}",
-                    expected="a name such as 'images' or 'latents', none of C's own",
-                    fix="name it otherwise in the model's encoder_outputs",
-                )
+                "an input or output cannot have this name in C",
+                got=f"{name!r}",
+                expected="a name such as 'images' or 'latents', none of C's own",
+                fix="name it otherwise in the model's encoder_outputs",
             )
 
 

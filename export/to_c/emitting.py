@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from aezoo.errors import ExportError, message
+from aezoo.core.errors import ExportError
 from aezoo.export.to_c.expressions import HELPERS, literal
 from aezoo.export.to_c.indexing import nest
 from aezoo.export.to_c.int8 import quantized
@@ -40,12 +40,10 @@ class Text:
         flat = np.ravel(array)
         if not np.isfinite(flat.astype(np.float32)).all():
             raise ExportError(
-                message(
-                    "a weight is no finite float32",
-                    got=f"{flat[~np.isfinite(flat.astype(np.float32))][0]} in a table of {np.shape(array)}",
-                    expected="finite numbers",
-                    fix="train again, or look for a division by zero in the weights",
-                )
+                "a weight is no finite float32",
+                got=f"{flat[~np.isfinite(flat.astype(np.float32))][0]} in a table of {np.shape(array)}",
+                expected="finite numbers",
+                fix="train again, or look for a division by zero in the weights",
             )
         show = literal if ctype == "float" else str
         words = [show(number) for number in flat]

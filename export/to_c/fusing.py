@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from aezoo.errors import ExportError
+from aezoo.core.errors import ExportError
 from aezoo.export.to_c.expressions import BINARY, literal
 from aezoo.export.to_c.program import ARENA, Linear, Loop, View
 

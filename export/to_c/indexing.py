@@ -7,7 +7,7 @@ costs no code in the header, and whatever is left is walked through by the loops
 
 import numpy as np
 
-from aezoo.errors import ExportError, message
+from aezoo.core.errors import ExportError
 
 
 def row_major(shape):
@@ -67,10 +67,8 @@ def _run(table):
             if (blocks - blocks[:, :, :1] == blocks[:, :1] - blocks[:, :1, :1]).all():
                 return size
     raise ExportError(
-        message(
-            "the format c cannot walk through values in such an order",
-            got=f"{count} values, of which an even run ends after {longest}",
-            expected="what transposing, reshaping, slicing and repeating make of an even order",
-            fix="export this part with --formats onnx",
-        )
+        "the format c cannot walk through values in such an order",
+        got=f"{count} values, of which an even run ends after {longest}",
+        expected="what transposing, reshaping, slicing and repeating make of an even order",
+        fix="export this part with --formats onnx",
     )

@@ -7,7 +7,7 @@ where the activation is computed: one product a value, and no table.
 
 import numpy as np
 
-from aezoo.errors import ExportError, message
+from aezoo.core.errors import ExportError
 from aezoo.export.to_c.program import ARENA, Linear, Loop, Pool, Reduce
 
 _LARGEST_SUM = 2**31 - 1
@@ -89,12 +89,10 @@ def calibrate(program, model, inputs):
         terms = int(np.prod(linear.weights.shape[1:4]))
         if terms * 127 * 255 > _LARGEST_SUM:
             raise ExportError(
-                message(
-                    "a sum of the int8 header would not fit into an int32",
-                    got=f"{terms:,} products in one sum",
-                    expected=f"at most {_LARGEST_SUM // (127 * 255):,}",
-                    fix="export this part with --precision float32",
-                )
+                "a sum of the int8 header would not fit into an int32",
+                got=f"{terms:,} products in one sum",
+                expected=f"at most {_LARGEST_SUM // (127 * 255):,}",
+                fix="export this part with --precision float32",
             )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import helper, numpy_helper
 
-from aezoo.errors import ExportError, message
+from aezoo.core.errors import ExportError
 from aezoo.export.to_c.expressions import BINARY, UNARY, literal
 from aezoo.export.to_c.indexing import channels_last, row_major
 from aezoo.export.to_c.program import ARENA, INPUT, OUTPUT, Loop, Program, Value, View
@@ -29,12 +29,10 @@ class Node:
     def refuse(self, got, expected):
         """Returns the error of what a header cannot hold."""
         return ExportError(
-            message(
-                f"the format c cannot write {self.op_type} of {self.name!r}",
-                got=got,
-                expected=expected,
-                fix="export this model with --formats onnx",
-            )
+            f"the format c cannot write {self.op_type} of {self.name!r}",
+            got=got,
+            expected=expected,
+            fix="export this model with --formats onnx",
         )
 
     def constant(self, number):

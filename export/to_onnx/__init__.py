@@ -11,13 +11,14 @@ import pathlib
 import tempfile
 
 import aezoo
-from aezoo.errors import ExportError, OptionError, check_choice, message, need
-from aezoo.quiet import import_keras
+from aezoo.core.errors import ExportError, OptionError
+from aezoo.core.imports import import_keras, need
+from aezoo.core.options import check_choice
 
 keras = import_keras()
 onnx = need("onnx", extra="train")
 
-from aezoo.export.to_onnx import direct  # noqa: E402 (after the two frameworks were met quietly)
+from aezoo.export.to_onnx import direct_route  # noqa: E402 (after the two frameworks were met quietly)
 from aezoo.export.to_onnx.graph import NotEmittable, Tensor  # noqa: E402
 from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits  # noqa: E402
 
@@ -105,13 +106,13 @@ def write(
 def _build(part, route, options):
     if route != "tf2onnx":
         try:
-            return direct.build(part, **options)
+            return direct_route.build(part, **options)
         except NotEmittable:
             if route == "direct":
                 raise
-    from aezoo.export.to_onnx import through_tf2onnx
+    from aezoo.export.to_onnx import tf2onnx_route
 
-    return through_tf2onnx.build(part, **options)
+    return tf2onnx_route.build(part, **options)
 
 
 def _fix_batch(graph, batch):
@@ -127,21 +128,17 @@ def _check(part, inputs, outputs, opset, input_dtype, metadata, route):
     check_choice("input_dtype", input_dtype, INPUT_DTYPES)
     if opset not in OPSETS:
         raise OptionError(
-            message(
-                "no file can be written for this opset",
-                got=f"opset={opset!r}",
-                expected=f"{OPSETS[0]} to {OPSETS[-1]}",
-                fix="pass opset=18, which the most runtimes read",
-            )
+            "no file can be written for this opset",
+            got=f"opset={opset!r}",
+            expected=f"{OPSETS[0]} to {OPSETS[-1]}",
+            fix="pass opset=18, which the most runtimes read",
         )
     if not isinstance(part, keras.Model) or not getattr(part, "inputs", None):
         raise OptionError(
-            message(
-                "this is no model that can be written as ONNX",
-                got=f"{type(part).__name__}",
-                expected="a functional Keras model, as keras.Model(inputs, outputs) makes it",
-                fix="pass model.encoder or model.decoder",
-            )
+            "this is no model that can be written as ONNX",
+            got=f"{type(part).__name__}",
+            expected="a functional Keras model, as keras.Model(inputs, outputs) makes it",
+            fix="pass model.encoder or model.decoder",
         )
     counts = len(part.inputs), len(part.outputs)
     names = (*inputs, *outputs)
@@ -153,22 +150,18 @@ def _check(part, inputs, outputs, opset, input_dtype, metadata, route):
         problem = None
     if problem:
         raise OptionError(
-            message(
-                problem,
-                got=f"inputs={inputs!r}, outputs={outputs!r}",
-                expected=f"{counts[0]} and {counts[1]} different names for {part.name!r}",
-                fix="pass for example inputs=('images',), outputs=('latents',)",
-            )
+            problem,
+            got=f"inputs={inputs!r}, outputs={outputs!r}",
+            expected=f"{counts[0]} and {counts[1]} different names for {part.name!r}",
+            fix="pass for example inputs=('images',), outputs=('latents',)",
         )
     for key, value in (metadata or {}).items():
         if not (isinstance(key, str) and isinstance(value, str)):
             raise OptionError(
-                message(
-                    "metadata of an ONNX file are texts",
-                    got=f"{key!r}: {value!r}",
-                    expected="a dict of str to str",
-                    fix=f"pass metadata={{{str(key)!r}: {str(value)!r}}}",
-                )
+                "metadata of an ONNX file are texts",
+                got=f"{key!r}: {value!r}",
+                expected="a dict of str to str",
+                fix=f"pass metadata={{{str(key)!r}: {str(value)!r}}}",
             )
 
 
@@ -189,12 +182,10 @@ def _save(proto, path):
                 whole.write_bytes(proto.SerializeToString(deterministic=True))
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
             raise ExportError(
-                message(
-                    f"the graph of {proto.graph.name!r} breaks the rules of ONNX",
-                    got=" ".join(str(error).split())[:300],
-                    expected="a graph that onnx.checker accepts",
-                    fix="pass another opset or route, and report the model if neither helps",
-                )
+                f"the graph of {proto.graph.name!r} breaks the rules of ONNX",
+                got=" ".join(str(error).split())[:300],
+                expected="a graph that onnx.checker accepts",
+                fix="pass another opset or route, and report the model if neither helps",
             ) from error
         if external:
             os.replace(data, path.with_name(data.name))

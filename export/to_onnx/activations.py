@@ -9,10 +9,9 @@ import warnings
 
 import numpy as np
 
-from aezoo.errors import message
+from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.graph import NotEmittable
 from aezoo.export.to_onnx.table import EMITTERS, MAP, ORDER, emits
-from aezoo.quiet import import_keras
 
 keras = import_keras()
 layers = keras.layers
@@ -40,12 +39,10 @@ def activate(graph, x, activation):
     function = ACTIVATIONS.get(activation)
     if function is None:
         raise NotEmittable(
-            message(
-                f"no function writes the activation of {graph.scope!r} as ONNX",
-                got=f"{getattr(activation, '__name__', activation)!r}",
-                expected=f"one of {', '.join(sorted(known.__name__ for known in ACTIVATIONS))}",
-                fix="pass route='tf2onnx', or use one of these activations",
-            )
+            f"no function writes the activation of {graph.scope!r} as ONNX",
+            got=f"{getattr(activation, '__name__', activation)!r}",
+            expected=f"one of {', '.join(sorted(known.__name__ for known in ACTIVATIONS))}",
+            fix="pass route='tf2onnx', or use one of these activations",
         )
     return function(graph, x, **options)
 
@@ -78,12 +75,10 @@ def _along(graph, x, op_type, axis):
     if isinstance(axis, (list, tuple)):
         if len(axis) > 1:
             raise NotEmittable(
-                message(
-                    f"ONNX has no {op_type} over several axes at once, as {graph.scope!r} wants",
-                    got=f"axis={tuple(axis)}",
-                    expected="one axis",
-                    fix="pass route='tf2onnx', or reshape the axes into one",
-                )
+                f"ONNX has no {op_type} over several axes at once, as {graph.scope!r} wants",
+                got=f"axis={tuple(axis)}",
+                expected="one axis",
+                fix="pass route='tf2onnx', or reshape the axes into one",
             )
         (axis,) = axis
     return graph.pointwise(x, op_type, axis=stored_axis(x, axis))

@@ -14,9 +14,9 @@ def write_artifact(job, path):
 
     def change(proto):
         if job.precision == "int8":
-            from aezoo.export.quantize import quantize as convert
+            from aezoo.export.to_onnx.quantize import quantize as convert
         else:
-            from aezoo.export.to_onnx.half import halve as convert
+            from aezoo.export.to_onnx.float16 import halve as convert
         proto, row = convert(proto, job)
         said.update(row)
         return proto

@@ -4,7 +4,7 @@ import math
 
 from onnx import helper, numpy_helper, shape_inference, version_converter
 
-from aezoo.errors import need
+from aezoo.core.imports import need
 from aezoo.export.to_onnx.graph import reorder
 
 

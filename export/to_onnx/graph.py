@@ -13,7 +13,7 @@ import math
 import numpy as np
 from onnx import helper, numpy_helper
 
-from aezoo.errors import ExportError
+from aezoo.core.errors import ExportError
 
 
 class NotEmittable(ExportError):

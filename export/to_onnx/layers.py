@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from aezoo.errors import message
+from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.activations import activate, as_float32, stored_axis
 from aezoo.export.to_onnx.graph import NotEmittable, meaningful_order, reorder
 from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
-from aezoo.quiet import import_keras
 
 keras = import_keras()
 layers = keras.layers
@@ -72,12 +71,10 @@ def time_distributed(graph, layer, x):
     """A Dense works on the last axis by itself."""
     if type(layer.layer) is not layers.Dense:
         raise NotEmittable(
-            message(
-                f"no function writes what {graph.scope!r} does at every step as ONNX",
-                got=f"TimeDistributed({type(layer.layer).__name__}(...))",
-                expected="TimeDistributed(Dense(...))",
-                fix="pass route='tf2onnx', or use a layer that works on sequences",
-            )
+            f"no function writes what {graph.scope!r} does at every step as ONNX",
+            got=f"TimeDistributed({type(layer.layer).__name__}(...))",
+            expected="TimeDistributed(Dense(...))",
+            fix="pass route='tf2onnx', or use a layer that works on sequences",
         )
     return dense(graph, layer.layer, x)
 
@@ -87,12 +84,10 @@ def embedding(graph, layer, x):
     """A row of the table for each index."""
     if layer.mask_zero:
         raise NotEmittable(
-            message(
-                f"the layer {graph.scope!r} hands on a mask",
-                got="mask_zero=True",
-                expected="layers that see every step",
-                fix="pass route='tf2onnx', or leave mask_zero out",
-            )
+            f"the layer {graph.scope!r} hands on a mask",
+            got="mask_zero=True",
+            expected="layers that see every step",
+            fix="pass route='tf2onnx', or leave mask_zero out",
         )
     table = graph.constant("embeddings", as_float32(layer.embeddings))
     return graph.result(graph.node("Gather", [table, graph.cast(x, "int64")], axis=0))
@@ -195,12 +190,10 @@ def _agree(graph, tensors):
     """Brings tensors of one rank to one layout: channels first where one of them is."""
     if len({len(x.shape) for x in tensors}) > 1:
         raise NotEmittable(
-            message(
-                f"the layer {graph.scope!r} merges tensors of different ranks",
-                got=f"shapes {', '.join(str(x.shape) for x in tensors)}",
-                expected="shapes of one rank",
-                fix="pass route='tf2onnx', or reshape the smaller one before the merge",
-            )
+            f"the layer {graph.scope!r} merges tensors of different ranks",
+            got=f"shapes {', '.join(str(x.shape) for x in tensors)}",
+            expected="shapes of one rank",
+            fix="pass route='tf2onnx', or reshape the smaller one before the merge",
         )
     if any(x.channels_first for x in tensors):
         return [graph.channels_first(x) for x in tensors]

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from aezoo.errors import message
+from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.activations import as_float32
 from aezoo.export.to_onnx.graph import NotEmittable
 from aezoo.export.to_onnx.table import emits
-from aezoo.quiet import import_keras
 
 layers = import_keras().layers
 
@@ -24,12 +23,10 @@ def multi_head_attention(graph, layer, query, value, key=None):
     ranks = {len(x.shape) for x in (query, value, key)} | {len(graph.step.output.shape)}
     if options or ranks != {3} or len(graph.step.outputs) > 1:
         raise NotEmittable(
-            message(
-                f"no function writes the options of {graph.scope!r} as ONNX",
-                got=f"{options or ''} query of shape {query.shape}, output of {graph.step.output.shape}",
-                expected="attention along the one axis of sequences (B, T, D), without a gate or a window",
-                fix="pass route='tf2onnx', or reshape to sequences before",
-            )
+            f"no function writes the options of {graph.scope!r} as ONNX",
+            got=f"{options or ''} query of shape {query.shape}, output of {graph.step.output.shape}",
+            expected="attention along the one axis of sequences (B, T, D), without a gate or a window",
+            fix="pass route='tf2onnx', or reshape to sequences before",
         )
     scale = config["key_dim"] ** -0.5
     queries = _heads(graph, layer.query_dense, query, "query", (0, 2, 1, 3), scale)

@@ -5,12 +5,11 @@ One function serves both: a sequence is a map of one axis. All but the edges wor
 
 import numpy as np
 
-from aezoo.errors import message
+from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.activations import activate, as_float32, stored_axis
 from aezoo.export.to_onnx.graph import NotEmittable
 from aezoo.export.to_onnx.layers import scaled
 from aezoo.export.to_onnx.table import FACTOR, MAP, emits
-from aezoo.quiet import import_keras
 
 keras = import_keras()
 layers = keras.layers
@@ -30,12 +29,10 @@ def same_padding(size, kernel, stride, dilation=1):
 def _only_channels_last(graph, layer):
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise NotEmittable(
-            message(
-                f"the layer {graph.scope!r} works channels first in Keras",
-                got=f"data_format={layer.data_format!r}",
-                expected="data_format='channels_last'",
-                fix="pass route='tf2onnx', or build the model channels last",
-            )
+            f"the layer {graph.scope!r} works channels first in Keras",
+            got=f"data_format={layer.data_format!r}",
+            expected="data_format='channels_last'",
+            fix="pass route='tf2onnx', or build the model channels last",
         )
 
 
@@ -211,12 +208,10 @@ def up_sampling(graph, layer, x):
     interpolation = getattr(layer, "interpolation", "nearest")
     if interpolation not in _RESIZE:
         raise NotEmittable(
-            message(
-                f"no function writes the interpolation of {graph.scope!r} as ONNX",
-                got=f"interpolation={interpolation!r}",
-                expected=f"one of {', '.join(_RESIZE)}",
-                fix="pass route='tf2onnx', or use interpolation='bilinear'",
-            )
+            f"no function writes the interpolation of {graph.scope!r} as ONNX",
+            got=f"interpolation={interpolation!r}",
+            expected=f"one of {', '.join(_RESIZE)}",
+            fix="pass route='tf2onnx', or use interpolation='bilinear'",
         )
     size = (layer.size,) if isinstance(layer.size, int) else layer.size
     scales = graph.constant("scales", np.array([1, 1, *size], np.float32))

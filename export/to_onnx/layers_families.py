@@ -2,7 +2,7 @@
 
 from aezoo.export.to_onnx.table import MAP, emits
 from aezoo.models.sparse import KSparse
-from aezoo.patches import Positions
+from aezoo.nn.transformer import Positions
 
 
 @emits(Positions, keeps=(MAP,))

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from aezoo.errors import message
+from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.activations import as_float32, stored_axis
 from aezoo.export.to_onnx.graph import NotEmittable
 from aezoo.export.to_onnx.table import MAP, ORDER, emits
-from aezoo.quiet import import_keras
 
 layers = import_keras().layers
 
@@ -41,12 +40,10 @@ def layer_normalization(graph, layer, x):
     axes = [axis % rank for axis in axes]
     if layer.rms_scaling or 0 in axes:
         raise NotEmittable(
-            message(
-                f"no function writes the options of {graph.scope!r} as ONNX",
-                got=f"axis={axes}, rms_scaling={layer.rms_scaling}",
-                expected="a normalisation of each example by its mean and variance",
-                fix="pass route='tf2onnx', or use axis=-1",
-            )
+            f"no function writes the options of {graph.scope!r} as ONNX",
+            got=f"axis={axes}, rms_scaling={layer.rms_scaling}",
+            expected="a normalisation of each example by its mean and variance",
+            fix="pass route='tf2onnx', or use axis=-1",
         )
     broadcast = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     sizes = [x.shape[axis] for axis in axes]
@@ -97,12 +94,10 @@ def group_normalization(graph, layer, x):
     rank = len(x.shape)
     if rank < 3 or layer.axis not in (-1, rank - 1):
         raise NotEmittable(
-            message(
-                f"no function writes the options of {graph.scope!r} as ONNX",
-                got=f"axis={layer.axis} on a tensor of rank {rank}",
-                expected="axis=-1 on a map (B, H, W, C) or a sequence (B, T, F)",
-                fix="pass route='tf2onnx', or use LayerNormalization",
-            )
+            f"no function writes the options of {graph.scope!r} as ONNX",
+            got=f"axis={layer.axis} on a tensor of rank {rank}",
+            expected="axis=-1 on a map (B, H, W, C) or a sequence (B, T, F)",
+            fix="pass route='tf2onnx', or use LayerNormalization",
         )
     _, *sizes, channels = x.shape
     ones, zeros = np.ones(layer.groups, np.float32), np.zeros(layer.groups, np.float32)

@@ -5,9 +5,9 @@ import numpy as np
 from aezoo.export.to_onnx.activations import as_float32, stored_axis
 from aezoo.export.to_onnx.layers import shift, unshift, vanish
 from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
-from aezoo.layers import Corruption, Standardize, Unstandardize
 from aezoo.models.fsq import FiniteScalarQuantizer
 from aezoo.models.vq_vae import VectorQuantizer
+from aezoo.nn.layers import Corruption, Standardize, Unstandardize
 
 emits(Corruption, keeps=(MAP, ORDER, FACTOR, INTEGERS))(vanish)
 

@@ -7,11 +7,10 @@ import dataclasses
 
 import numpy as np
 
-from aezoo.errors import message
+from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.activations import as_float32
 from aezoo.export.to_onnx.graph import NotEmittable
 from aezoo.export.to_onnx.table import emits
-from aezoo.quiet import import_keras
 
 keras = import_keras()
 layers = keras.layers
@@ -168,10 +167,8 @@ def _batch_first(graph, steps, units, times):
 
 def _refused(graph, got, expected):
     return NotEmittable(
-        message(
-            f"no function writes the options of {graph.scope!r} as ONNX",
-            got=got,
-            expected=expected,
-            fix="pass route='tf2onnx', or leave the option out",
-        )
+        f"no function writes the options of {graph.scope!r} as ONNX",
+        got=got,
+        expected=expected,
+        fix="pass route='tf2onnx', or leave the option out",
     )

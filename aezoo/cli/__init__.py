@@ -1,0 +1,1 @@
+"""The command `aezoo`: a file for each family of commands. Uses every room; only recipes use it."""

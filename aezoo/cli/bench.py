@@ -1,0 +1,175 @@
+"""`aezoo bench`."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import sys
+
+from aezoo.bench.report import _PICTURES, as_csv, check_gates, save_plot, show
+from aezoo.core.errors import OptionError
+from aezoo.core.imports import need
+
+
+def add_arguments(command):
+    """Adds the arguments of `aezoo bench` to its parser."""
+    command.add_argument("bundle", metavar="BUNDLE")
+    command.add_argument("--parts", metavar="P,P", help="default all that the bundle holds")
+    command.add_argument(
+        "--formats", metavar="F,F", help="likewise; those named here must be installed to pass"
+    )
+    command.add_argument("--precision", metavar="P,P", help="likewise")
+    command.add_argument("--batch", metavar="N,N", help="batch sizes, default 1,16,256; with --quick 1,16")
+    command.add_argument("--threads", metavar="N,N", help="of a runtime that takes a number, default 1")
+    command.add_argument(
+        "--quick", action="store_true", help="within a minute: few rounds, no cold start of SavedModels"
+    )
+    command.add_argument("--csv", metavar="FILE", help="write every row and column")
+    command.add_argument("--plot", metavar="FILE", help=f"draw the rows: {', '.join(_PICTURES)}")
+    command.add_argument(
+        "--min-throughput",
+        type=float,
+        metavar="X",
+        help="exit 1 where a row of the table computes fewer examples/s",
+    )
+    command.add_argument(
+        "--max-mse",
+        type=float,
+        metavar="X",
+        help="exit 1 where reconstructions of a row are further from Keras",
+    )
+
+
+def bench(parsed):
+    """Measures a bundle, shows what was found, and holds it to the gates."""
+    sizes = {
+        setting: _whole(parsed, option)
+        for setting, option in (("batch_sizes", "batch"), ("threads", "threads"))
+        if getattr(parsed, option) is not None
+    }
+    _check_limits(parsed)
+    for option, suffixes in (("csv", None), ("plot", _PICTURES)):
+        _check_target(option, getattr(parsed, option), suffixes)
+    if parsed.plot is not None:
+        need("matplotlib", extra="train")  # now, not after minutes
+    from aezoo.bench import runner
+
+    settings = dataclasses.replace(runner.QUICK if parsed.quick else runner.Settings(), **sizes)
+    forms = _words(parsed.formats)
+    if forms and "saved_model" in forms:  # asked for
+        settings = dataclasses.replace(settings, slow_cold_starts=True)
+    found = _measured(parsed, settings, forms)
+    if parsed.csv is not None:
+        pathlib.Path(parsed.csv).write_text(as_csv(found["rows"]))
+    if parsed.plot is not None:
+        save_plot(found, parsed.plot)
+    if parsed.json:
+        print(json.dumps(found))
+    else:
+        show(found)
+        for what, target in (("rows", parsed.csv), ("plot", parsed.plot)):
+            if target is not None:
+                print(f"{what}: {target}")
+    check_gates(found["rows"], parsed.min_throughput, parsed.max_mse, named=forms or ())
+
+
+def _measured(parsed, settings, forms):
+    """Measures with a bar on a terminal; after Ctrl-C says what is left of it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from aezoo.bench import runner
+
+    console = Console(stderr=True, highlight=False)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        # A thread that draws ten times a second would be in the times of the rows.
+        auto_refresh=False,
+        disable=not console.is_terminal,
+    )
+    reached = "the start"
+
+    def progress(what, done, of):
+        nonlocal reached
+        reached = what
+        bar.update(task, description=what, completed=done, total=of, refresh=True)
+
+    try:
+        with bar:
+            task = bar.add_task("", total=None)
+            return runner.measure(
+                parsed.bundle,
+                settings,
+                parts=_words(parsed.parts),
+                forms=forms,
+                precisions=_words(parsed.precision),
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        print(
+            f"\nthe bench was stopped at {reached}; nothing was written. "
+            "--quick ends within a minute, and --formats, --parts and --batch make it shorter",
+            file=sys.stderr,
+            end="",
+        )
+        raise
+
+
+def _words(text):
+    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _whole(parsed, option):
+    """Returns the whole numbers of an option, a tuple; each once."""
+    text = getattr(parsed, option)
+    try:
+        numbers = tuple(dict.fromkeys(int(word) for word in text.split(",")))
+        if min(numbers) < 1:
+            raise ValueError
+    except ValueError:
+        raise OptionError(
+            f"--{option} is a list of whole numbers of at least 1",
+            got=f"--{option} {text}",
+            expected="numbers with commas between, for example 1,2",
+            fix=f"--{option} 1, or leave it out for the default",
+        ) from None
+    return numbers
+
+
+def _check_limits(parsed):
+    for option in ("min_throughput", "max_mse"):
+        limit = getattr(parsed, option)
+        if limit is not None and not (math.isfinite(limit) and limit >= 0):
+            written = option.replace("_", "-")
+            raise OptionError(
+                "such a limit lets everything through, or nothing",
+                got=f"--{written} {limit}",
+                expected="a finite number of at least 0",
+                fix=f"--{written} {'500' if option == 'min_throughput' else '1e-8'}",
+            )
+
+
+def _check_target(option, target, suffixes):
+    """Raises OptionError where a file could not be written after all the measuring."""
+    if target is None:
+        return
+    target = pathlib.Path(target)
+    if suffixes and target.suffix not in suffixes:
+        raise OptionError(
+            "the name of a plot says what kind of picture it is",
+            got=f"--{option} {target}",
+            expected=f"a name that ends in {', '.join(suffixes)}",
+            fix=f"--{option} {target.with_suffix(suffixes[0])}",
+        )
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise OptionError(
+            "the file cannot be written there",
+            got=f"--{option} {target}",
+            expected="a file in a folder that exists",
+            fix=f"--{option} {target.name or 'bench'}",
+        )

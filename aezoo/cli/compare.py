@@ -1,0 +1,118 @@
+"""`aezoo compare`."""
+
+import json
+
+from aezoo.cli import output, parsing
+from aezoo.core.errors import AezooError, OptionError
+
+
+def add_compare(add, *, examples, labels):
+    """Adds `aezoo compare` to the command, given the helper of `cli` and its texts about arguments."""
+    command = add(
+        "compare",
+        compare,
+        "tell whether latents of bundle A may be used with an index built from bundle B",
+        "aezoo compare new old --data images/ --require same",
+    )
+    command.add_argument("first", metavar="A", help="bundle or run whose latents are to be used")
+    command.add_argument("second", metavar="B", help="bundle or run that the index was built from")
+    command.add_argument("--data", metavar="INPUT", required=True, help=examples)
+    command.add_argument("--labels", metavar="N,N|FILE", help=labels)
+    command.add_argument(
+        "--require",
+        choices=("same", "rotation"),
+        help="exit with 1 unless latents are the same, or a rotation apart at most",
+    )
+    command.add_argument(
+        "--examples", type=int, default=2000, metavar="N", help="of INPUT, drawn by a seed; default 2000"
+    )
+    command.add_argument("--neighbours", type=int, default=10, metavar="K", help="default 10")
+    command.add_argument("--tolerance", type=float, metavar="X", help="of 'same', share of the range: 2e-5")
+    command.add_argument(
+        "--rotation-limit", type=float, metavar="X", help="of 'rotation', share of the spread: 1e-3"
+    )
+    command.add_argument(
+        "--precision", default="float32", metavar="P[,P]", help="of the files that run, of A and B"
+    )
+
+
+def compare(parsed):
+    """Compares the latents of two bundles on examples."""
+    import numpy as np
+
+    from aezoo.core.options import check_positive
+    from aezoo.data import reading
+    from aezoo.evaluation import comparison
+
+    precisions = parsing.words(parsed.precision) or ["float32"]
+    if len(precisions) > 2:
+        raise OptionError(
+            "there are two bundles, so there are two precisions at most",
+            got=f"--precision {parsed.precision}",
+            expected="one for both, or one of A and one of B",
+            fix=f"--precision {','.join(precisions[:2])}",
+        )
+    models = [
+        parsing.load_in(path, precision)
+        for path, precision in zip(
+            (parsed.first, parsed.second), (precisions[0], precisions[-1]), strict=True
+        )
+    ]
+    # Where one of the two takes bytes, both get them: floats cannot be made bytes without rounding.
+    takes_bytes = [getattr(model, "input_dtype", "float32") == "uint8" for model in models]
+    _, examples = reading.read_for(
+        models[takes_bytes.index(True)] if any(takes_bytes) else models[0], parsed.data
+    )
+    labels = parsing.labels_of(parsed.labels, len(examples)).get("labels")
+    check_positive("examples", parsed.examples)
+    if len(examples) > parsed.examples:
+        chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[: parsed.examples])
+        # Labels of another length are left for the model to refuse.
+        labels = labels[chosen] if labels is not None and len(labels) == len(examples) else labels
+        examples = examples[chosen]
+    limits = {"tolerance": parsed.tolerance, "rotation_limit": parsed.rotation_limit}
+    found = comparison.compare(
+        *models,
+        examples,
+        labels=labels,
+        neighbours=parsed.neighbours,
+        **{name: limit for name, limit in limits.items() if limit is not None},
+    )
+    if parsed.json:
+        print(json.dumps(found))
+    else:
+        output.print_table(f"A: {parsed.first}, B: {parsed.second}", ("figure", "value"), _rows(found))
+        print(comparison.say(found))
+    if parsed.require and comparison.VERDICTS.index(found["verdict"]) > comparison.VERDICTS.index(
+        parsed.require
+    ):
+        raise AezooError(
+            "latents of A may not be used with an index built from B",
+            got=found["verdict"],
+            expected=f"{parsed.require}, as --require says",
+            fix="build the index anew from latents of A",
+        )
+
+
+def _rows(found):
+    def number(value):
+        return "-" if value is None else f"{value:.4g}"
+
+    near, error = found["neighbours"], found["reconstruction_error"]
+    allowed, limit = number(found["allowed"]), number(found["rotation_limit"])
+    return [
+        ("examples", found["examples"]),
+        ("latents of A, of B", ", ".join(str(tuple(shape)) for shape in found["latent_shapes"])),
+        ("largest difference", f"{number(found['max_difference'])} (same: up to {allowed})"),
+        ("difference, share of the spread", number(found["residual"])),
+        (
+            "the same after the best rotation",
+            f"{number(found['rotation_residual'])} (rotation: up to {limit})",
+        ),
+        ("linear CKA", number(found["cka"])),
+        (f"{near['k']} nearest neighbours kept", f"{near['kept']:.1%} (by chance {near['by_chance']:.1%})"),
+        ("the same, A asking an index of B", "-" if near["across"] is None else f"{near['across']:.1%}"),
+        ("median reconstruction error of A, of B", ", ".join(map(number, error["medians"]))),
+        ("its drift", "-" if error["drift"] is None else f"{error['drift']:+.2%}"),
+        ("its Kolmogorov-Smirnov statistic", number(error["ks_statistic"])),
+    ]

@@ -1,0 +1,103 @@
+"""`aezoo film`."""
+
+import json
+
+from aezoo.cli import output, parsing
+
+
+def add_film(add):
+    """Adds `aezoo film` to the command, given the helper of `cli`."""
+    command = add(
+        "film",
+        film,
+        "film two latents in training, side by side for several activations: MP4, GIF and a poster",
+        "aezoo film --data mnist --classes 0,1,3,7 --latent-activation tanh,leaky_relu,vae -o film",
+        output="film",
+    )
+    command.add_argument(
+        "--data", metavar="SOURCE", default="mnist_mini", help="of images or rows, default mnist_mini"
+    )
+    command.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    command.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
+    command.add_argument("--classes", metavar="C,C", help="names or labels of the classes, default all")
+    command.add_argument(
+        "--latent-activation",
+        metavar="A,A",
+        default="tanh,leaky_relu,vae",
+        help="Keras activations of the latents, a panel each; `vae` is one with a prior; "
+        "default tanh,leaky_relu,vae",
+    )
+    command.add_argument("--epochs", type=int, default=10, metavar="N", help="of each training, default 10")
+    command.add_argument(
+        "--frames", type=int, default=120, metavar="N", help="default 120, most of them at the beginning"
+    )
+    command.add_argument("--every", type=int, metavar="N", help="a frame every N steps instead")
+    command.add_argument("--fps", type=int, default=20, metavar="N", help="frames a second, default 20")
+    command.add_argument("--size", type=int, default=960, metavar="PIXELS", help="width, default 960")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same film; default 0")
+    command.add_argument(
+        "--formats", default="mp4,gif,png", metavar="F,F", help="among mp4, gif, png; default all"
+    )
+    command.add_argument("--font", metavar="NAME", help="of texts, default DejaVu Sans")
+
+
+def film(parsed):
+    """Films the latents of trainings."""
+    from aezoo import data
+    from aezoo.core import outputs
+    from aezoo.film import frames
+    from aezoo.plots import style
+
+    formats = frames.check_formats(parsing.words(parsed.formats))
+    frames.check_numbers(parsed.size, parsed.fps)
+    for form in formats:
+        outputs.check_file(f"{parsed.output}.{form}", sources=[parsed.data])
+    classes = None if parsed.classes is None else parsing.words(parsed.classes)
+    with style.style(parsed.font):  # a font that is not there is told before minutes of training
+        dataset = data.load(parsed.data, data_dir=parsed.data_dir, download=parsed.download)
+        from aezoo.core.progress import progress_bar
+        from aezoo.data.classes import class_names
+        from aezoo.film import recording
+
+        style.check_texts(classes or class_names(dataset) or ())
+        made = recording.make_film(
+            dataset,
+            parsing.words(parsed.latent_activation),
+            classes=classes,
+            epochs=parsed.epochs,
+            frames=parsed.frames,
+            every=parsed.every,
+            seed=parsed.seed,
+            progress=not parsed.json,
+        )
+        with progress_bar(enabled=not parsed.json) as bar:
+            task = bar.add_task("drawing", total=None)
+            paths = frames.save_film(
+                made,
+                parsed.output,
+                formats,
+                width=parsed.size,
+                fps=parsed.fps,
+                tell=lambda done, of: bar.update(task, completed=done, total=of),
+            )
+    rows = [
+        {
+            "panel": panel.name,
+            "test_mse": round(panel.mse, 6),
+            "largest_latent": round(float(abs(panel.latents[-1]).max()), 4),
+            "standard_deviations": [round(float(value), 4) for value in panel.latents[-1].std(axis=0)],
+        }
+        for panel in made.panels
+    ]
+    if parsed.json:
+        print(json.dumps({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows}))
+        return
+    table = [
+        (row["panel"], f"{row['test_mse']:.4f}", f"{row['largest_latent']:.3g}")
+        + (", ".join(f"{value:.3g}" for value in row["standard_deviations"]),)
+        for row in rows
+    ]
+    columns = ("panel", "test mse", "largest latent", "standard deviations")
+    output.print_table(f"after {made.steps[-1]:,} steps", columns, table)
+    for path in paths:
+        print(f"{path}: {path.stat().st_size / 1000:,.0f} kB")

@@ -1,0 +1,91 @@
+"""What every command is run in: errors become text and an exit status."""
+
+import os
+import sys
+
+from aezoo.core.errors import AezooError, OptionError, message
+from aezoo.core.imports import import_named
+
+
+def add_common_arguments(parser):
+    """Adds the arguments that every command takes."""
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the frameworks' log lines")
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that registers models of your own; may be repeated, or in AEZOO_IMPORT",
+    )
+
+
+def guarded(command, parsed):
+    """Runs a command; errors become text on standard error and an exit status.
+
+    Returns:
+        0, 1 for an error, 2 for an option that cannot be used, 130 after Ctrl-C.
+    """
+    if parsed.verbose:
+        os.environ["AEZOO_VERBOSE"] = "1"
+    try:
+        _import_modules(parsed)
+        command()
+        return 0
+    except AezooError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, OptionError) else 1
+    except OSError as error:  # a full disk, a folder that cannot be written, a path that is a file
+        if isinstance(error, BrokenPipeError):  # the reader of our output has left, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        text = message(
+            "the system refused to read or write",
+            got=f"{error.filename or ''}: {error.strerror or error}",
+            expected="a path that can be read or written, and room on the disk",
+            fix="check the path, its permissions and the free space",
+        )
+        print(f"OSError: {text}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        text = message(
+            "there is not enough memory for this",
+            got=str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
+            expected="arrays that fit into this machine's memory",
+            fix="fewer examples at a time, or a smaller batch size, image or latent_dim",
+        )
+        print(f"MemoryError: {text}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped" + _how_to_resume(parsed), file=sys.stderr)
+        return 130
+
+
+def _import_modules(parsed):
+    """Imports what --import and AEZOO_IMPORT name: there a user's own models are registered."""
+    names = [*os.environ.get("AEZOO_IMPORT", "").split(","), *parsed.imports]
+    names = [name.strip() for name in names if name.strip()]
+    if names and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does; the installed command does not
+    for name in names:
+        import_named(name, given=f"--import {name}")
+
+
+def _is_out_of_memory(error):
+    """Whether an error is Python's or a framework's word for too little memory."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError")
+        or any(words in str(error) for words in ("RESOURCE_EXHAUSTED", "Failed to allocate memory"))
+    )
+
+
+def _how_to_resume(parsed):
+    from aezoo.training.run import Run
+
+    folder = getattr(parsed, "output", None)
+    if not hasattr(parsed, "resume") or not folder or not Run(folder).checkpoint_file.is_file():
+        return ""
+    return f"; every epoch that ended is kept: aezoo train --resume -o {folder}"

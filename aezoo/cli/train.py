@@ -1,0 +1,222 @@
+"""`aezoo train`, and what the recipes share with it."""
+
+import argparse
+import ast
+import dataclasses
+import json
+import os
+import sys
+
+from aezoo import models
+from aezoo.cli.output import show_metrics
+from aezoo.cli.shell import add_common_arguments, guarded
+from aezoo.core.errors import OptionError
+from aezoo.training.recipe import Recipe, build_for, start_from, unversioned
+from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
+
+
+def add_training_arguments(parser, *, output):
+    """Adds the arguments that every training takes, recipes and `aezoo train` alike."""
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="mnist_mini, quasi_periodic, a TensorFlow Datasets name, a folder "
+        "of images, or a .npy, .npz, .csv, .parquet or .ts file",
+    )
+    group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    group.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
+    group.add_argument(
+        "--kind", choices=("images", "rows", "sequences"), help="what an array of (N, A, B) holds"
+    )
+    group.add_argument("--image-shape", metavar="HxWxC", type=image_shape, help="resize images of a folder")
+    group.add_argument(
+        "--validation-fraction", type=float, metavar="X", help="of the training part, default 0.1"
+    )
+    group = parser.add_argument_group("settings (what is not given is as the recipe or the default says)")
+    group.add_argument("--epochs", type=int, metavar="N", help=f"default {Settings.epochs}")
+    group.add_argument("--batch-size", type=int, metavar="N", help=f"default {Settings.batch_size}")
+    group.add_argument("--learning-rate", type=float, metavar="X", help=f"default {Settings.learning_rate}")
+    group.add_argument("--schedule", choices=SCHEDULES, help=f"default {Settings.schedule}")
+    group.add_argument("--loss", metavar="NAME", help=f"a Keras loss, default {Settings.loss}")
+    group.add_argument("--patience", type=int, metavar="N", help="stop after N epochs that are no better")
+    group.add_argument("--precision", choices=PRECISIONS, help=f"default {Settings.precision}")
+    group.add_argument("--seed", type=int, metavar="N", help=f"default {Settings.seed}")
+    group = parser.add_argument_group("run")
+    group.add_argument("--start-from", metavar="RUN", help="begin with the weights of a run of the same body")
+    group.add_argument("-o", "--output", metavar="RUN", default=output, help=f"folder, default {output}")
+    group.add_argument("--resume", action="store_true", help="continue the run in that folder")
+    group.add_argument("--overwrite", action="store_true", help="replace a run that lies there")
+    group.add_argument(
+        "--quick", action="store_true", help="one epoch unless --epochs says more, to see that it works"
+    )
+    group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
+    add_common_arguments(parser)
+
+
+def image_shape(text):
+    """Parses "28x28x1"."""
+    try:
+        height, width, channels = (int(size) for size in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HxWxC, such as 28x28x1") from None
+    return height, width, channels
+
+
+def main(recipe, description, arguments=None):
+    """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
+    name = os.path.basename(sys.argv[0])
+    parser = argparse.ArgumentParser(
+        name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_training_arguments(parser, output=f"runs/{os.path.splitext(name)[0]}")
+    parsed = parser.parse_args(arguments)
+    return guarded(lambda: follow(recipe, parsed), parsed)
+
+
+def follow(recipe, parsed):
+    """Trains as a recipe says, arguments of the command line over it; prints and returns the run."""
+    from aezoo.training.run import Run
+
+    run = Run(parsed.output)
+    say = (lambda *_: None) if parsed.json else print
+    if parsed.resume:
+        if run.exists():
+            _check_same(recipe, parsed, run.info)
+        from aezoo import training
+
+        run = training.resume(run.folder, progress=not parsed.json)
+    else:
+        run = _begin(recipe, parsed, run, say)
+    metrics = run.metrics
+    if parsed.json:
+        print(json.dumps({"run": str(run.folder), **metrics}))
+        return run
+    show_metrics(metrics)
+    if not parsed.quick:
+        expected = recipe.expected.get(unversioned(run.info["data"]["source"]), {})
+        for line in _against(expected, metrics):
+            print(line)
+    print(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
+    return run
+
+
+def _begin(recipe, parsed, run, say):
+    from aezoo import data
+
+    run.check_free(overwrite=parsed.overwrite)
+    source = parsed.data or recipe.data
+    settings = dataclasses.replace(recipe.settings_for(source), **_given_settings(parsed))
+    held_back = parsed.validation_fraction
+    dataset = data.load(
+        source,
+        data_dir=parsed.data_dir,
+        kind=parsed.kind,
+        image_shape=parsed.image_shape,
+        validation_fraction=recipe.validation_fraction if held_back is None else held_back,
+        download=parsed.download,
+    )
+    from aezoo import training  # imports Keras: after all that can be refused without it
+
+    training.seed_everything(settings)
+    model = build_for(recipe.model, {**_seeded(recipe.model, settings), **recipe.options}, dataset)
+    if parsed.start_from:
+        start_from(model, parsed.start_from)
+    say(
+        f"{recipe.model}: {model.count_params():,} parameters; {dataset.name}: {len(dataset.train):,} "
+        f"training, {len(dataset.validation):,} validation, {len(dataset.test):,} test examples"
+    )
+    return training.train(
+        model,
+        dataset,
+        settings,
+        run.folder,
+        overwrite=parsed.overwrite,
+        progress=not parsed.json,
+        evaluation={} if parsed.quick else recipe.evaluation,
+    )
+
+
+def _given_settings(parsed):
+    """Returns {name: value} of the settings that were typed."""
+    names = [field.name for field in dataclasses.fields(Settings)]
+    given = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
+    return {"epochs": 1, **given} if parsed.quick else given
+
+
+def _check_same(recipe, parsed, info):
+    """Raises OptionError where a run is to be resumed as something else than it was begun as."""
+    asked = {**_given_settings(parsed), **recipe.options}
+    begun = {**info["settings"], **info["options"], "model": info["model"]}
+    if recipe.model is not None:
+        asked["model"] = recipe.model
+    if parsed.data is not None:
+        asked["data"] = unversioned(
+            parsed.data if parsed.data in _names(info) else os.path.abspath(parsed.data)
+        )
+        begun["data"] = unversioned(info["data"]["source"])
+    for name, value in asked.items():
+        value = json.loads(json.dumps(value))  # as run.json holds it: lists for tuples
+        if begun.get(name) != value:
+            raise OptionError(
+                "a resumed run goes on as it was begun",
+                got=f"{name}={value!r}",
+                expected=f"{name}={begun.get(name)!r}, or nothing",
+                fix=f"leave {name} out, or train anew with another -o or with --overwrite",
+            )
+
+
+def _names(info):
+    """Returns what the source of a run may be called, if it is no path."""
+    source = info["data"]["source"]
+    return () if os.path.isabs(source) else (source, unversioned(source))
+
+
+def _seeded(name, settings):
+    """Returns {"seed": ...} where the model has a seed of its own: one seed is for all of a run."""
+    from aezoo.models import describe
+
+    return {"seed": settings.seed} if "seed" in describe(name).options() else {}
+
+
+def _against(expected, metrics):
+    for metric, (value, tolerance) in expected.items():
+        got = metrics
+        for key in metric.split("."):
+            got = got[key]
+        verdict = "as expected" if abs(got - value) <= tolerance else "NOT as expected"
+        yield f"{metric}: {got:.4g}, {verdict} ({value:g} ± {tolerance:g})"
+
+
+def train(parsed):
+    """Trains a model into a run, or resumes one."""
+    if parsed.model is None and not parsed.resume:
+        raise OptionError(
+            "which model is to be trained?",
+            got="no name and no --resume",
+            expected=f"one of {', '.join(models.list_models())}",
+            fix="aezoo train conv --data mnist_mini",
+        )
+    options = dict(_option(text) for text in parsed.option)
+    if parsed.latent_dim is not None:
+        options["latent_dim"] = parsed.latent_dim
+    if parsed.model is not None:
+        models.describe(parsed.model)  # a wrong name is told before Keras is imported
+    follow(Recipe(model=parsed.model, options=options), parsed)
+
+
+def _option(text):
+    """Parses NAME=VALUE; the value is a Python literal, numbers with commas, or a word."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise OptionError(
+            "an option is NAME=VALUE",
+            got=f"--option {text!r}",
+            expected="for example -O filters=32,64 or -O activation=relu",
+            fix="see `aezoo info MODEL` for the names",
+        )
+    name = name.strip().replace("-", "_")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

@@ -1,0 +1,233 @@
+"""Calibration of anomaly scores: what a score means, measured on normal examples. NumPy only.
+
+Split conformal prediction: among n scores of normal examples, the p-value of a new score s is
+(1 + the number of them that are at least s) / (n + 1), which is at most a with a probability of at most a
+for another normal example, whatever the scores' distribution is.
+
+Source: Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World", chapter 2; Bates,
+Candès, Lei, Romano & Sesia 2023, "Testing for outliers with conformal p-values", arXiv:2104.08279.
+"""
+
+import hashlib
+import math
+
+import numpy as np
+
+from aezoo.core.errors import DataError, OptionError
+from aezoo.core.options import check_between
+
+TABLE = 1000  # scores that a graph holds: a table of one size can be exchanged for another
+_LOWEST = np.finfo("float32").min  # fills a table up: no score is as low
+_SKETCH = 4096  # fingerprints of training examples that are kept
+_OVERLAP = 0.05  # share of known fingerprints from which examples count as those of the training
+
+
+class Calibration:
+    """A table of normal scores, and the threshold that so many of them would pass.
+
+    Attributes:
+        table: float32 (1000,), ascending.
+        base, step: a p-value is base + step * (number of entries that are at least the score).
+        threshold: float; a score above it is an anomaly.
+        false_positive_rate: share of normal examples that may pass the threshold.
+        examples: number of normal scores, n.
+        interval: (low, high), within which the true rate of this very threshold lies with a
+            probability of 0.95 over the draw of the n examples; NaN where it has not been computed.
+    """
+
+    def __init__(self, table, base, step, threshold, false_positive_rate, examples, interval):
+        self.table = np.asarray(table, "float32")
+        self.base, self.step = float(base), float(step)
+        self.threshold = float(threshold)
+        self.false_positive_rate, self.examples = float(false_positive_rate), int(examples)
+        self.interval = tuple(float(end) for end in interval)
+
+    @classmethod
+    def fit(cls, scores, false_positive_rate=0.01):
+        """Calibrates on the scores of normal examples that no model was trained on.
+
+        Entries of the table lie half-way between two scores, so that the rounding of a runtime does not
+        decide about the scores themselves; of more than 1,000 scores the table keeps 1,000
+        quantiles. Both only make p-values larger.
+
+        Args:
+            scores: (n,), finite.
+            false_positive_rate: above 0, below 1; n must be at least 1 / rate - 1.
+
+        Raises:
+            DataError: too few scores for the rate, or scores that are not finite.
+            OptionError: a rate outside its range.
+        """
+        rate = check_between("false_positive_rate", false_positive_rate, 0.0, 1.0, 0.01)
+        if not 0 < rate < 1:
+            raise OptionError(
+                "a false positive rate lies between 0 and 1, and is neither",
+                got=f"false_positive_rate={rate:g}",
+                expected="for example 0.01: one normal example in a hundred",
+                fix="pass --false-positive-rate 0.01",
+            )
+        scores = np.sort(np.asarray(scores, "float64").ravel())
+        count = len(scores)
+        rank = math.ceil((count + 1) * (1 - rate) - 1e-9)  # of the threshold, from 1
+        if not np.isfinite(scores).all():
+            raise DataError(
+                "normal examples have scores that are no numbers",
+                got=f"{np.count_nonzero(~np.isfinite(scores))} of {count}",
+                expected="finite scores",
+                fix="look for NaN in the examples",
+            )
+        if rank > count:
+            raise DataError(
+                "too few normal examples for this false positive rate",
+                got=f"{count} examples, false_positive_rate={rate:g}",
+                expected=f"at least {math.ceil(1 / rate - 1 - 1e-9)} examples",
+                fix=f"pass more examples, or --false-positive-rate {_rounded_up(1 / (count + 1))}",
+            )
+        gaps = np.diff(scores) / 2
+        above = scores + np.append(gaps, gaps[-1] if count > 1 else 0.0)
+        above[-1] = max(above[-1], scores[-1] + 1e-6 * abs(scores[-1]))
+        if count > TABLE:
+            kept = np.ceil(np.arange(1, TABLE + 1) * (count / TABLE)).astype(int) - 1
+            table, step = above[kept], count / TABLE / (count + 1)
+        else:
+            table, step = np.append(np.full(TABLE - count, _LOWEST), above), 1 / (count + 1)
+        return cls(table, 1 / (count + 1), step, above[rank - 1], rate, count, _interval(count, rank, 0.95))
+
+    def p_values(self, scores):
+        """Returns the p-value of each score, float32 (B,)."""
+        scores = np.asarray(scores, "float32").reshape(-1, 1)
+        above = np.count_nonzero(self.table >= scores, axis=1)
+        return (np.float32(self.base) + np.float32(self.step) * above.astype("float32")).astype("float32")
+
+    def is_anomaly(self, scores, threshold=None):
+        """Returns which scores (B,) are above the threshold, bool (B,)."""
+        return np.asarray(scores, "float32") > np.float32(self.threshold if threshold is None else threshold)
+
+    def is_sure(self, scores, margin=1e-5):
+        """Returns which scores no rounding by a share of `margin` moves across an entry or the threshold."""
+        scores = np.asarray(scores, "float64")
+        low, high = scores - margin * np.abs(scores), scores + margin * np.abs(scores)
+        return (self.p_values(low) == self.p_values(high)) & (self.is_anomaly(low) == self.is_anomaly(high))
+
+    def to_json(self):
+        """Returns what a manifest says; the table itself is in the files."""
+        low, high = self.interval
+        return {
+            "threshold": self.threshold,
+            "false_positive_rate": self.false_positive_rate,
+            "false_positive_rate_interval": None if math.isnan(low) else [low, high],
+            "examples": self.examples,
+        }
+
+
+def write_tables(path, calibrations, trained_on=None):
+    """Writes what scorers go by: {precision: `Calibration`}, float32 among them, and a sketch."""
+    arrays = {} if trained_on is None else {"trained_on": trained_on}
+    for precision, calibration in calibrations.items():
+        prefix = "" if precision == "float32" else f"{precision}_"
+        arrays[f"{prefix}table"] = calibration.table
+        arrays[f"{prefix}steps"] = [calibration.base, calibration.step]
+        arrays[f"{prefix}threshold"] = [calibration.threshold]
+    np.savez_compressed(path, **arrays)
+
+
+def read_table(path, precision):
+    """Returns what the scorer of a precision goes by, a `Calibration`: its own, else that of float32."""
+    with np.load(path) as arrays:
+        prefix = f"{precision}_" if f"{precision}_table" in arrays.files else ""
+        (threshold,), steps = arrays[f"{prefix}threshold"], arrays[f"{prefix}steps"]
+        return Calibration(arrays[f"{prefix}table"], *steps, threshold, math.nan, 0, (math.nan, math.nan))
+
+
+def roc_area(scores, is_anomaly):
+    """Returns the area under the ROC curve: how often an anomaly's score is above a normal example's.
+
+    Equal scores count as a half. NumPy only, since `aezoo verify` has no more (Mann & Whitney 1947).
+
+    Args:
+        scores: (N,).
+        is_anomaly: (N,) bool, of both kinds.
+
+    >>> roc_area([1.0, 2.0, 3.0], [False, True, True])
+    1.0
+    """
+    scores, is_anomaly = np.ravel(scores), np.ravel(is_anomaly).astype(bool)
+    normal, anomalous = np.sort(scores[~is_anomaly]), scores[is_anomaly]
+    below, up_to = (np.searchsorted(normal, anomalous, side) for side in ("left", "right"))
+    return float((below + up_to).mean() / 2 / len(normal))
+
+
+def _rounded_up(rate):
+    """Returns a rate as a text of two significant digits that is not below it.
+
+    >>> _rounded_up(1 / 99), _rounded_up(0.25)
+    ('0.011', '0.25')
+    """
+    unit = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return f"{math.ceil(rate / unit - 1e-9) * unit:.2g}"
+
+
+def _interval(count, rank, level):
+    """Returns the interval of the rate of a threshold between the rank-th of `count` scores and the next.
+
+    Over the draw of the scores the rank-th of them has a rate of Beta(count + 1 - rank, rank), whatever
+    their distribution is.
+    """
+    try:
+        from scipy.stats import beta
+    except ModuleNotFoundError:  # the base install: a threshold needs no interval
+        return math.nan, math.nan
+    low = beta.ppf((1 - level) / 2, count - rank, rank + 1) if rank < count else 0.0
+    return low, beta.ppf((1 + level) / 2, count + 1 - rank, rank)
+
+
+# -- whether examples were trained on ----------------------------------------------------------------
+
+
+def fingerprints(examples):
+    """Returns a number of 64 bits for each example (N,), uint64; equal examples have equal ones.
+
+    Args:
+        examples: (N, ...): bytes, floats in [0, 1] that are rounded to bytes, or rows as float32.
+    """
+    examples = np.asarray(examples)
+    if examples.ndim > 3 and examples.dtype != np.uint8:
+        examples = np.rint(np.clip(examples, 0, 1) * 255).astype("uint8")
+    elif examples.dtype != np.uint8:
+        examples = examples.astype("float32")
+    digests = b"".join(hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in examples)
+    return np.frombuffer(digests, "<u8")
+
+
+def sketch(numbers):
+    """Returns the smallest 4,096 of fingerprints, uint64, ascending: a sample that examples meet again in.
+
+    Source: Bar-Yossef, Jayram, Kumar, Sivakumar & Trevisan 2002, "Counting Distinct Elements in a Data
+    Stream", doi:10.1007/3-540-45726-7_1.
+    """
+    return np.unique(numbers)[:_SKETCH]
+
+
+def refuse_training_data(examples, kept):
+    """Raises DataError where examples are those of the training, by what was kept of those.
+
+    Args:
+        examples: (N, ...).
+        kept: `sketch` of the training examples' fingerprints, or None.
+
+    Returns:
+        What is known, a text for the manifest: "none found", or "unknown" where nothing was kept.
+    """
+    if kept is None or not len(kept):
+        return "unknown"
+    numbers = fingerprints(examples)
+    comparable = numbers[numbers <= kept[-1]] if len(kept) == _SKETCH else numbers
+    known = np.isin(comparable, kept)
+    if len(comparable) and known.mean() > _OVERLAP:
+        raise DataError(
+            "these examples were trained on; their errors are lower than those of new ones",
+            got=f"{known.sum()} of {len(comparable)} examples that can be compared are training examples",
+            expected="normal examples that the model has never seen",
+            fix="hold some back: a test or validation part",
+        )
+    return "none found"

@@ -1,0 +1,221 @@
+"""The contract of examples: shape, dtype, range. NumPy only, so that the runtime can keep it too.
+
+Images are float32 in [0, 1] or uint8 in 0..255, and nothing in between: a float image in
+0..255 trains to nonsense without a word, so it is refused wherever examples come in.
+"""
+
+import math
+
+import numpy as np
+
+from aezoo.core.errors import DataError
+
+
+def position(array, bad):
+    """Names the first True of `bad`, an array of the shape of `array`: "example 3, index (0, 5, 0)"."""
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
+    if len(index) == 2:
+        return f"{array[index]} in row {index[0]}, column {index[1]}"
+    return f"{array[index]} in example {index[0]}, at {index[1:]}"
+
+
+def check_finite(examples, *, source):
+    """Raises DataError where a float array holds NaN or infinity."""
+    # The sum is not finite if any value is not; it is cheaper than a mask, which only errors need.
+    if np.issubdtype(examples.dtype, np.floating) and not np.isfinite(examples.sum(dtype=np.float64)):
+        bad = ~np.isfinite(examples)
+        if bad.any():
+            raise DataError(
+                f"{source}: a value is not finite",
+                got=position(examples, bad),
+                expected="finite numbers that float32 holds, up to 3.4e38",
+                fix="drop or fill such examples first, for example with numpy.nan_to_num",
+            )
+
+
+def check_unit_range(images, *, source):
+    """Raises DataError where float images leave [0, 1]; NaN fails too."""
+    if images.size and not (images.min() >= 0.0 and images.max() <= 1.0):
+        check_finite(images, source=source)
+        worst = (images < 0) | (images > 1)
+        raise DataError(
+            f"{source}: float images must lie in [0, 1]",
+            got=f"{position(images, worst)}; smallest {images.min():g}, largest {images.max():g}",
+            expected="float values from 0 to 1, or uint8 values from 0 to 255",
+            fix="divide by 255, or keep the images as uint8",
+        )
+
+
+def as_array(values, *, source):
+    """Returns an array-like as an array, or raises DataError where its parts do not make one."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{source}: this does not make an array",
+            got=f"{type(values).__name__}: {str(error).splitlines()[0]}",
+            expected="numbers, all parts of one shape",
+            fix="cut, resize or pad the parts to one shape, and numpy.stack them",
+        ) from error
+
+
+def check_shape(examples, expected, *, source):
+    """Raises DataError unless the array is (B, *expected) with B of at least 1."""
+    if examples.ndim != len(expected) + 1 or tuple(examples.shape[1:]) != tuple(expected):
+        hint = "reshape or resize the examples"
+        if tuple(examples.shape) == tuple(expected):
+            hint = "add the batch axis: examples[None]"
+        elif tuple(examples.shape) == (*expected, 1):
+            hint = "one example, read as many: array[None] before saving"
+        elif (*examples.shape, 1) == tuple(expected):
+            hint = "add the batch and the channel axis: image[None, ..., None]"
+        elif tuple(examples.shape[1:]) + (1,) == tuple(expected):
+            hint = "add the channel axis: images[..., None]"
+        raise DataError(
+            f"{source}: wrong shape",
+            got=f"{tuple(examples.shape)}",
+            expected=f"(batch, {', '.join(str(size) for size in expected)})",
+            fix=hint,
+        )
+    if examples.shape[0] == 0:
+        raise DataError(
+            f"{source}: no examples",
+            got=f"{tuple(examples.shape)}",
+            expected="at least one example",
+            fix="pass a batch that is not empty",
+        )
+
+
+# float32 numbers of [0, 1], read as unsigned integers, are those up to the bits of 1.0: a sign, a larger
+# number, infinity and NaN all have higher bits set. One pass, and by argmax, which between two calls of
+# onnxruntime takes a fifth of what max does: of a batch of one, each microsecond is a hundredth.
+_BITS_OF_ONE = int(np.float32(1.0).view(np.uint32))
+
+
+def surely_inputs(examples, shape, dtype, unit_range):
+    """Whether `as_inputs` would return this array as it is; a quick look that may also say no wrongly.
+
+    Args:
+        examples: anything.
+        shape: of one example, a tuple.
+        dtype: numpy.dtype, float32 or uint8.
+        unit_range: as for `as_inputs`.
+    """
+    if type(examples) is not np.ndarray or examples.dtype != dtype or examples.shape[1:] != shape:
+        return False
+    if not examples.size or dtype != np.float32:
+        return examples.size > 0
+    if unit_range:
+        bits = examples.view(np.uint32)
+        return bits.item(bits.argmax()) <= _BITS_OF_ONE
+    # Both find a NaN before anything else.
+    extremes = examples.item(examples.argmax()), examples.item(examples.argmin())
+    return math.isfinite(extremes[0]) and math.isfinite(extremes[1])
+
+
+def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="examples"):
+    """Returns the examples as a model takes them, or raises.
+
+    Floats of any width become float32. uint8 is never turned into float silently, nor the other
+    way round: the scale between the two is a decision of the caller's.
+
+    Args:
+        examples: array-like, (B, *shape).
+        shape: without the batch axis.
+        dtype: "float32" or "uint8", what the model was built or exported for.
+        unit_range: whether floats must lie in [0, 1] (images) or only be finite (rows).
+        source: how an error names the array.
+
+    Raises:
+        DataError: wrong shape, dtype, range, or a value that is not finite.
+    """
+    examples = as_array(examples, source=source)
+    check_shape(examples, shape, source=source)
+    if dtype == "uint8":
+        if examples.dtype != np.uint8:
+            raise DataError(
+                f"{source}: wrong dtype",
+                got=f"{examples.dtype}",
+                expected="uint8, 0 to 255",
+                fix="pass the camera's bytes as they are, or numpy.rint(images * 255).astype('uint8')",
+            )
+        return examples
+    if examples.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
+            examples = examples.astype(np.float32, copy=False)
+    elif unit_range or examples.dtype.kind not in "iub":
+        raise DataError(
+            f"{source}: wrong dtype",
+            got=f"{examples.dtype}",
+            expected="float32" + (" in [0, 1]" if unit_range else ""),
+            fix="images.astype('float32') / 255"
+            if examples.dtype == np.uint8
+            else "examples.astype('float32'), with images scaled to [0, 1]",
+        )
+    else:  # whole-number columns of a table
+        examples = examples.astype(np.float32)
+    if unit_range:
+        check_unit_range(examples, source=source)
+    else:
+        check_finite(examples, source=source)
+    return examples
+
+
+def as_labels(labels, count, classes):
+    """Returns labels as int32 (count,), or None where a model takes none and none are given.
+
+    Args:
+        labels: array-like of class numbers, or None.
+        count: how many there must be.
+        classes: K; labels go from 0 to K - 1. None for a model that takes no labels.
+
+    Raises:
+        DataError: labels for a model that takes none, none for one that does, or wrong ones.
+    """
+    if labels is None and classes is None:
+        return None
+    labels = None if labels is None else as_array(labels, source="labels")
+    problem = None
+    if classes is None:
+        problem, expected, fix = "this model takes no labels", "examples alone", "leave out the labels"
+    else:
+        expected = f"{count} whole numbers, 0 to {classes - 1}"
+        fix = "labels=[3, 1, ...] in Python, --labels 3,1,... on the command line: one for each example"
+        if labels is None:
+            problem = "this model takes a label with each example"
+        elif labels.shape != (count,) or labels.dtype.kind not in "iu":
+            problem = "labels are one whole number for each example"
+        elif labels.min() < 0 or labels.max() >= classes:
+            problem = "there is no such class"
+    if problem:
+        got = "no labels"
+        if labels is not None:
+            got = f"{labels.dtype} {labels.shape}"
+            if labels.size and labels.dtype.kind in "iu":
+                got += f", {labels.min()} to {labels.max()}"
+        raise DataError(problem, got=got, expected=expected, fix=fix)
+    return labels.astype("int32")
+
+
+def as_codes(code_indices, shape, codebook_size):
+    """Returns code_indices as int32 (B, *shape), or raises.
+
+    Args:
+        code_indices: array-like of whole numbers.
+        shape: of one example's codes, (h, w).
+        codebook_size: K; codes go from 0 to K - 1.
+
+    Raises:
+        DataError: wrong shape, or a code that the codebook does not have.
+    """
+    code_indices = as_array(code_indices, source="code_indices")
+    check_shape(code_indices, shape, source="code_indices")
+    lowest, highest = code_indices.min(), code_indices.max()
+    if lowest < 0 or highest >= codebook_size:
+        raise DataError(
+            "there is no such code in the codebook",
+            got=f"code_indices from {lowest} to {highest}",
+            expected=f"0 to {codebook_size - 1}",
+            fix="pass what the encoder's second output gave, or float latents",
+        )
+    return code_indices.astype("int32")

@@ -1,0 +1,114 @@
+"""Files that are written whole or not at all, and what is known of them."""
+
+import glob
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import tempfile
+
+from aezoo.core.errors import RunError
+
+_DRAFT = ".writing-"  # folders of files that are being written; a killed process leaves one
+
+
+class replacing:
+    """Context manager: write to the path it gives; it takes the real name only if all went well.
+
+    A killed process leaves the old file, whole. The suffix is kept, since Keras looks at it.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix=_DRAFT, dir=self.path.parent)
+        self.new = pathlib.Path(self.folder) / self.path.name
+        return self.new
+
+    def __exit__(self, error_class, error, traceback):
+        if error_class is None:
+            os.replace(self.new, self.path)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def read_json(path):
+    """Returns the content of a JSON file.
+
+    Raises:
+        RunError: the file is missing or no JSON.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            "a file of the run cannot be read",
+            got=f"{path}: {error}",
+            expected="a JSON file that aezoo wrote",
+            fix="train again into another folder",
+        ) from error
+
+
+def write_json(path, content):
+    """Writes a JSON file, whole or not at all."""
+    with replacing(path) as new:
+        new.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def sha256_of(path):
+    """Returns the sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_draft(folder):
+    """Returns a new, hidden folder beside a bundle's place; sweeps away those of killed exports."""
+    folder = pathlib.Path(folder).resolve()  # a link stays, and what it leads to is replaced
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    here = f".{folder.name}.draft-{platform.node()}-"  # another machine's processes cannot be seen
+    for stale in folder.parent.glob(f"{glob.escape(here)}*"):
+        if not _is_alive(stale.name.rpartition("-")[2]):
+            shutil.rmtree(stale, ignore_errors=True)
+    draft = folder.parent / f"{here}{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    return draft
+
+
+def publish(draft, folder):
+    """Gives a proven draft its name. An older bundle there stays whole until the new one is in place."""
+    folder = pathlib.Path(folder).resolve()
+    if folder.exists() and _exchange(draft, folder):
+        shutil.rmtree(draft)  # it is the old bundle now
+        return
+    if folder.exists():  # no exchange on this system: a moment without a bundle is the least evil
+        old = draft.with_name(draft.name + ".old")
+        os.rename(folder, old)
+        os.rename(draft, folder)
+        shutil.rmtree(old)
+        return
+    os.rename(draft, folder)
+
+
+def _exchange(first, second):
+    """Swaps two paths in one step where the system can (Linux, renameat2); returns whether it did."""
+    import ctypes  # here, since the runtime imports this module and its start counts
+
+    at_cwd, exchange = -100, 2
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):
+        return False
+    return renameat2(at_cwd, os.fsencode(first), at_cwd, os.fsencode(second), exchange) == 0
+
+
+def _is_alive(pid):
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,156 @@
+"""Where a command's results go: a file, or a folder in which only our own files give way."""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+
+from aezoo.core.errors import DataError
+
+_WRITTEN = ".aezoo_wrote.json"  # in a folder of PNG files: their names, so that only they give way
+
+
+def check_file(path, *, sources):
+    """Raises DataError where a file cannot be written or replaces what is read; call it before long work.
+
+    Args:
+        path: of the file.
+        sources: paths that are read; what does not exist is passed over.
+    """
+    path = pathlib.Path(path).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        _refuse_writing(path, "a folder" if path.is_dir() else f"there is no folder {path.parent}")
+    for source in map(_expanded, sources):
+        if path.exists() and source.exists() and os.path.samefile(path, source):
+            _refuse_replacing(path, f"{path.with_name(path.stem)}_2{path.suffix}")
+
+
+def check_output(path, *, as_images, sources):
+    """Raises DataError where `write` would; call it before long work.
+
+    A folder for pictures is a new or an empty one, or holds nothing but what an earlier `write` left
+    there (hidden files do not count).
+
+    Args:
+        path, as_images, sources: as for `write`.
+    """
+    target = _expanded(path)
+    if target.suffix == ".npy" and not target.is_dir():
+        check_file(target, sources=sources)
+        return
+    if not as_images or target.suffix or not target.name:
+        raise DataError(
+            "results cannot be written in this form",
+            got=str(path),
+            expected="a file that ends in .npy" + (", or a folder for PNG files" if as_images else ""),
+            fix=f"-o {target.stem or 'results'}.npy",
+        )
+    check_folder(target, sources=sources, what="the pictures")
+
+
+def check_folder(path, *, sources, what):
+    """Raises DataError unless a folder is new, empty, or holds nothing but what aezoo wrote there earlier.
+
+    Args:
+        path: of the folder.
+        sources: paths that are read, none of which may lie in it.
+        what: goes there, for the error: "the pictures".
+    """
+    target = _expanded(path)
+    if target.is_file():
+        _refuse_writing(target, "a file")
+    for source in (_expanded(source).resolve() for source in sources):
+        if source.exists() and target.resolve() in (source, *source.parents):
+            _refuse_replacing(target, f"{target}_2")
+    earlier = _earlier(target)
+    foreign = [name for name in _files_in(target) if name not in earlier]
+    if foreign:
+        raise DataError(
+            f"{what} would be mixed into other files",
+            got=f"{target}, which holds {', '.join(foreign[:3])}",
+            expected="a new folder, an empty one, or one with nothing but what aezoo wrote",
+            fix=f"-o {target}_2",
+        )
+
+
+def clear_folder(folder, files):
+    """Makes a folder ready for files of these names: removes earlier ones, and notes the new ones as ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _files_in(folder):
+        (folder / name).unlink()
+    (folder / _WRITTEN).write_text(json.dumps(files))  # first: a killed call's files are ours as well
+
+
+def write(path, results, names, *, as_images, sources=()):
+    """Writes an array as .npy, or images as PNG files into a folder, in the place of an earlier call's.
+
+    Args:
+        path: ending in .npy; or, for images, a folder, ending in "/" or without a suffix.
+        results: float32, (N, ...); images in [0, 1] are rounded to 8 bits in PNG files.
+        names: N texts, from which the PNG files get their names.
+        as_images: whether the results are images.
+        sources: paths that the examples came from; they are never replaced.
+
+    Raises:
+        DataError: another suffix, a source, or a place that cannot be written; see `check_output`.
+    """
+    check_output(path, as_images=as_images, sources=sources)
+    target = _expanded(path)
+    if target.suffix == ".npy":
+        try:
+            np.save(target, results)
+        except OSError as error:
+            _refuse_writing(target, error)
+        return
+    from PIL import Image
+
+    # a.png and a.jpg must not both become a.png
+    stems = [str(pathlib.Path(name).with_suffix("")) for name in names]
+    if len(set(stems)) < len(stems):
+        stems = names
+    files = [f"{stem}.png" for stem in stems]
+    pixels = np.rint(np.clip(results, 0.0, 1.0) * 255).astype("uint8")
+    try:
+        clear_folder(target, files)
+        for name, picture in zip(files, pixels, strict=True):
+            file = target / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file)
+    except OSError as error:
+        _refuse_writing(target, error)
+
+
+def _expanded(path):
+    return pathlib.Path(path).expanduser()
+
+
+def _files_in(folder):
+    """Returns the names, from the folder on, of all files in it that are not hidden."""
+    found = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
+    return [path.relative_to(folder).as_posix() for path in found if not path.name.startswith(".")]
+
+
+def _earlier(folder):
+    try:
+        return set(json.loads((folder / _WRITTEN).read_text()))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def _refuse_replacing(target, other):
+    raise DataError(
+        "the results would be written over the examples",
+        got=f"-o {target}, where what is read lies",
+        expected="another place",
+        fix=f"-o {other}",
+    )
+
+
+def _refuse_writing(target, error):
+    raise DataError(
+        "the results cannot be written there",
+        got=f"{target}: {error}",
+        expected="a path that can be written",
+        fix=f"mkdir -p {target.parent}, or name another place with -o",
+    ) from (error if isinstance(error, OSError) else None)

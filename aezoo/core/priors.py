@@ -1,0 +1,240 @@
+"""What latents are drawn from. NumPy only: a seed gives the same latents whatever runs the decoder.
+
+A prior is data. It lies in a .keras file and in a bundle as a few arrays, and is drawn from by
+NumPy's Philox generator, never inside a graph, so that Keras, onnxruntime and any other runtime
+decode the very same latents. Philox's bits are the same for good; how NumPy makes normal numbers of
+them is not promised across its releases (NEP 19), so a seed's latents are those of one release.
+"""
+
+import math
+import warnings
+
+import numpy as np
+
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_positive, check_seed
+
+_MOST_FULL = 128  # latent axes up to which a covariance is fitted with all its entries
+
+
+class _Prior:
+    """What all priors share.
+
+    Attributes:
+        latent_shape: of one example's latents, (D,) or (h, w, D).
+    """
+
+    kind = None
+
+    def __init__(self, latent_shape):
+        self.latent_shape = tuple(int(size) for size in latent_shape)
+
+    def sample(self, n, seed=0):
+        """Returns n latents, float32 (n, *latent_shape); the same for a seed with one release of NumPy.
+
+        Raises:
+            OptionError: n is no number of at least 1, or the seed none of 32 bits.
+        """
+        check_positive("n", n)
+        draw = np.random.Generator(np.random.Philox(check_seed(seed)))
+        return self._draw(draw, n).reshape(n, *self.latent_shape).astype("float32")
+
+    def log_density(self, latents):
+        """Returns the logarithm of the density of latents (n, *latent_shape): (n,) float64, nats."""
+        raise OptionError(
+            "this prior has no density",
+            got=f"a {self.kind} prior",
+            expected="a standard_normal or gaussian_mixture prior",
+            fix="measure a variational model",
+        )
+
+    def to_arrays(self):
+        """Returns {name: array}, all that `from_arrays` needs."""
+        return {"latent_shape": np.asarray(self.latent_shape, "int64")}
+
+
+class StandardNormal(_Prior):
+    """Independent latents of mean 0 and variance 1: what a VAE is trained towards."""
+
+    kind = "standard_normal"
+
+    def _draw(self, draw, n):
+        return draw.standard_normal((n, *self.latent_shape))
+
+    def log_density(self, latents):
+        latents = np.asarray(latents, "float64").reshape(len(latents), -1)
+        return -0.5 * (np.square(latents) + math.log(2 * math.pi)).sum(axis=1)
+
+    @classmethod
+    def _from_arrays(cls, arrays):
+        return cls(arrays["latent_shape"])
+
+
+class GaussianMixture(_Prior):
+    """A mixture of Gaussians: the posteriors of a VampPrior's pseudo-inputs, or what was fitted to latents.
+
+    Args:
+        weights: (K,), positive; they are divided by their sum.
+        means: (K, D).
+        factors: (K, D, D) lower triangular Cholesky factors of the covariances, or (K, D) standard
+            deviations of independent latents.
+        latent_shape: of one example's latents; (D,) where it is None.
+    """
+
+    kind = "gaussian_mixture"
+
+    def __init__(self, weights, means, factors, latent_shape=None):
+        self.weights = np.asarray(weights, "float64") / np.sum(weights, dtype="float64")
+        self.means = np.asarray(means, "float64")
+        self.factors = np.asarray(factors, "float64")
+        super().__init__((self.means.shape[1],) if latent_shape is None else latent_shape)
+
+    def _draw(self, draw, n):
+        chosen = draw.choice(len(self.weights), size=n, p=self.weights)
+        noise = draw.standard_normal((n, self.means.shape[1]))
+        factors = self.factors[chosen]
+        spread = noise * factors if factors.ndim == 2 else np.einsum("nij,nj->ni", factors, noise)
+        return self.means[chosen] + spread
+
+    def log_density(self, latents):
+        latents = np.asarray(latents, "float64").reshape(len(latents), -1)
+        constant = 0.5 * latents.shape[1] * math.log(2 * math.pi)
+        each = np.log(self.weights) - constant - self._log_determinants() - 0.5 * self._distances(latents)
+        highest = each.max(axis=1, keepdims=True)
+        return highest[:, 0] + np.log(np.exp(each - highest).sum(axis=1))
+
+    def _log_determinants(self):
+        """Half the logarithms of the covariances' determinants, (K,)."""
+        if self.factors.ndim == 2:
+            return np.log(self.factors).sum(axis=1)
+        return np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=1)
+
+    def _distances(self, latents):
+        """Squared Mahalanobis distances (n, K) of latents (n, D) from the means."""
+        if self.factors.ndim == 2:  # matrix products: a VampPrior has hundreds of components
+            precision = self.factors**-2.0
+            far = np.square(latents) @ precision.T - 2 * latents @ (self.means * precision).T
+            return far + (np.square(self.means) * precision).sum(axis=1)
+        whitened = [
+            np.linalg.solve(factor, (latents - mean).T)
+            for mean, factor in zip(self.means, self.factors, strict=True)
+        ]
+        return np.square(whitened).sum(axis=1).T
+
+    def to_arrays(self):
+        arrays = {"weights": self.weights, "means": self.means, "factors": self.factors}
+        return {**super().to_arrays(), **arrays}
+
+    @classmethod
+    def _from_arrays(cls, arrays):
+        return cls(arrays["weights"], arrays["means"], arrays["factors"], arrays["latent_shape"])
+
+    @classmethod
+    def fit(cls, latents, components=10, seed=0):
+        """Fits a mixture to latents by expectation maximisation.
+
+        Covariances are full up to 128 axes, and diagonal above.
+
+        Source: Ghosh et al. 2020, "From Variational to Deterministic Autoencoders", arXiv:1903.12436,
+        section 4: a density that is fitted to the latents of the training part afterwards.
+
+        Args:
+            latents: (N, ...), N of at least 2.
+            components: K; fewer where there are not ten examples for each.
+            seed: of the initialisation.
+        """
+        from aezoo.core.imports import need
+
+        mixture = need("sklearn.mixture", extra="train")
+        latents = np.asarray(latents, "float64")
+        flat = latents.reshape(len(latents), -1)
+        components = max(1, min(check_positive("components", components), len(flat) // 10))
+        # A full covariance of many axes is more numbers than the examples can tell.
+        shape = "full" if flat.shape[1] <= _MOST_FULL else "diag"
+        fitted = mixture.GaussianMixture(
+            components, covariance_type=shape, random_state=seed, reg_covar=1e-6, max_iter=200
+        )
+        with warnings.catch_warnings():
+            # A fit that still creeps after 200 rounds is a fit; few or equal examples are few components.
+            warnings.simplefilter("ignore")
+            fitted.fit(flat)
+        root = np.linalg.cholesky if shape == "full" else np.sqrt
+        factors = root(fitted.covariances_)
+        return cls(fitted.weights_, fitted.means_, factors, latents.shape[1:])
+
+
+class Categorical(_Prior):
+    """A code of a codebook for each position, drawn independently: the frequencies of the training part.
+
+    Positions are not independent in truth, so what it draws is locally right and globally wrong;
+    van den Oord et al. 2017 train an autoregressive model in its place.
+
+    Args:
+        frequencies: (positions, K), how often each code was met at each position.
+        codebook: (K, D).
+        latent_shape: (h, w, D), with h * w positions.
+    """
+
+    kind = "categorical"
+
+    def __init__(self, frequencies, codebook, latent_shape):
+        super().__init__(latent_shape)
+        frequencies = np.asarray(frequencies, "float64")
+        self.frequencies = frequencies / frequencies.sum(axis=1, keepdims=True)
+        self.codebook = np.asarray(codebook, "float32")
+
+    def sample_indices(self, n, seed=0):
+        """Returns n code_indices, int32 (n, h, w)."""
+        check_positive("n", n)
+        return self._indices(np.random.Generator(np.random.Philox(check_seed(seed))), n)
+
+    def _indices(self, draw, n):
+        bounds = np.cumsum(self.frequencies, axis=1)
+        uniform = draw.random((n, len(bounds))) * bounds[:, -1]
+        indices = np.stack(
+            [np.searchsorted(row, drawn, side="right") for row, drawn in zip(bounds, uniform.T, strict=True)],
+            axis=1,
+        )
+        highest = self.frequencies.shape[1] - 1
+        return np.minimum(indices, highest).reshape(n, *self.latent_shape[:-1]).astype("int32")
+
+    def _draw(self, draw, n):
+        return self.codebook[self._indices(draw, n)]
+
+    def to_arrays(self):
+        return {**super().to_arrays(), "frequencies": self.frequencies, "codebook": self.codebook}
+
+    @classmethod
+    def _from_arrays(cls, arrays):
+        return cls(arrays["frequencies"], arrays["codebook"], arrays["latent_shape"])
+
+    @classmethod
+    def fit(cls, code_indices, codebook):
+        """Counts the codes of (N, h, w) at each position; a code that was never met is never drawn."""
+        code_indices = np.asarray(code_indices)
+        flat = code_indices.reshape(len(code_indices), -1)
+        counts = np.stack([np.bincount(column, minlength=len(codebook)) for column in flat.T])
+        return cls(counts, codebook, (*code_indices.shape[1:], np.shape(codebook)[1]))
+
+
+KINDS = {prior.kind: prior for prior in (StandardNormal, GaussianMixture, Categorical)}
+
+
+def from_arrays(kind, arrays):
+    """Returns the prior that `to_arrays` was called on.
+
+    Args:
+        kind: one of `KINDS`.
+        arrays: {name: array}.
+
+    Raises:
+        OptionError: there is no such kind.
+    """
+    if kind not in KINDS:
+        raise OptionError(
+            "there is no prior of this kind",
+            got=f"{kind!r}",
+            expected=f"one of {', '.join(KINDS)}",
+            fix="update aezoo",
+        )
+    return KINDS[kind]._from_arrays(arrays)

@@ -1,0 +1,1 @@
+"""One file for each place that examples come from; `aezoo.data.loading` chooses among them."""

@@ -1,0 +1,148 @@
+"""The points of a map of latents: which examples, their latents, and the plane in which they spread most."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from aezoo.core.errors import DataError
+from aezoo.core.examples import check_shape
+from aezoo.core.options import check_positive, check_seed
+from aezoo.runtime import manifest as contract
+
+_NUMBERS = 2_000_000  # in the latents of all points: 8 MB for the visitor
+
+
+@dataclasses.dataclass
+class Points:
+    """Examples with their latents.
+
+    Attributes:
+        examples: (N, H, W, C) as the encoder takes them.
+        latents: (N, ...) float32.
+        labels: (N,) int64, numbered from 0, or None.
+        label_names: of each label, a list of texts, or None.
+        source: what they were read from, a text.
+    """
+
+    examples: np.ndarray
+    latents: np.ndarray
+    labels: np.ndarray | None
+    label_names: list | None
+    source: str
+
+
+def read_points(bundle, data=None, *, data_dir=None, count=2000, seed=0):
+    """Reads examples and encodes them.
+
+    Args:
+        bundle: of `runtime.load`.
+        data: a path, see `inputs.read`, or a name that `data.load` knows, whose train part is taken; None
+            takes the bundle's golden examples.
+        data_dir: where TensorFlow Datasets lie prepared.
+        count: examples that are kept at most, drawn by the seed.
+        seed: of the draw.
+
+    Raises:
+        DataError: nothing that can be read, or no labels for a conditional model.
+        OptionError: `count` or `seed` is no such number.
+    """
+    count, seed = check_positive("points", count), check_seed(seed)
+    examples, labels, names, source = _read(bundle, data, data_dir)
+    count = max(1, min(count, _NUMBERS // max(1, int(np.prod(bundle.latent_shape)))))
+    if len(examples) > count:
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(examples))[:count])
+        examples, labels = examples[chosen], None if labels is None else labels[chosen]
+    if bundle.takes_labels and labels is None:
+        raise DataError(
+            "a conditional model encodes an example with its label, and these have none",
+            got=source,
+            expected=f"examples with labels 0 to {bundle.classes - 1}",
+            fix="numpy.savez('digits.npz', images=..., labels=...), or a folder of images for each class",
+        )
+    if bundle.takes_labels and names and len(names) != bundle.classes:  # else "7" alone would be class 0
+        raise DataError(
+            "these are not the classes of the conditional model",
+            got=f"{source}: {len(names)} of them, {', '.join(map(str, names[:4]))}",
+            expected=f"{bundle.classes} classes, in the order of the training",
+            fix="numpy.savez('digits.npz', images=..., labels=...) with the numbers of the training",
+        )
+    given = {"labels": labels} if bundle.takes_labels else {}
+    latents = bundle.encode(examples, **given)
+    if labels is not None:
+        kept, numbers = np.unique(labels, return_inverse=True)
+        if not bundle.takes_labels:  # else the number itself is what the model takes
+            labels, names = numbers, [str(names[n]) if names else str(n) for n in kept]
+        else:
+            names = list(map(str, names or range(bundle.classes)))
+    return Points(examples, latents, labels, names if labels is not None else None, source)
+
+
+def _read(bundle, data, data_dir):
+    """Returns (examples, labels or None, names of labels or None, source)."""
+    if data is None:
+        row = bundle.manifest["golden"]
+        contract.check_files(bundle.folder, row["files"])
+        with np.load(bundle.folder / contract.GOLDEN) as golden:
+            labels = golden["labels"].astype("int64") if "labels" in golden.files else None
+            return golden["examples"], labels, None, f"golden examples ({row['source']})"
+    from aezoo.data import reading
+
+    path = pathlib.Path(data).expanduser()
+    if path.exists() or path.suffix:
+        _, examples, labels, names = reading.read_labelled_for(bundle, data)
+        return examples, labels, names, path.name
+    from aezoo.data import load
+
+    part = (dataset := load(data, data_dir=data_dir)).train
+    check_shape(np.empty((1, *part.shape), "float32"), bundle.example_shape, source=data)
+    examples = part.array()
+    if bundle.input_dtype == "uint8":
+        examples = np.rint(examples * 255).astype("uint8")
+    labels = None if part.labels is None else part.labels
+    return examples, labels, dataset.label_names, f"{dataset.name}, training part"
+
+
+def plane(latents):
+    """Returns the plane in which latents spread most: (mean (D,), axes (2, D), shares of the variance (2,)).
+
+    Principal components by a singular value decomposition; each axis points where its largest entry is
+    positive. Of two latents the axes are those of the latents, around 0. Of latents that do not differ the
+    shares are 0.
+
+    >>> plane(np.array([[0.0, 0.0, 1.0], [0.0, 2.0, 1.0], [0.0, 4.0, 1.0]]))[0]
+    array([0., 2., 1.])
+    """
+    latents = np.asarray(latents, "float64").reshape(len(latents), -1)
+    spread = latents.var(axis=0)
+    total = spread.sum()
+    if total <= spread.size * (1e-6 * np.abs(latents).max(initial=1e-30)) ** 2:  # rounding
+        spread, total = np.zeros_like(spread), np.inf
+    if latents.shape[1] == 2:
+        return np.zeros(2), np.eye(2), spread / total
+    mean = latents.mean(axis=0)
+    _, values, axes = np.linalg.svd(latents - mean, full_matrices=len(latents) < 2)
+    axes = axes[:2]
+    signs = np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
+    shares = np.zeros(2)
+    shares[: len(values[:2])] = values[:2] ** 2 / len(latents) / total
+    return mean, axes * np.where(signs == 0, 1, signs), shares
+
+
+def slider_axes(latents, most=64):
+    """Returns [{"index", "low", "high"}] of latent axes, in their order.
+
+    Of more than `most` axes those are taken that vary most. A slider goes from the smallest to the largest
+    value of the points, and at least three standard deviations to each side of their mean.
+
+    >>> slider_axes(np.array([[-4.0], [4.0]]))
+    [{'index': 0, 'low': -12.0, 'high': 12.0}]
+    """
+    latents = np.asarray(latents, "float64").reshape(len(latents), -1)
+    mean, deviation = latents.mean(axis=0), latents.std(axis=0)
+    low = np.minimum(latents.min(axis=0), mean - 3 * deviation)
+    high = np.maximum(latents.max(axis=0), mean + 3 * deviation)
+    flat = high - low < 1e-6
+    low, high = np.where(flat, mean - 1, low), np.where(flat, mean + 1, high)
+    chosen = np.sort(np.argsort(-deviation, kind="stable")[:most])
+    return [{"index": int(n), "low": float(f"{low[n]:.6g}"), "high": float(f"{high[n]:.6g}")} for n in chosen]

@@ -1,0 +1,1 @@
+"""Films of a latent space while a model is trained. Stands on `training` and `plots`."""

@@ -1,0 +1,377 @@
+"""The one class of all models: an encoder, a decoder, and what may lie in front of them.
+
+images (B, H, W, C) float32 in [0, 1]  --encoder-->  latents (B, D)  --decoder-->  reconstructions
+rows   (B, F) float32, raw units       --encoder-->  latents (B, D)  --decoder-->  reconstructions
+sequences (B, T, F) likewise
+"""
+
+import numpy as np
+
+from aezoo.core import priors
+from aezoo.core.errors import DataError, OptionError
+from aezoo.core.examples import as_inputs, as_labels
+from aezoo.core.imports import import_keras
+from aezoo.nn.inference import Predicting
+from aezoo.nn.layers import Standardize, Unstandardize, first
+
+keras = import_keras()
+ops = keras.ops
+
+KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
+
+
+def jit_by_default():
+    """Whether training is compiled by XLA: not on CPUs, where it gains little and starts slowly."""
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return "auto" if tf.config.list_physical_devices("GPU") else False
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class Autoencoder(Predicting, keras.Model):
+    """An encoder and a decoder, trained as one to reproduce what they are given.
+
+    `fit(images)` needs no targets. `fit(corrupted, clean)` trains on given pairs. A model of a
+    paper with an objective of its own is a subclass that sets `own_objective` and adds it by
+    `add_loss` in `call`.
+
+    Args:
+        encoder: functional Keras model, examples to latents; the first of several outputs is the latents,
+            and a second input is called `labels`.
+        decoder: functional Keras model, latents (and labels) to reconstructions.
+        corruption: a `Corruption` that acts before the encoder in training only, or None.
+        model_name: the name in the registry, written into runs and bundles.
+        model_options: the options it was built with, JSON values.
+
+    Attributes:
+        encoder_outputs: what the encoder's outputs are called; the first is what `encode` returns.
+        beta_1: of Adam in a run; adversarial families want less than the usual 0.9.
+        own_objective: whether `call` adds the whole objective, so that no loss is compiled.
+        prior: what `sample` draws latents from, of `aezoo.core.priors`, or None.
+        likelihood: how an example is distributed given its reconstruction, or None; see `Variational`.
+        classes: number of labels of a conditional model, or None.
+        codebook: (K, D) codes of a quantised model, or None.
+
+    Raises:
+        OptionError: the decoder does not return the shape that the encoder takes, or the encoder's
+            outputs are not as many as their names.
+    """
+
+    encoder_outputs = ("latents",)
+    needs_float32 = False
+    own_objective = False
+    beta_1 = 0.9
+    likelihood = None
+    classes = None
+    codebook = None
+
+    def __init__(
+        self, encoder, decoder, *, corruption=None, model_name=None, model_options=None, name="autoencoder"
+    ):
+        super().__init__(name=name)
+        _check_ends(encoder, decoder, self.encoder_outputs)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.corruption = corruption
+        self.model_name = model_name
+        self.model_options = dict(model_options or {})
+        self.prior = None
+        for part in (encoder, decoder):
+            part.jit_compile = jit_by_default()
+        self._standardize = _only(encoder, Standardize)
+        self._unstandardize = _only(decoder, Unstandardize)
+
+    def build(self, input_shape):
+        """Nothing to make: the parts come built. Subclasses add their state in the constructor."""
+        if self.corruption is not None and not self.corruption.built:
+            self.corruption.build((None, *self.example_shape))
+        self.built = True
+
+    # -- shapes ---------------------------------------------------------------------------------
+
+    @property
+    def example_shape(self):
+        """Shape of one example without the batch axis: (H, W, C), (T, F) or (F,)."""
+        return tuple(self.encoder.inputs[0].shape[1:])
+
+    @property
+    def latent_shape(self):
+        """Shape of one example's latents without the batch axis: (D,), or (h, w, D) for maps."""
+        return tuple(self.encoder.outputs[0].shape[1:])
+
+    @property
+    def kind(self):
+        """What the model takes: "images", "sequences" or "rows"."""
+        return KINDS[len(self.example_shape)]
+
+    @property
+    def input_name(self):
+        """What the exported encoder calls its examples: "images" or "examples"."""
+        return "images" if self.kind == "images" else "examples"
+
+    @property
+    def takes_labels(self):
+        """Whether encoder and decoder have a second input, `labels` (B,) int32."""
+        return len(self.encoder.inputs) > 1
+
+    @property
+    def codebook_size(self):
+        """K, the number of codes of a quantised model, or None."""
+        return None if self.codebook is None else len(self.codebook)
+
+    def parts(self):
+        """Returns what an export writes: {part: (Keras model, names of inputs, names of outputs)}."""
+        labels = ("labels",) * self.takes_labels
+        taken = (self.input_name, *labels)
+        inputs = [
+            keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
+            for tensor, name in zip(self.encoder.inputs, taken, strict=True)
+        ]
+        latents = first(self.through_encoder(*inputs))
+        whole = keras.Model(inputs, self.through_decoder(latents, *inputs[1:]), name="reconstructor")
+        return {
+            "encoder": (self.encoder, taken, self.encoder_outputs),
+            "decoder": (self.decoder, ("latents", *labels), ("reconstructions",)),
+            "reconstructor": (whole, taken, ("reconstructions",)),
+        }
+
+    # -- the model ------------------------------------------------------------------------------
+
+    def call(self, inputs, training=False):
+        """Returns the reconstructions of the examples; in training, of the corrupted examples.
+
+        Args:
+            inputs: examples (B, ...), or {"images": ..., "labels": ...} for a conditional model.
+            training: bool.
+        """
+        examples, labels = self.taken_apart(inputs)
+        if training and self.corruption is not None:
+            if self._standardize is None:
+                examples = self.corruption(examples, training=True)
+            else:  # a level means the same for every column only in standard deviations
+                examples = self._unstandardize(self.corruption(self._standardize(examples), training=True))
+        return self.through_decoder(first(self.through_encoder(examples, labels, training)), labels, training)
+
+    def taken_apart(self, inputs):
+        """Returns (examples, labels or None) of what `call` is given."""
+        if isinstance(inputs, dict):
+            return inputs[self.input_name], inputs.get("labels")
+        return inputs, None
+
+    def through_encoder(self, examples, labels=None, training=False):
+        """Returns the encoder's output or outputs, as tensors."""
+        return self.encoder(examples if labels is None else [examples, labels], training=training)
+
+    def through_decoder(self, latents, labels=None, training=False):
+        """Returns the decoder's reconstructions, as a tensor."""
+        return self.decoder(latents if labels is None else [latents, labels], training=training)
+
+    def in_units(self, examples):
+        """Returns examples in the units that they are compared in: standard deviations of their
+        columns for rows and sequences, where in raw units one column of large numbers would be all
+        that is learned; images as they are.
+        """
+        return examples if self._standardize is None else self._standardize(examples)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Compares with the targets, or with the examples where there are none; see `in_units`."""
+        y, y_pred = self._comparable(x, y, y_pred)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """As `compute_loss`, for the metrics."""
+        if self._compile_metrics is not None:  # JAX keeps the statistics of rows from metrics
+            y, y_pred = self._comparable(x, y, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _comparable(self, x, y, y_pred):
+        x, _ = self.taken_apart(x)
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+            raise DataError(
+                "a model takes float examples",
+                got=f"{keras.backend.standardize_dtype(x.dtype)}",
+                expected="float32" + (" in [0, 1]" if self.kind == "images" else ""),
+                fix="images / 255, or dataset.map(lambda images: tf.cast(images, 'float32') / 255)",
+            )
+        y = x if y is None else y
+        if len(y.shape) != len(y_pred.shape) or tuple(y.shape[1:]) != tuple(y_pred.shape[1:]):
+            raise DataError(
+                "targets of an autoencoder have the shape of its examples; these look like labels",
+                got=f"targets {tuple(y.shape)}, reconstructions {tuple(y_pred.shape)}",
+                expected="no targets, or clean examples for corrupted ones",
+                fix="fit(images), or dataset.map(lambda images, labels: images)",
+            )
+        return self.in_units(y), self.in_units(y_pred)
+
+    def compile(self, optimizer="adam", loss="mse", *, jit_compile=None, **options):
+        """As Keras, with mean squared error or the model's own objective, Adam, and XLA where it helps.
+
+        Raises:
+            OptionError: another loss for a model that has an objective of its own, or metrics of rows or
+                sequences on JAX.
+        """
+        if options.get("metrics") and self._standardize is not None and keras.backend.backend() == "jax":
+            raise OptionError(
+                "metrics of rows and sequences are in standard deviations, which Keras hides from "
+                "metrics on JAX",
+                got=f"metrics={options['metrics']!r}",
+                expected="no metrics",
+                fix="leave the metrics out: the loss is in standard deviations, too",
+            )
+        jit_compile = jit_by_default() if jit_compile is None else jit_compile
+        if self.own_objective:
+            if loss not in ("mse", None):
+                raise OptionError(
+                    "this model is trained on the objective of its paper",
+                    got=f"loss={loss!r} for {self.model_name or type(self).__name__!r}",
+                    expected="no loss",
+                    fix="leave the loss out, and see the model's options for the terms",
+                )
+            loss = None
+        if not self.built:
+            self.build((None, *self.example_shape))
+        super().compile(optimizer=optimizer, loss=loss, jit_compile=jit_compile, **options)
+        # What is saved before the first step must load with its optimiser, too.
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        """Compiles as saved; Keras asks for this of every model with a `compile` of its own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, **options):
+        """As `keras.Model.fit`, with no targets needed.
+
+        NumPy examples are checked for shape, range and NaN first; a conditional model takes
+        {"images": ..., "labels": ...}. A model of rows or sequences takes their statistics on the
+        first call. With targets, given or as pairs in a tf.data.Dataset, the model's own corruption
+        rests.
+
+        Raises:
+            DataError: the examples break the contract of shape and range.
+            OptionError: targets for a model that has an objective of its own, which knows none.
+        """
+        x, y = self._checked(x, "examples"), self._checked(y, "targets")
+        if self._standardize is not None and not int(ops.convert_to_numpy(self._standardize.adapted)):
+            self.adapt(x)
+        pairs = y is not None or (
+            isinstance(getattr(x, "element_spec", None), tuple) and len(x.element_spec) > 1
+        )
+        if pairs and self.own_objective:
+            raise OptionError(
+                "the objective of this model compares with the examples themselves",
+                got="targets beside the examples",
+                expected="examples alone",
+                fix="fit(images), or dataset.map(lambda images, labels: images)",
+            )
+        if self.corruption is None or not pairs:
+            return super().fit(x, y, batch_size=batch_size, epochs=epochs, **options)
+        self.corruption.active.assign(0.0)
+        try:
+            return super().fit(x, y, batch_size=batch_size, epochs=epochs, **options)
+        finally:
+            self.corruption.active.assign(1.0)
+
+    def _checked(self, examples, source):
+        if isinstance(examples, dict) and self.takes_labels:
+            given = examples.get(self.input_name), examples.get("labels")
+            if isinstance(given[0], np.ndarray):
+                as_labels(given[1], len(given[0]), self.classes)
+            return {**examples, self.input_name: self._checked(examples.get(self.input_name), source)}
+        if not isinstance(examples, np.ndarray):
+            return examples
+        return as_inputs(examples, self.example_shape, unit_range=self.kind == "images", source=source)
+
+    def adapt(self, examples):
+        """Takes the mean and standard deviation of each column; a model of images ignores it.
+
+        Args:
+            examples: (N, F) or (N, T, F) array, or a tf.data.Dataset of batches.
+        """
+        if self._standardize is None:
+            return
+        if not isinstance(examples, np.ndarray) and hasattr(examples, "element_spec"):
+            examples = np.concatenate([first(batch) for batch in examples.as_numpy_iterator()])
+        examples = np.asarray(ops.convert_to_numpy(examples), "float64")
+        rows = examples.reshape(-1, examples.shape[-1])
+        scale = rows.std(axis=0)
+        # A column that never varies is exactly reproduced by its mean: any scale but 0 will do.
+        scale[scale <= 1e-12 * np.maximum(1.0, np.abs(rows).max(axis=0))] = 1.0
+        for layer in (self._standardize, self._unstandardize):
+            layer.assign(rows.mean(axis=0).astype("float32"), scale.astype("float32"))
+
+    # -- saving ---------------------------------------------------------------------------------
+
+    def save_own_variables(self, store):
+        """Saves the prior, and the state of every random generator, which Keras leaves out.
+
+        Without it a resumed training would draw the noise of its first epoch again.
+        """
+        for number, state in enumerate(self._random_states()):
+            store[f"random_state_{number}"] = ops.convert_to_numpy(state.value)
+        prior = self.prior  # once: that of a VampPrior is computed when it is asked for
+        if prior is not None:
+            for name, array in prior.to_arrays().items():
+                store[f"prior:{prior.kind}:{name}"] = array
+
+    def load_own_variables(self, store):
+        """Restores what `save_own_variables` saved; the weights are those of the parts."""
+        for number, state in enumerate(self._random_states()):
+            if f"random_state_{number}" in store:
+                state.assign(store[f"random_state_{number}"])
+        saved = [name.split(":") for name in store.keys() if name.startswith("prior:")]  # noqa: SIM118 (no dict)
+        if saved:
+            kind = saved[0][1]
+            arrays = {name: np.asarray(store[f"prior:{kind}:{name}"]) for _, _, name in saved}
+            self.prior = priors.from_arrays(kind, arrays)
+
+    def _random_states(self):
+        return [variable for variable in self.variables if variable.path.endswith("seed_generator_state")]
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "corruption": self.corruption and serialize(self.corruption),
+            "model_name": self.model_name,
+            "model_options": self.model_options,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        deserialize = keras.saving.deserialize_keras_object
+        config = dict(config)
+        for part in ("encoder", "decoder", "corruption"):
+            config[part] = config.get(part) and deserialize(config[part])
+        return cls(**config)
+
+
+def _check_ends(encoder, decoder, names):
+    """Raises OptionError unless a decoder gives what an encoder takes, and the outputs have names."""
+    problem = None
+    if tuple(decoder.outputs[0].shape[1:]) != tuple(encoder.inputs[0].shape[1:]):
+        problem = "the decoder does not return what the encoder takes"
+        got = f"decoder output {decoder.outputs[0].shape}, encoder input {encoder.inputs[0].shape}"
+        expected = "the same shape at both ends"
+        fix = "give the decoder's last layer the encoder's input shape"
+    elif tuple(decoder.inputs[0].shape[1:]) != tuple(encoder.outputs[0].shape[1:]):
+        problem = "the decoder does not take what the encoder returns"
+        got = f"encoder output {encoder.outputs[0].shape}, decoder input {decoder.inputs[0].shape}"
+        expected = "latents of one shape"
+        fix = "give both the same latent_dim"
+    elif len(encoder.outputs) != len(names):
+        problem = "the encoder does not have the outputs of this class of models"
+        got = f"{len(encoder.outputs)} outputs"
+        expected = ", ".join(names)
+        fix = "name the outputs in encoder_outputs of a subclass of Autoencoder"
+    if problem:
+        raise OptionError(problem, got=got, expected=expected, fix=fix)
+
+
+def _only(part, layer_class):
+    """Returns the one layer of a class in a model, or None."""
+    found = [layer for layer in part.layers if isinstance(layer, layer_class)]
+    return found[0] if found else None

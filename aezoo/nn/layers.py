@@ -1,0 +1,267 @@
+"""Layers that several models share. Each gives back from `get_config` what its constructor takes."""
+
+import math
+import numbers
+
+from aezoo.core.errors import OptionError
+from aezoo.core.imports import import_keras
+from aezoo.core.options import check_choice, nearest
+
+keras = import_keras()
+ops = keras.ops
+layers = keras.layers
+
+NORMALIZATIONS = (None, "batch", "layer", "group")
+
+
+def first(outputs):
+    """Returns the first of several outputs, or the only one."""
+    return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+
+
+def leaves(model):
+    """Yields the layers of a model, and for a model among them its layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaves(layer)
+        else:
+            yield layer
+
+
+def activation_layer(activation, *, name=None):
+    """Returns a layer for an activation's Keras name; None is the identity.
+
+    Raises:
+        OptionError: Keras knows no activation of this name; the nearest is given.
+    """
+    return layers.Activation(check_activation("activation", activation), name=name)
+
+
+def activation_names():
+    """Returns the names of Keras's activations that a layer can have."""
+    known = [name for name in dir(keras.activations) if not name.startswith("_") and name.islower()]
+    # threshold wants arguments, and glu halves the axis: neither is an activation of a layer.
+    return sorted(set(known) - {"get", "serialize", "deserialize", "threshold", "glu"})
+
+
+def check_activation(option, activation):
+    """Returns the activation's name, or raises OptionError unless Keras knows it."""
+    if activation is None:
+        return None
+    known = activation_names()
+    if activation not in known:
+        raise OptionError(
+            f"there is no activation of this name{nearest(activation, known)}",
+            got=f"{option}={activation!r}",
+            expected=f"None or one of {', '.join(known)}",
+            fix=f"pass {option}='relu'",
+        )
+    return activation
+
+
+def normalization_layer(normalization, channels, *, name=None):
+    """Returns a normalisation layer over the last axis, or None for None.
+
+    Args:
+        normalization: None, "batch" (Ioffe & Szegedy 2015), "layer" (Ba et al. 2016, over the
+            channels of each pixel) or "group" (Wu & He 2018, the largest of 8 groups or fewer
+            that divides the channels).
+        channels: size of the last axis.
+    """
+    check_choice("normalization", normalization, NORMALIZATIONS)
+    if normalization == "batch":
+        # Keras averages over 100 batches by default: too slow for a run of a few hundred steps.
+        return layers.BatchNormalization(momentum=0.9, name=name)
+    if normalization == "layer":
+        return layers.LayerNormalization(name=name)
+    if normalization == "group":
+        return layers.GroupNormalization(groups=math.gcd(8, channels), name=name)
+    return None
+
+
+class _Affine(layers.Layer):
+    """Holds a mean and a scale for each feature of a row; both are statistics, never trained."""
+
+    def build(self, input_shape):
+        features = (input_shape[-1],)
+        self.mean = self.add_weight(name="mean", shape=features, initializer="zeros", trainable=False)
+        self.scale = self.add_weight(name="scale", shape=features, initializer="ones", trainable=False)
+        # 0 until `adapt`: a model that was loaded from disk is not adapted a second time.
+        self.adapted = self.add_weight(
+            name="adapted", shape=(), initializer="zeros", dtype="int32", trainable=False
+        )
+        super().build(input_shape)
+
+    def assign(self, mean, scale):
+        """Sets the statistics: mean and scale are (F,), in the units of the rows."""
+        self.mean.assign(mean)
+        self.scale.assign(scale)
+        self.adapted.assign(1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class Standardize(_Affine):
+    """Rows in raw units to rows of mean 0 and standard deviation 1: (x - mean) / scale.
+
+    Unlike `keras.layers.Normalization` a constant column has scale 1, so it becomes 0 and not
+    a division by almost nothing.
+    """
+
+    def call(self, examples):
+        return (examples - ops.cast(self.mean, examples.dtype)) / ops.cast(self.scale, examples.dtype)
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class Unstandardize(_Affine):
+    """The way back from `Standardize`: x * scale + mean, in the rows' raw units."""
+
+    def call(self, examples):
+        return examples * ops.cast(self.scale, examples.dtype) + ops.cast(self.mean, examples.dtype)
+
+
+# kind -> (distribution of the noise, formula, largest sensible level). Formulas take the clean
+# examples, noise of the same shape and the level; low and high are the ends of the value range.
+_CORRUPTIONS = {
+    "gaussian": ("normal", lambda x, noise, level, low, high: x + level * noise, math.inf),
+    "masking": ("uniform", lambda x, noise, level, low, high: ops.where(noise < level, low, x), 1.0),
+    "salt_and_pepper": (
+        "uniform",
+        lambda x, noise, level, low, high: ops.where(
+            noise < level / 2, low, ops.where(noise > 1 - level / 2, high, x)
+        ),
+        1.0,
+    ),
+    "speckle": ("normal", lambda x, noise, level, low, high: x * (1 + level * noise), math.inf),
+}
+CORRUPTIONS = tuple(_CORRUPTIONS)
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class Corruption(layers.Layer):
+    """Corrupts examples in training, and leaves them alone otherwise.
+
+    Source: Vincent et al. 2010, JMLR 11, section 3.4 (gaussian, masking, salt-and-pepper);
+    speckle is the multiplicative noise of coherent imaging.
+
+    Args:
+        kind: "gaussian" (level: standard deviation), "masking" (level: share of values set to 0),
+            "salt_and_pepper" (level: share of values set to 0 or 1, half each) or "speckle"
+            (level: standard deviation of the factor's noise).
+        level: float of at least 0; at most 1 where it is a share.
+        seed: int; same seed, same sequence of noise.
+        clip: whether results are clipped to [0, 1]; images are, standardised rows are not.
+
+    Raises:
+        OptionError: unknown kind, or a level outside its range.
+    """
+
+    def __init__(self, kind="gaussian", level=0.4, seed=0, clip=True, **kwargs):
+        super().__init__(**kwargs)
+        check_choice("corruption", kind, CORRUPTIONS)
+        check_level(kind, level)
+        if kind == "salt_and_pepper" and not clip:
+            raise OptionError(
+                "salt_and_pepper sets values to the ends of a range, and rows have none",
+                got="corruption='salt_and_pepper' for rows",
+                expected="corruption='gaussian', 'masking' or 'speckle'",
+                fix="pass corruption='masking'",
+            )
+        self.kind, self.level, self.seed, self.clip = kind, float(level), int(seed), bool(clip)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        # 1, or 0 while given pairs of corrupted and clean examples are trained on. A variable, since
+        # a Python value would be frozen into the compiled training step.
+        self.active = self.add_weight(name="active", shape=(), initializer="ones", trainable=False)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+
+    def call(self, examples, training=False):
+        if not training:
+            return examples
+        draw = keras.random.normal if _CORRUPTIONS[self.kind][0] == "normal" else keras.random.uniform
+        noise = draw(ops.shape(examples), dtype=examples.dtype, seed=self.seed_generator)
+        return self.formula(examples, noise, ops.cast(self.level * self.active, examples.dtype))
+
+    def formula(self, examples, noise, level):
+        """Returns the corrupted examples for given noise, both (B, ...)."""
+        corrupted = _CORRUPTIONS[self.kind][1](
+            examples, noise, level, ops.zeros_like(examples), ops.ones_like(examples)
+        )
+        return ops.clip(corrupted, 0.0, 1.0) if self.clip else corrupted
+
+    def corrupt(self, examples, level=None, seed=0):
+        """Returns corrupted examples, drawn by NumPy: the same on every backend for a seed.
+
+        Args:
+            examples: float32, (B, ...).
+            level: as in the constructor; None is the layer's own.
+            seed: int.
+        """
+        import numpy as np
+
+        level = self.level if level is None else level
+        check_level(self.kind, level)
+        generator = np.random.Generator(np.random.Philox(seed))
+        examples = np.asarray(examples, "float32")
+        draw = generator.standard_normal if _CORRUPTIONS[self.kind][0] == "normal" else generator.random
+        noise = draw(examples.shape, dtype="float32")
+        return ops.convert_to_numpy(self.formula(examples, noise, np.float32(level)))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "level": self.level,
+            "seed": self.seed,
+            "clip": self.clip,
+        }
+
+
+def check_level(kind, level):
+    """Raises OptionError unless the level suits the kind of corruption."""
+    highest = _CORRUPTIONS[kind][2]
+    if not isinstance(level, numbers.Real) or not 0 <= level <= highest:
+        raise OptionError(
+            f"this level of {kind} corruption means nothing",
+            got=f"level={level!r}",
+            expected="a number of at least 0" + (" and at most 1" if highest == 1 else ""),
+            fix="pass level=0.4",
+        )
+
+
+def crop(x, to, name):
+    """Cuts maps (B, h, w, depth) down to `to` = (height, width), at the lower and right edge."""
+    below, right = x.shape[1] - to[0], x.shape[2] - to[1]
+    return x if below == right == 0 else layers.Cropping2D(((0, below), (0, right)), name=name)(x)
+
+
+def sizes_going_down(image_shape, filters):
+    """Returns [(H, W), ..., (h, w)], the sides before each halving and after the last; odd ones round up.
+
+    Raises:
+        OptionError: no filters, or an image too small to be halved so often.
+
+    >>> sizes_going_down((28, 28, 1), (32, 64, 128))
+    [(28, 28), (14, 14), (7, 7), (4, 4)]
+    """
+    smallest = 2 ** len(filters)
+    if not filters or min(image_shape[:2]) < smallest:
+        deepest_that_fits = max(1, min(image_shape[:2]).bit_length() - 1)
+        raise OptionError(
+            f"the image is too small for {len(filters)} halvings"
+            if filters
+            else "at least one halving is needed",
+            got=f"image_shape={tuple(image_shape)}, filters={tuple(filters)}",
+            expected=f"at least {smallest} pixels on each side" if filters else "filters=(32, 64, 128)",
+            fix=f"pass filters={tuple(filters[:deepest_that_fits]) or (32,)}",
+        )
+    sizes = [tuple(image_shape[:2])]
+    for _ in filters:
+        sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+    return sizes

@@ -1,0 +1,1 @@
+"""Pictures of figures and of latent spaces, in one style. Stands on `evaluation` and `core`."""

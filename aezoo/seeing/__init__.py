@@ -1,1 +1,0 @@
-"""Pictures of latent spaces: films of how they are trained, and maps of how they came out."""

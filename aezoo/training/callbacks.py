@@ -1,0 +1,108 @@
+"""What a training shows while it runs: a bar within the epoch on a terminal, a line after each."""
+
+import math
+import time
+
+from aezoo.core.errors import TrainingError
+from aezoo.core.files import replacing
+from aezoo.core.imports import import_keras
+from aezoo.core.progress import progress_bar
+from aezoo.nn.layers import Standardize, Unstandardize, leaves
+
+keras = import_keras()
+
+
+class EpochLines(keras.callbacks.Callback):
+    """Prints one line an epoch; on a terminal a bar with the loss stands below them.
+
+    Args:
+        steps: in an epoch.
+        epochs: in all.
+    """
+
+    def __init__(self, steps, epochs):
+        super().__init__()
+        self.steps, self.epochs = steps, epochs
+
+    def on_train_begin(self, logs=None):
+        self.bar = progress_bar("{task.fields[loss]}")
+        self.bar.start()
+        self.task = self.bar.add_task("", total=self.steps, loss="")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.bar.reset(self.task, description=f"epoch {epoch + 1}/{self.epochs}", loss="")
+
+    def on_train_batch_end(self, batch, logs=None):
+        # A Python number out of a tensor waits for the device: not at every step.
+        loss = f"loss {float(logs['loss']):.5f}" if batch % 20 == 0 and logs else None
+        self.bar.update(self.task, completed=batch + 1, **({"loss": loss} if loss else {}))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.console.print(
+            f"epoch {epoch + 1:>3}/{self.epochs}  loss {logs['loss']:.5f}  val_loss {logs['val_loss']:.5f}"
+        )
+
+    def on_train_end(self, logs=None):
+        self.bar.stop()
+
+
+class _Keeper(keras.callbacks.Callback):
+    """After each epoch: history, best model, checkpoint, in this order; then early stopping."""
+
+    def __init__(self, run, rows, settings):
+        super().__init__()
+        self.run, self.rows, self.settings = run, rows, settings
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {
+            "epoch": epoch + 1,
+            "loss": float(logs["loss"]),
+            "val_loss": float(logs["val_loss"]),
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "seconds": round(time.monotonic() - self.begun, 2),
+        }
+        if not math.isfinite(row["loss"] + row["val_loss"]):
+            raise TrainingError(
+                "the loss is no longer a number",
+                got=f"loss={row['loss']}, val_loss={row['val_loss']} in epoch {row['epoch']}",
+                expected="finite losses",
+                fix=f"pass a lower learning rate than {self.settings.learning_rate:g}",
+            )
+        self.rows.append(row)
+        self.run.write_history(self.rows)
+        if best_epoch(self.rows) == row["epoch"]:
+            with replacing(self.run.model_file) as path:
+                # Only the arithmetic of training is of lower precision, never the file.
+                _set_precision(self.model, "float32")
+                self.model.save(path, include_optimizer=False)
+                _set_precision(self.model, self.settings.precision)
+        with replacing(self.run.checkpoint_file) as path:
+            self.model.save(path)
+        if self.exhausted():
+            self.model.stop_training = True
+
+    def exhausted(self):
+        """Whether the last epoch is done or patience has run out."""
+        done = len(self.rows)
+        patience = self.settings.patience
+        return done >= self.settings.epochs or (
+            patience is not None and done > 0 and done - best_epoch(self.rows) >= patience
+        )
+
+
+def best_epoch(rows):
+    """Returns the number of the epoch with the lowest validation loss, the first of equals."""
+    return min(rows, key=lambda row: row["val_loss"])["epoch"]
+
+
+def _set_precision(model, precision):
+    # Raw units of a table need more digits than bfloat16 has, and so do the final values.
+    exact = (Standardize, Unstandardize)
+    last = list(leaves(model.decoder))[-1]
+    for part in (model.encoder, model.decoder):
+        for layer in leaves(part):
+            keep = isinstance(layer, exact) or layer is last
+            layer.dtype_policy = "float32" if keep else precision

@@ -1,0 +1,255 @@
+"""Training: a model, a dataset and settings become a run.
+
+`resume` continues a run that was killed, and ends at the same weights, bit for bit, as one that
+was not: the order of the data is a function of the seed, operations are deterministic, and the
+checkpoint of an epoch holds weights, optimiser and the state of every random generator. What
+early stopping and the choice of the best epoch must remember is read from history.csv.
+"""
+
+import dataclasses
+import time
+
+import numpy as np
+
+from aezoo.core.calibration import fingerprints, sketch
+from aezoo.core.errors import DataError, OptionError, RunError
+from aezoo.core.files import replacing, write_json
+from aezoo.core.imports import import_keras
+from aezoo.core.versions import versions
+from aezoo.nn.saving import load_model
+from aezoo.training.callbacks import _Keeper, _set_precision, best_epoch
+from aezoo.training.run import Run
+from aezoo.training.settings import Settings
+
+keras = import_keras()
+
+_FINGERPRINTED = 256  # examples at a time
+_HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
+_FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
+_VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
+
+
+def seed_everything(settings):
+    """Seeds Python, NumPy and the backend; call it before the model is built."""
+    keras.utils.set_random_seed(settings.seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def train(
+    model, dataset, settings=None, folder="runs/latest", *, overwrite=False, progress=True, evaluation=None
+):
+    """Trains a model and writes everything about it into a folder.
+
+    Args:
+        model: an `Autoencoder`, built by name. Its weights are trained in place.
+        dataset: an `aezoo.data.Dataset` of the model's shape.
+        settings: `Settings`; None is the defaults.
+        folder: of the run; made if it is not there.
+        overwrite: whether a run that lies there may be deleted.
+        progress: whether a line an epoch is printed, with a bar on a terminal.
+        evaluation: options of `aezoo.evaluation.evaluate`, a dict, or None.
+
+    Returns:
+        The finished `Run`.
+
+    Raises:
+        RunError: a run lies in the folder already.
+        DataError: the dataset's shape is not the model's.
+        OptionError: the dataset has more classes than the model, or a precision that it cannot use.
+        TrainingError: the loss is not a number.
+    """
+    settings = settings or Settings()
+    run = Run(folder)
+    run.check_free(overwrite=overwrite)
+    _check_fits(model, dataset, settings)
+    run.clear()
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if model.kind != "images":
+        model.adapt(dataset.train.array())
+    steps = -(-len(dataset.train) // settings.batch_size)
+    model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
+    with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
+        model.save(path)
+    info = _describe(model, dataset, settings)
+    write_json(run.info_file, {**info, "evaluation": dict(evaluation or {})})
+    return _continue(run, model, dataset, settings, progress)
+
+
+def resume(folder, dataset=None, *, progress=True):
+    """Continues a run that was stopped or killed.
+
+    Args:
+        folder: of the run.
+        dataset: None loads it again from the source that the run names.
+        progress: as in `train`.
+
+    Returns:
+        The finished `Run`; one that was finished already is returned as it is.
+
+    Raises:
+        RunError: no run there, or the data are no longer those that it was begun with.
+    """
+    run = Run(folder)
+    if not run.exists():
+        return Run.load(folder)  # raises, in the words for a missing run
+    info = run.info
+    if info["status"] == "finished":
+        return run
+    settings = Settings(**info["settings"])
+    seed_everything(settings)
+    if dataset is None:
+        from aezoo import data
+
+        dataset = data.load(info["data"]["source"], **info["data"]["load_options"])
+    if dataset.content_hash != info["data"]["content_hash"]:
+        raise RunError(
+            "the data have changed since this run was begun",
+            got=f"content hash {dataset.content_hash[:12]}... of {info['data']['source']}",
+            expected=f"{info['data']['content_hash'][:12]}...",
+            fix="train again into another folder",
+        )
+    return _continue(run, load_model(run.checkpoint_file), dataset, settings, progress)
+
+
+def _check_fits(model, dataset, settings):
+    if tuple(dataset.shape) != model.example_shape:
+        option = f"image_shape={tuple(dataset.shape)}"
+        if len(dataset.shape) == 1:
+            option = f"features={dataset.shape[0]}"
+        raise DataError(
+            "the data do not have the shape that the model takes",
+            got=f"{dataset.name}: examples of {tuple(dataset.shape)}",
+            expected=f"{model.example_shape}",
+            fix=f"build the model with {option}",
+        )
+    if model.takes_labels and (dataset.class_count or 0) > model.classes:
+        raise OptionError(
+            "the data have more classes than the model",
+            got=f"{dataset.name}: {dataset.class_count} classes, classes={model.classes}",
+            expected=f"classes of at least {dataset.class_count}",
+            fix=f"build the model with classes={dataset.class_count}, or leave the option out",
+        )
+    if model.needs_float32 and settings.precision != "float32":
+        raise OptionError(
+            "this model takes differences that are lost in lower precision",
+            got=f"precision={settings.precision!r}",
+            expected="precision='float32'",
+            fix="leave out --precision",
+        )
+
+
+def _schedule(settings, steps_an_epoch):
+    steps = settings.epochs * steps_an_epoch
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    warmup = max(1, steps // 50)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=settings.learning_rate / 10,
+        decay_steps=max(1, steps - warmup),
+        alpha=0.01,
+        warmup_target=settings.learning_rate,
+        warmup_steps=warmup,
+    )
+
+
+def _continue(run, model, dataset, settings, progress):
+    begun = time.monotonic()
+    steps = -(-len(dataset.train) // settings.batch_size)
+    done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
+    # The last row may belong to an epoch whose checkpoint was not written any more.
+    rows = [row for row in run.history if row["epoch"] <= done]
+    keeper = _Keeper(run, rows, settings)
+    callbacks = [keeper]
+    if progress:
+        from aezoo.training.callbacks import EpochLines
+
+        callbacks.append(EpochLines(steps, settings.epochs))
+    if not keeper.exhausted():
+        _set_precision(model, settings.precision)
+        batches = dataset.train.batches(
+            settings.batch_size,
+            shuffle_seed=settings.seed,
+            epochs=settings.epochs,
+            skip=done * steps,
+            labels=model.takes_labels,
+        )
+        model.fit(
+            batches,
+            epochs=settings.epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            validation_data=_validation(model, dataset, settings),
+            callbacks=callbacks,
+            verbose=0,
+            shuffle=False,
+        )
+    return _finish(run, dataset, time.monotonic() - begun)
+
+
+def _validation(model, dataset, settings):
+    """Returns what the best epoch is chosen by: for a denoiser, how well it denoises."""
+    if model.corruption is None:
+        return dataset.validation.batches(settings.batch_size, labels=model.takes_labels)
+    clean = dataset.validation.array(_VALIDATION_PAIRS)
+    return model.corrupt(clean, seed=settings.seed), clean
+
+
+def _finish(run, dataset, seconds):
+    from aezoo.evaluation import evaluate
+    from aezoo.plots import pictures
+
+    model = run.model
+    held_out = {"examples": dataset.test.array(_HELD_OUT)}
+    if model.takes_labels:
+        held_out["labels"] = dataset.test.class_numbers[:_HELD_OUT]
+    trained_on = [fingerprints(batch) for batch in dataset.train.batches(_FINGERPRINTED).as_numpy_iterator()]
+    held_out["trained_on"] = sketch(np.concatenate(trained_on))
+    with replacing(run.held_out_file) as path:
+        np.savez_compressed(path, **held_out)
+    if model.prior is None:  # so that what a plain model leaves of its latent space can be drawn from
+        model.fit_prior(dataset.train.array(_FOR_PRIOR))
+        with replacing(run.model_file) as path:
+            model.save(path, include_optimizer=False)
+    write_json(run.metrics_file, evaluate(model, dataset, **run.info["evaluation"]))
+    pictures.save_all(run, model, dataset)
+    rows = run.history
+    info = run.info
+    info.update(
+        status="finished",
+        epochs=len(rows),
+        best_epoch=best_epoch(rows),
+        seconds=round(sum(row["seconds"] for row in rows), 1),
+        seconds_of_last_session=round(seconds, 1),
+    )
+    write_json(run.info_file, info)
+    run.checkpoint_file.unlink(missing_ok=True)
+    return run
+
+
+def _describe(model, dataset, settings):
+    return {
+        "status": "training",
+        "model": model.model_name,
+        "options": model.model_options,
+        "latent_shape": list(model.latent_shape),
+        "parameters": model.count_params(),
+        "settings": dataclasses.asdict(settings),
+        "seed": settings.seed,
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "load_options": dataset.load_options,
+            "kind": dataset.kind,
+            "shape": list(dataset.shape),
+            "feature_names": dataset.feature_names and list(dataset.feature_names),
+            "content_hash": dataset.content_hash,
+            "train": len(dataset.train),
+            "validation": len(dataset.validation),
+            "test": len(dataset.test),
+        },
+        "versions": versions(),
+        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }

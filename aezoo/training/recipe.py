@@ -1,0 +1,103 @@
+"""A recipe: model, data, settings and the number they reach. `aezoo train` is one without a number."""
+
+import dataclasses
+
+from aezoo.core.errors import OptionError, RunError
+from aezoo.training.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What to train, on what, how, and what comes out.
+
+    Attributes:
+        model: name in the registry.
+        data: what `aezoo.data.load` takes.
+        options: of the model.
+        settings: how it is trained.
+        elsewhere: {data: Settings} where other data want other settings.
+        validation_fraction: share of the training part that is held back to choose the best epoch.
+        expected: {data: {metric: (value, tolerance)}} on the test part; the metric is a key of
+            metrics.json, with dots for nested ones.
+        evaluation: options of `aezoo.evaluation.evaluate`, for figures that cost more than a moment.
+    """
+
+    model: str
+    data: str = "mnist_mini"
+    options: dict = dataclasses.field(default_factory=dict)
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    elsewhere: dict = dataclasses.field(default_factory=dict)
+    validation_fraction: float = 0.1
+    expected: dict = dataclasses.field(default_factory=dict)
+    evaluation: dict = dataclasses.field(default_factory=dict)
+
+    def settings_for(self, data):
+        """Returns the settings for a source of data."""
+        return self.elsewhere.get(unversioned(data), self.settings)
+
+
+def unversioned(source):
+    """Returns a source of data without the version of a TensorFlow Datasets set.
+
+    >>> unversioned("mnist:3.0.1"), unversioned("sklearn:wine")
+    ('mnist', 'sklearn:wine')
+    """
+    name, _, version = str(source).rpartition(":")
+    return name if name and version[:1].isdigit() else source
+
+
+_TAKES_ANY = {"images": "conv", "rows": "dense", "sequences": "conv1d"}
+
+
+def build_for(name, options, dataset):
+    """Builds a model by name in the shape of a dataset: image_shape, sequence_shape, or features for rows.
+
+    A conditional model gets as many classes as the dataset has labels, and whose estimates know the
+    number of training examples gets that.
+    """
+    from aezoo.models import build, describe
+
+    if dataset.kind not in describe(name).task:
+        raise OptionError(
+            f"the model {name!r} does not take {dataset.kind}",
+            got=f"{dataset.name}, {dataset.kind} of shape {tuple(dataset.shape)}",
+            expected=describe(name).task,
+            fix=f"aezoo train {_TAKES_ANY[dataset.kind]} --data {dataset.source}"
+            + (" (or --kind sequences)" if "sequences" in describe(name).task else ""),
+        )
+    size = {
+        "rows": lambda: {"features": dataset.shape[0]},
+        "sequences": lambda: {"sequence_shape": dataset.shape},
+        "images": lambda: {"image_shape": dataset.shape},
+    }[dataset.kind]()
+    if "classes" in describe(name).options() and dataset.class_count:
+        size["classes"] = dataset.class_count
+    if "dataset_size" in describe(name).options():
+        size["dataset_size"] = len(dataset.train)
+    return build(name, **{**size, **options})
+
+
+def start_from(model, folder):
+    """Gives a model the weights of a run's encoder and decoder.
+
+    Args:
+        model: an `Autoencoder`.
+        folder: of the finished run.
+
+    Raises:
+        RunError: no run there, or its encoder or decoder has weights of other shapes.
+    """
+    from aezoo.training.run import Run
+
+    other = Run.load(folder).model
+    for name in ("encoder", "decoder"):
+        ours, theirs = getattr(model, name), getattr(other, name)
+        shapes = [[tuple(weight.shape) for weight in part.weights] for part in (ours, theirs)]
+        if shapes[0] != shapes[1]:
+            raise RunError(
+                f"the run's {name} has weights of other shapes",
+                got=f"{folder}: {other.model_name} with {other.model_options}",
+                expected=f"the body of {model.model_name} with {model.model_options}",
+                fix="train both with the same latent size and body",
+            )
+        ours.set_weights(theirs.get_weights())

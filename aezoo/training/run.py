@@ -1,0 +1,185 @@
+"""The run: the folder that a training leaves, and the only place that knows its file names.
+
+run/
+  run.json             model, options, settings, seed, versions, data and its hash, parameters, seconds
+  model.keras          the model at the epoch with the lowest validation loss
+  history.csv          one row an epoch
+  metrics.json         the test figures, PCA of the same latent size beside them
+  held_out.npz         a few test examples, from which an export is proven
+  reconstructions.png  latents.png  loss.png
+  checkpoint.keras     only while training is unfinished: everything that `resume` needs
+"""
+
+import csv
+import pathlib
+import zipfile
+
+from aezoo.core.errors import RunError
+from aezoo.core.files import _DRAFT, read_json, replacing
+
+
+class Run:
+    """A training's folder.
+
+    Args:
+        folder: path of the folder.
+
+    Attributes:
+        folder: `pathlib.Path`.
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+
+    @classmethod
+    def load(cls, folder):
+        """Opens the folder of a training that has ended.
+
+        Raises:
+            RunError: no such folder, no run in it, or its training has not ended.
+        """
+        run = cls(folder)
+        if not run.exists():
+            raise RunError(
+                "there is no run in this folder",
+                got=f"{folder}" + ("" if run.folder.exists() else " (does not exist)"),
+                expected="a folder with run.json, written by `aezoo train` or a recipe",
+                fix=f"aezoo train conv --data mnist_mini -o {folder}",
+            )
+        if run.info["status"] != "finished":
+            raise RunError(
+                "the training of this run has not ended",
+                got=f"{folder}: {len(run.history)} of {run.info['settings']['epochs']} epochs",
+                expected="a finished run",
+                fix=f"aezoo train --resume -o {folder}",
+            )
+        return run
+
+    def exists(self):
+        """Whether the folder holds a run, finished or not."""
+        return (self.folder / "run.json").is_file()
+
+    def check_free(self, *, overwrite=False):
+        """Raises RunError where the folder cannot take a new run; call it before long work.
+
+        Args:
+            overwrite: whether a run that lies there may give way. Anything else never does.
+        """
+        foreign = []
+        if self.folder.is_dir():
+            foreign = [path.name for path in self.folder.iterdir() if not _is_ours(path.name)]
+        elif self.folder.exists():
+            foreign = [self.folder.name]
+        if foreign:
+            raise RunError(
+                "this folder holds something else than a run",
+                got=f"{self.folder}: {', '.join(sorted(foreign)[:3])}",
+                expected="a new folder, an empty one, or a run",
+                fix="name another folder with -o",
+            )
+        if not self.exists() or overwrite:
+            return
+        unfinished = self.info["status"] != "finished"
+        raise RunError(
+            "a run lies in this folder already",
+            got=f"{self.folder}, {self.info['status']}",
+            expected="a new folder",
+            fix=f"aezoo train --resume -o {self.folder}"
+            if unfinished
+            else "name another folder with -o, or pass --overwrite",
+        )
+
+    def clear(self):
+        """Deletes the files of the run that lies there, and no others."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path.name in _FILES.values():
+                path.unlink()
+
+    def __repr__(self):
+        return f"Run({str(self.folder)!r})"
+
+    def __getattr__(self, name):
+        # model_file, history_file, ...: one row a file, so that no other module spells a file name.
+        if name in _FILES:
+            return self.folder / _FILES[name]
+        raise AttributeError(f"'Run' object has no attribute {name!r}")
+
+    @property
+    def info(self):
+        """The content of run.json, a dict."""
+        info = read_json(self.info_file)
+        if not isinstance(info, dict) or not {"status", "model", "options", "settings", "data"} <= set(info):
+            raise RunError(
+                "run.json does not describe a run",
+                got=f"{self.info_file}: {str(info)[:80]}",
+                expected="status, model, options, settings, data and more",
+                fix="train again into another folder",
+            )
+        return info
+
+    @property
+    def metrics(self):
+        """The content of metrics.json, a dict."""
+        return read_json(self.metrics_file)
+
+    @property
+    def history(self):
+        """One dict an epoch: epoch, loss, val_loss, learning_rate, seconds."""
+        if not self.history_file.is_file():
+            return []
+        with open(self.history_file, newline="") as file:
+            return [
+                {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
+
+    def write_history(self, rows):
+        """Writes history.csv anew, whole or not at all."""
+        with replacing(self.history_file) as path, open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    @property
+    def model(self):
+        """The best model, an `Autoencoder` loaded anew."""
+        from aezoo.nn.saving import load_model
+
+        return load_model(self.model_file)
+
+    @property
+    def held_out(self):
+        """A few test examples: {"examples": float32 (N, ...), "trained_on": uint64, a sketch of the
+        training examples, see `calibration.sketch`}; for a conditional model also {"labels": (N,) int32}.
+        """
+        import numpy as np
+
+        try:
+            # np.load itself leaves a broken archive open
+            with open(self.held_out_file, "rb") as file, np.load(file) as arrays:
+                return {**arrays, "examples": arrays["examples"]}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise RunError(
+                "the held-out examples of the run cannot be read",
+                got=f"{self.held_out_file}: {error}",
+                expected="the examples that the training kept for the proof of an export",
+                fix="train again into another folder",
+            ) from error
+
+
+_FILES = {
+    "info_file": "run.json",
+    "model_file": "model.keras",
+    "history_file": "history.csv",
+    "metrics_file": "metrics.json",
+    "held_out_file": "held_out.npz",
+    "reconstructions_file": "reconstructions.png",
+    "latents_file": "latents.png",
+    "samples_file": "samples.png",
+    "loss_file": "loss.png",
+    "checkpoint_file": "checkpoint.keras",
+}
+
+
+def _is_ours(name):
+    return name in _FILES.values() or name.startswith(_DRAFT)

@@ -1,0 +1,58 @@
+"""How a model is trained. No framework is imported here: the command line reads the defaults."""
+
+import dataclasses
+import math
+
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_choice, check_positive, check_seed
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+LOSSES = ("mse", "mae", "huber", "log_cosh", "binary_crossentropy")
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a model is trained; the defaults suit MNIST.
+
+    Attributes:
+        epochs: passes over the training part, at most.
+        batch_size: examples a step.
+        learning_rate: of Adam, at its highest.
+        schedule: "cosine" (warm-up over the first 2 % of the steps, then down to 1 % of the
+            highest rate; Loshchilov & Hutter 2017, arXiv:1608.03983) or "constant".
+        loss: "mse", "mae", "huber", "log_cosh" or "binary_crossentropy" (images only).
+        patience: epochs without a lower validation loss after which training stops; None: never.
+        precision: "float32" or "mixed_bfloat16", of the arithmetic in training alone; what is
+            saved is float32.
+        seed: of initial weights, data order and corruption.
+
+    Raises:
+        OptionError: a value that cannot be used.
+    """
+
+    epochs: int = 12
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    loss: str = "mse"
+    patience: int | None = None
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self):
+        check_positive("epochs", self.epochs)
+        check_positive("batch_size", self.batch_size)
+        if self.patience is not None:
+            check_positive("patience", self.patience)
+        check_seed(self.seed)
+        check_choice("loss", self.loss, LOSSES)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("precision", self.precision, PRECISIONS)
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise OptionError(
+                "the learning rate is a positive number",
+                got=f"learning_rate={self.learning_rate!r}",
+                expected="more than 0, usually 0.0001 to 0.01",
+                fix="pass learning_rate=0.002",
+            )

@@ -1,0 +1,62 @@
+"""Calibration of a bundle's scorer: at its export, and later without training."""
+
+import numpy as np
+
+from aezoo.core.calibration import Calibration, write_tables
+from aezoo.export import scorer
+from aezoo.export.budget import LABELLED
+from aezoo.export.golden import stored_examples
+from aezoo.runtime import manifest as contract
+
+
+def calibrate(model, normals, labels, input_dtype, rate, score):
+    """Returns the `Calibration` of a model on normal examples.
+
+    Args:
+        model: an `Autoencoder`.
+        normals: (N, ...) float32.
+        labels: (N,) of a conditional model, or None.
+        input_dtype: of the exported scorer.
+        rate: share of normals that may count as anomalies; None is 0.01, or what so few allow.
+        score: of `scorer.SCORES`.
+    """
+    _, normals = stored_examples(normals, input_dtype)
+    labels = {} if labels is None else {"labels": np.asarray(labels)[: len(normals)]}
+    if rate is None:
+        rate = max(0.01, 1 / (len(normals) + 1))
+    return Calibration.fit(scorer.scores(model, normals, labels, score), rate)
+
+
+def label(model, normals, anomalies, input_dtype, score, limit):
+    """Returns {name: array} of `budget.LABELLED`: examples of both kinds, and what Keras scores them.
+
+    Args:
+        model: an `Autoencoder` without labels of its own.
+        normals, anomalies: (N, ...) and (M, ...) float32.
+        input_dtype: of the exported scorer.
+        score: of `scorer.SCORES`.
+        limit: examples of each kind at most, taken at equal distances: files often lie in order.
+    """
+    chosen = [
+        examples[np.unique(np.linspace(0, len(examples) - 1, limit).astype(int))]
+        for examples in (np.asarray(normals), np.asarray(anomalies))
+    ]
+    stored, examples = stored_examples(np.concatenate(chosen), input_dtype)
+    is_anomaly = np.arange(len(examples)) >= len(chosen[0])
+    scores = scorer.scores(model, examples, {}, score)
+    return dict(zip(LABELLED, (stored, is_anomaly, scores), strict=True))
+
+
+def write_calibration(draft, calibrations, score, trained_on, overlap, held_out):
+    """Writes what the scorers go by, {precision: `Calibration`}; returns the row of the manifest, or None."""
+    if not calibrations:
+        return None
+    write_tables(draft / contract.CALIBRATION, calibrations, trained_on)
+    return {
+        **calibrations["float32"].to_json(),
+        "thresholds": {precision: one.threshold for precision, one in calibrations.items()},
+        "score": score,
+        "source": "held-out examples" if held_out else "examples that were given",
+        "training_examples": overlap,
+        "files": contract.hash_files(draft, contract.CALIBRATION),
+    }

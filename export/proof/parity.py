@@ -1,0 +1,375 @@
+"""The proof: an exported file computes what the Keras model computes. NumPy and a runtime, no Keras.
+
+Each file is loaded in a fresh process and compared with the golden arrays, in this order: hash,
+names and dtypes, shapes at batch 1 and at an odd larger batch, values. A file of one fixed batch is
+proven at that. NaN is a failure. The same code proves a new bundle before it is published and an old
+one in `aezoo verify`.
+"""
+
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+from aezoo.core.calibration import read_table
+from aezoo.core.errors import BundleError, ParityError
+from aezoo.core.processes import fresh
+from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
+from aezoo.export.formats import FORMATS, is_installed
+from aezoo.export.proof import readers, tracing
+from aezoo.runtime import manifest as contract
+from aezoo.runtime.batching import fitted, fixed_batch
+
+BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
+
+# A value may always differ by this many units in its last place, at the largest value.
+_ROUNDINGS = 4
+
+
+_MEANING = "manifest_sha256"
+# Sums over all places of an example: their roundings grow with the sums, however little examples differ.
+_VERDICTS = ("p_value", "is_anomaly")
+_SUMS = ("reconstruction_error", "negative_elbo")
+
+
+# -- one artifact, in this process -----------------------------------------------------------------
+
+
+def prove(folder, artifact, golden):
+    """Proves one artifact against the golden arrays.
+
+    Args:
+        folder: of the bundle.
+        artifact: its row of the manifest.
+        golden: {name: array}; the rows of inputs and outputs say which array each is.
+
+    Returns:
+        The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
+        its precision at the largest value where that is more; 0 for integers), output_range, tolerance,
+        reason, output, batches, examples. Of several outputs, and for rows and sequences of several columns,
+        those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
+        allowed are shares that are lost, see `budget.lost`.
+
+    Raises:
+        ParityError: a name, dtype, shape or value is not as it was in Keras.
+        BundleError: a file is missing or altered.
+    """
+    contract.check_files(folder, artifact["files"])
+    form = artifact["format"]
+    try:
+        run, found = readers.open_artifact(folder, artifact)
+    except Exception as error:  # each runtime raises its own
+        raise _failed(
+            artifact, "cannot be loaded", str(error).splitlines()[0], FORMATS[form].runtime
+        ) from error
+    wanted = {end: {t["name"]: t["dtype"] for t in artifact[end]} for end in ("inputs", "outputs")}
+    if found != wanted:
+        raise _failed(artifact, "has other inputs or outputs than the manifest says", found, wanted)
+    inputs = {t["name"]: golden[t["golden"]] for t in artifact["inputs"]}
+    count = len(next(iter(inputs.values())))
+    fixed = fixed_batch(artifact["inputs"][0])
+    batches = BATCHES if fixed is None else (fixed,)
+    names = [row["name"] for row in artifact["outputs"]]
+    fitting = fitted(readers.listed(run), artifact)
+    answers = {}
+    for size in sorted({*batches, count}):  # a small table's examples come again
+        given = {name: _resized(array, size) for name, array in inputs.items()}
+        answers[size] = dict(zip(names, fitting(names, given), strict=True))
+    tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
+    if artifact["part"] == "scorer" and artifact["precision"] != "float32":
+        _check_verdicts(folder, artifact, answers[count])
+    if "budget" in artifact:
+        area = area_lost(artifact, golden, fitting)
+        return {**_within_budget(artifact, golden, answers, area, reason), "batches": list(batches)}
+    try:
+        figures = [
+            _compare(
+                artifact,
+                row["name"],
+                golden[row["golden"]],
+                answers,
+                tolerance,
+                _axes(row),
+                golden[SURE] if row["golden"] in _VERDICTS else None,
+            )
+            for row in artifact["outputs"]
+        ]
+    except ParityError as error:
+        where = tracing.first_difference(folder, artifact, golden)
+        raise ParityError(**{**error.lines, "got": f"{error.got}; {where}" if where else error.got}) from None
+    nearest = max(figures, key=lambda one: one["max_difference"] / one["allowed"] if one["allowed"] else 0.0)
+    return {
+        **nearest,
+        "tolerance": tolerance,
+        "reason": reason,
+        "batches": list(batches),
+        "examples": count,
+    }
+
+
+def _check_verdicts(folder, artifact, answer):
+    """Raises ParityError where p-values and verdicts do not follow from a file's own scores, by its table."""
+    calibration = read_table(pathlib.Path(folder) / contract.CALIBRATION, artifact["precision"])
+    scores = next(answer[name] for name in ("negative_elbo", "reconstruction_error") if name in answer)
+    # float16 files of other formats hold the table in float16 as well, whose rounding is 2^-11.
+    rounding = 1e-6 if artifact["format"] == "onnx" else 1e-3
+    sure = calibration.is_sure(scores, margin=10 * rounding if rounding < 1e-3 else rounding)
+    for name, wanted in (
+        ("p_value", calibration.p_values(scores)),
+        ("is_anomaly", calibration.is_anomaly(scores)),
+    ):
+        got = np.asarray(answer[name])
+        worst = np.abs(got.astype("float64") - wanted)[sure].max(initial=0.0)
+        if not worst <= rounding:
+            raise _failed(
+                artifact,
+                f"gives another {name} than follows from its scores",
+                f"a difference of {worst:.3g}",
+                f"what the table in {contract.CALIBRATION} gives",
+            )
+
+
+def _within_budget(artifact, golden, answers, area, reason):
+    """Returns the figures of an artifact that may lose its budget, or raises ParityError."""
+    worst = {"output": "the ROC area", "max_difference": -np.inf if area is None else area}
+    for row in artifact["outputs"]:
+        for size, answer in answers.items():
+            got, wanted = np.asarray(answer[row["name"]]), _resized(golden[row["golden"]], size)
+            _check_shape(artifact, row["name"], got, wanted, size)
+            if size < len(golden["examples"]) or row["golden"] in NOT_JUDGED:
+                continue  # too few for a share
+            share = lost(row, wanted, got, _resized(golden["examples"], size))
+            if share > worst["max_difference"]:
+                worst = {"output": row["name"], "max_difference": share}
+    if not worst["max_difference"] <= artifact["budget"]:
+        raise _failed(
+            artifact,
+            "loses more than its budget",
+            f"{worst['max_difference']:.2%} in {worst['output']}",
+            f"at most {artifact['budget']:.2%}",
+        )
+    count = len(golden["examples"])
+    return {
+        **worst,
+        "allowed": artifact["budget"],
+        "tolerance": None,
+        "reason": reason,
+        "examples": count,
+    }
+
+
+def _resized(array, size):
+    return np.resize(array, (size, *array.shape[1:]))
+
+
+def _axes(row):
+    """Over which axes an output has one range: the columns of rows and sequences have units of their own."""
+    axes = len(row["shape"])
+    return tuple(range(axes - 1)) if row["golden"] == "reconstructions" and axes < 4 else None
+
+
+def _rounding(largest, precision):
+    """Returns one unit in the last place of values, float64, in float16 or float32."""
+    if precision == "float16":  # beyond its largest number, too: in raw units it is multiplied behind
+        return 2.0 ** np.floor(np.log2(np.maximum(largest, 2.0**-14).astype("float64")) - 10)
+    return np.spacing(largest).astype("float64")
+
+
+def _compare(artifact, name, expected, answers, tolerance, axes, sure):
+    """Returns one output's figures, or raises ParityError; `sure` tells which examples count, None is all."""
+    exact = expected.dtype.kind in "iub"  # whole numbers and verdicts
+    if exact:
+        output_range, allowed = np.zeros(()), np.zeros(())
+    else:
+        output_range = np.ptp(expected, axis=axes).astype("float64")
+        if name in _SUMS:
+            output_range = np.maximum(output_range, np.abs(expected).max())
+        # Where the range is tiny beside the values themselves, the type cannot even hold such a share of it.
+        floor = _ROUNDINGS * _rounding(np.abs(expected).max(axis=axes), artifact["precision"])
+        allowed = np.maximum(tolerance * output_range, floor)
+    worst = np.zeros_like(allowed)
+    for size, answer in answers.items():
+        wanted, got = _resized(expected, size), np.asarray(answer[name])
+        _check_shape(artifact, name, got, wanted, size)
+        difference = np.abs(got.astype("float64") - wanted)
+        if sure is not None:
+            difference = np.where(_resized(sure, size), difference, 0.0)
+        worst = np.maximum(worst, difference.max(axis=None if exact else axes))
+    at = np.argmax(worst / np.where(allowed > 0, allowed, 1))  # the column that comes nearest to its limit
+    worst, allowed, output_range = (float(np.ravel(a)[at]) for a in (worst, allowed, output_range))
+    if not worst <= allowed:
+        raise _failed(
+            artifact,
+            "does not compute what the Keras model computes",
+            f"largest difference {worst:.3g} in {name}, whose range is {output_range:.3g}",
+            f"at most {allowed:.3g}: {tolerance:g} of the range" if allowed else "the same whole numbers",
+        )
+    return {"output": name, "max_difference": worst, "output_range": output_range, "allowed": allowed}
+
+
+def _check_shape(artifact, name, got, wanted, size):
+    if got.shape != wanted.shape:
+        raise _failed(artifact, f"gives {name} another shape at batch {size}", got.shape, wanted.shape)
+    if not np.isfinite(got).all():
+        raise _failed(
+            artifact, f"gives NaN or infinity in {name} at batch {size}", "not finite", "finite values"
+        )
+
+
+def _failed(artifact, problem, got, expected):
+    return ParityError(
+        f"{artifact['file']} {problem}",
+        got=got,
+        expected=expected,
+        fix="do not use this file; export again, and report it if it fails again",
+    )
+
+
+# -- a bundle ----------------------------------------------------------------------------------------
+
+
+def read_golden(folder, manifest):
+    """Returns the golden arrays of a bundle, {name: array}.
+
+    Raises:
+        BundleError: the file is missing or altered, or the manifest was edited.
+    """
+    contract.check_files(folder, manifest["golden"]["files"])
+    with np.load(pathlib.Path(folder) / contract.GOLDEN) as file:
+        golden = dict(file)
+    found, expected = contract.meaning(manifest), str(golden.pop(_MEANING))
+    if found != expected:
+        raise BundleError(
+            "the manifest no longer says what it said when the files were proven",
+            got=f"{pathlib.Path(folder) / contract.MANIFEST}: sha256 {found[:16]}...",
+            expected=f"sha256 {expected[:16]}... of kind, shapes, scale, prior and the like",
+            fix="copy the bundle again, or export it again",
+        )
+    return golden
+
+
+def write_golden(folder, manifest, golden):
+    """Writes the golden arrays, and the sha256 of what the manifest says beside; fills its row."""
+    path = pathlib.Path(folder) / contract.GOLDEN
+    np.savez_compressed(path, **golden, **{_MEANING: np.asarray(contract.meaning(manifest))})
+    manifest["golden"]["files"] = contract.hash_files(folder, contract.GOLDEN)
+    manifest["golden"]["examples"] = len(golden["examples"])
+
+
+def prove_format(folder, form):
+    """Proves a bundle's artifacts of one format in this process; returns {file: figures}."""
+    manifest = contract.read_manifest(folder)
+    golden = read_golden(folder, manifest)
+    chosen = [artifact for artifact in manifest["artifacts"] if artifact["format"] == form]
+    return {artifact["file"]: prove(folder, artifact, golden) for artifact in chosen}
+
+
+def verify(folder):
+    """Proves every artifact of a bundle anew, each format in a fresh process.
+
+    Args:
+        folder: of the bundle.
+
+    Returns:
+        {file: figures}; for a format whose runtime is not installed {file: {"skipped": reason}}.
+
+    Raises:
+        BundleError: a file is missing or altered.
+        ParityError: a file does not compute what the Keras model computed.
+    """
+    manifest = contract.read_manifest(folder)
+    damaged = [row["file"] for row in manifest["artifacts"] if row["format"] not in FORMATS]
+    if damaged or not (manifest["golden"] and manifest["artifacts"]):
+        raise BundleError(
+            "the manifest is damaged, so nothing can be proven",
+            got=f"a format that is none, of {damaged[0]}" if damaged else "no artifacts, or no golden arrays",
+            expected=f"artifacts of {', '.join(FORMATS)}, and what they are proven on",
+            fix="copy the bundle again, or export it again",
+        )
+    # Hashes first, all of them: an altered file is named even where its runtime is not installed.
+    for row in contract.rows_with_files(manifest):
+        contract.check_files(folder, row.get("files", {}))
+    forms = dict.fromkeys(artifact["format"] for artifact in manifest["artifacts"])
+    provers = {form: Prover(form) for form in forms if is_installed(form)}
+    try:
+        figures = {}
+        for artifact in manifest["artifacts"]:
+            if artifact["format"] not in provers:
+                reason = f"{FORMATS[artifact['format']].runtime} is not installed"
+                figures[artifact["file"]] = {"skipped": reason}
+        for prover in provers.values():
+            figures.update(prover.prove(folder))
+        return figures
+    finally:
+        for prover in provers.values():
+            prover.stop()
+
+
+class Prover:
+    """A fresh process that proves one format: started early, so that its imports overlap other work.
+
+    Args:
+        form: of `formats.FORMATS`.
+    """
+
+    def __init__(self, form):
+        self.form = form
+        self.process = fresh("aezoo.export.proof.parity", form, stderr=subprocess.PIPE)
+
+    def prove(self, folder):
+        """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does."""
+        output, errors = self.process.communicate(str(pathlib.Path(folder).absolute()))
+        lines = output.strip().splitlines()
+        try:
+            answer = json.loads(lines[-1])
+        except (IndexError, ValueError):
+            raise ParityError(
+                f"the process that proves the {self.form} files died",
+                got=f"exit status {self.process.returncode}; {errors.strip()[-500:]}",
+                expected="a file that a fresh process can load and run",
+                fix="run `aezoo verify` with -v, and look at the memory that is free",
+            ) from None
+        if "error" in answer:
+            error_class = {"BundleError": BundleError}.get(answer["class"], ParityError)
+            raise error_class(**answer["error"])
+        return answer["figures"]
+
+    def stop(self):
+        """Ends the process if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def main():
+    """Answers one question on standard input: the folder to prove; the answer is one line of JSON."""
+    form = sys.argv[1]
+    if form == "saved_model":  # seconds, which the exporting process uses to write
+        from aezoo.core.imports import silent_stderr
+
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with silent_stderr():
+            importlib.import_module(FORMATS[form].runtime)
+    folder = sys.stdin.readline().strip()
+    if not folder:  # the exporting process is gone
+        return
+    try:
+        answer = {"figures": prove_format(folder, form)}
+        if form != "saved_model" and sys.modules.get("tensorflow"):
+            raise ParityError(
+                "the proof of a file that must run without TensorFlow imported TensorFlow",
+                got="tensorflow in sys.modules",
+                expected="NumPy and the file's own runtime",
+                fix="report this; the bundle is not published",
+            )
+    except (BundleError, ParityError) as error:
+        answer = {"error": error.lines, "class": type(error).__name__}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""`recalibrate`: other normal examples or another rate for a bundle's scorer. No Keras, no training."""
+
+import pathlib
+import shutil
+
+import numpy as np
+
+from aezoo.core import files
+from aezoo.core.calibration import Calibration, refuse_training_data, write_tables
+from aezoo.core.errors import BundleError
+from aezoo.core.examples import as_inputs, as_labels
+from aezoo.core.imports import need
+from aezoo.export import model_card
+from aezoo.export.budget import SURE
+from aezoo.export.formats import is_installed
+from aezoo.export.proof import parity, readers, tracing
+from aezoo.runtime import manifest as contract
+from aezoo.runtime.batching import fitted
+
+_BATCH = 256  # examples at a time
+
+
+def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
+    """Calibrates a bundle's scorer anew; what is published is proven, as at the export.
+
+    ONNX files, of whatever precision, are calibrated on their own scores. A SavedModel and OpenVINO's files
+    take over the float32 figures where TensorFlow, or OpenVINO, is installed. A scorer in LiteRT's format,
+    or without its runtime, cannot be changed and leaves the bundle.
+
+    Args:
+        folder: of the bundle.
+        normals: (N, ...) as the bundle takes them; normal examples that were not trained on.
+        labels: (N,) class numbers, for a conditional model.
+        false_positive_rate: share of normal examples that may count as anomalies.
+
+    Returns:
+        (`Calibration` of the float32 scorer, files that left the bundle).
+
+    Raises:
+        BundleError: no scorer there, or a file is missing or altered.
+        DataError: too few examples for the rate, or such as were trained on.
+        ParityError: a changed file does not compute what it should.
+    """
+    folder = pathlib.Path(folder)
+    manifest = contract.read_manifest(folder)
+    for row in contract.rows_with_files(manifest):
+        contract.check_files(folder, row.get("files", {}))
+    scorers = [artifact for artifact in manifest["artifacts"] if artifact["part"] == "scorer"]
+    if ("onnx", "float32") not in {(row["format"], row["precision"]) for row in scorers}:
+        raise BundleError(
+            "this bundle holds no scorer that can be calibrated",
+            got=", ".join(sorted({row["file"] for row in manifest["artifacts"]})),
+            expected="scorer.onnx",
+            fix="export again with onnx among the formats",
+        )
+    contract.check_files(folder, manifest["calibration"]["files"])
+    with np.load(folder / contract.CALIBRATION) as file:
+        trained_on = file["trained_on"] if "trained_on" in file.files else None
+    normals, labels = _checked(manifest, normals, labels)
+    overlap = refuse_training_data(normals, trained_on)
+    before = parity.read_golden(folder, manifest)
+    draft = files.make_draft(folder)
+    try:
+        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        scorers.sort(key=lambda row: (row["format"] != "onnx", row["precision"] != "float32"))
+        found, gone = {}, []
+        for artifact in scorers:
+            if artifact["format"] == "onnx":
+                score = manifest["calibration"]["score"]
+                own = calibrate_file(draft, artifact, normals, labels, score, false_positive_rate)
+                found[artifact["precision"]] = own
+            elif artifact["format"] == "saved_model" and is_installed("saved_model"):
+                _into_saved_model(draft / artifact["file"], found["float32"])
+            elif artifact["format"] == "openvino" and is_installed("openvino"):
+                _into_openvino(draft / artifact["file"], draft / scorers[0]["file"], artifact["precision"])
+            else:
+                gone.append(artifact["file"])
+                manifest["artifacts"].remove(artifact)
+                for file in artifact["files"]:
+                    (draft / file).unlink()
+                continue
+            artifact["files"] = contract.hash_files(draft, artifact["file"])
+        calibration = found["float32"]
+        golden = _with_verdicts(before, manifest, calibration)
+        write_tables(draft / contract.CALIBRATION, found, trained_on)
+        manifest["calibration"].update(
+            calibration.to_json(),
+            thresholds={precision: one.threshold for precision, one in found.items()},
+            source="examples that were given",
+            training_examples=overlap,
+            files=contract.hash_files(draft, contract.CALIBRATION),
+        )
+        parity.write_golden(draft, manifest, golden)
+        contract.write_manifest(draft, manifest)
+        figures = parity.verify(draft)
+        for artifact in manifest["artifacts"]:
+            if "skipped" not in figures[artifact["file"]]:
+                artifact["parity"] = figures[artifact["file"]]
+        tracing.write(draft, manifest, golden)
+        contract.write_manifest(draft, manifest)
+        (draft / contract.CARD).write_text(model_card.render(manifest))
+        files.publish(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return calibration, gone
+
+
+def calibrate_file(folder, artifact, normals, labels, score, false_positive_rate):
+    """Calibrates a scorer's ONNX file on its own scores, and writes them into it; returns the `Calibration`.
+
+    Args:
+        folder: that the file lies in.
+        artifact: its row of the manifest.
+        normals: (N, ...) as the file takes them, but channels last.
+        labels: (N,) int32, of a conditional model, or None.
+        score: of `scorer.SCORES`.
+        false_positive_rate: as for `recalibrate`.
+    """
+    run, _ = readers.open_artifact(folder, artifact)
+    run = fitted(readers.listed(run), artifact)
+    given = {artifact["inputs"][0]["name"]: normals, **({} if labels is None else {"labels": labels})}
+    starts = range(0, len(normals), _BATCH)
+    batches = ({name: array[start : start + _BATCH] for name, array in given.items()} for start in starts)
+    scores = np.concatenate([run([score], batch)[0] for batch in batches])
+    calibration = Calibration.fit(scores, false_positive_rate)
+    _into_onnx(pathlib.Path(folder) / artifact["file"], calibration)
+    return calibration
+
+
+def _checked(manifest, normals, labels):
+    """Returns normals and labels as the scorer takes them, or raises DataError."""
+    kind = manifest["kind"]
+    normals = as_inputs(
+        normals,
+        tuple(manifest["example_shape"]),
+        dtype=manifest["input_dtype"],
+        unit_range=kind == "images",
+        source="normal examples",
+    )
+    if manifest["classes"] is None and labels is None:
+        return normals, None
+    return normals, as_labels(labels, len(normals), manifest["classes"])
+
+
+def _into_onnx(path, calibration):
+    """Exchanges the constants of a scorer; their shapes and types stay."""
+    onnx = need("onnx", extra="calibrate")
+    model = onnx.load(path)
+    values = {
+        "p_value/table": calibration.table[None],
+        "p_value/base": calibration.base,
+        "p_value/step": calibration.step,
+        "threshold": calibration.threshold,
+    }
+    for tensor in model.graph.initializer:
+        if tensor.name in values:
+            like = onnx.numpy_helper.to_array(tensor)
+            new = np.asarray(values.pop(tensor.name), like.dtype).reshape(like.shape)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(new, tensor.name))
+    if values:
+        raise BundleError(
+            f"{path.name} was not written by this aezoo's emitter, so its constants cannot be found",
+            got=f"no initialiser named {', '.join(values)}",
+            expected="a scorer whose layers were all written directly",
+            fix="export again with --normals",
+        )
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _into_openvino(path, source, precision):
+    """Makes OpenVINO's file of a scorer anew, from the float32 ONNX file that has just been calibrated."""
+    onnx = need("onnx", extra="train")
+    from aezoo.export import to_openvino
+
+    model = onnx.load(source)
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    del model.metadata_props[:]  # OpenVINO would keep them a second time, at a place of its own
+    plain = path.with_suffix(".onnx")
+    onnx.save(model, plain)
+    to_openvino.convert(plain, path, name=model.graph.name, precision=precision, metadata=metadata)
+    plain.unlink()
+
+
+def _into_saved_model(path, calibration):
+    """Exchanges the variables of a SavedModel's scorer."""
+    import os
+
+    from aezoo.core.imports import silent_stderr
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    values = {
+        "p_value/table": calibration.table,
+        "p_value/steps": [calibration.base, calibration.step],
+        "is_anomaly/threshold": [calibration.threshold],
+    }
+    with silent_stderr():
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(str(path))
+        for variable in loaded.variables:
+            for name in [name for name in values if variable.name.removesuffix(":0").endswith(name)]:
+                variable.assign(np.asarray(values.pop(name), "float32"))
+        if values:
+            raise BundleError(
+                "the SavedModel of the scorer does not hold the variables of a calibration",
+                got=f"no variable named {', '.join(values)}",
+                expected="a SavedModel that aezoo has written",
+                fix="export again with --normals",
+            )
+        new = path.with_name(path.name + ".new")
+        tf.saved_model.save(loaded, str(new), signatures=dict(loaded.signatures))
+    shutil.rmtree(path)
+    new.rename(path)
+
+
+def _with_verdicts(golden, manifest, calibration):
+    """Returns the golden arrays with new verdicts."""
+    scores = golden[manifest["calibration"]["score"]]
+    return {
+        **golden,
+        "p_value": calibration.p_values(scores),
+        "is_anomaly": calibration.is_anomaly(scores),
+        SURE: calibration.is_sure(scores),
+    }

@@ -1,0 +1,174 @@
+"""Makes an ONNX model compute in float16: half the size, for devices that have such arithmetic.
+
+Inputs and outputs stay float32. So do the steps next to them that only shift and scale columns of rows or
+sequences: in raw units a column can be larger than float16's 65504, or vary less than its eleven bits show.
+
+Source: IEEE 754-2008, binary16: 11 significant bits, a rounding of at most 2^-11 = 4.9e-4 of a value.
+"""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from aezoo.core.errors import ExportError
+from aezoo.export.budget import NOT_JUDGED
+
+# Operators that choose: a rounding moves a few examples to another choice, by any distance.
+CHOOSING = {"ArgMax", "ArgMin", "TopK", "Round", "Floor", "Ceil", "Hardmax"}
+
+# onnxruntime 1.31.1 dies (segmentation fault) at loading the float16 decoder of `lstm` on a CPU, also where
+# the recurrent node itself is left in float32.
+_RECURRENT = {"LSTM", "GRU", "RNN"}
+
+# Scopes of the scorer's nodes behind the reconstructions: a table of scores and a verdict stay float32.
+VERDICT = tuple(f"{name}/" for name in NOT_JUDGED)
+
+_AFFINE = {"Add", "Sub", "Mul", "Div"}
+_LARGEST = float(np.finfo("float16").max)
+# Inputs that ONNX wants as float32, whatever the others are: Resize's scales and region.
+_FLOAT32_INPUTS = {"Resize": (1, 2), "Upsample": (1,)}
+
+
+def halve(proto, job):
+    """Returns (model in float16, what the artifact's row of the manifest says of it).
+
+    The row of a part that chooses among codes or places gets "budget", the share of the job: no tolerance
+    on values says anything of a code that is another one.
+
+    Args:
+        proto: a float32 `onnx.ModelProto`.
+        job: a `formats.Job`.
+
+    Raises:
+        ExportError: a layer is recurrent, a weight is too large for float16, or a node holds a graph of
+            its own.
+    """
+    proto = onnx.ModelProto.FromString(proto.SerializeToString())
+    graph = proto.graph
+    kept = _beside_the_ends(graph) | {_key(node) for node in graph.node if node.name.startswith(VERDICT)}
+    _check(graph, job.part, kept)
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    types = {t.name: t.type.tensor_type.elem_type for t in (*graph.input, *graph.output)}
+    ends = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
+    outputs = {tensor.name for tensor in graph.output}
+    inner = _floats(proto)
+    made, halves, widened, nodes = {}, {}, {}, []
+
+    def cast(value, kind, name):
+        nodes.append(helper.make_node("Cast", [value], [name], name=name, to=kind))
+        return name
+
+    def as_half(value):
+        """The float16 value of this name, whose maker was or was not changed."""
+        if value in constants:
+            if value not in halves:
+                array = numpy_helper.to_array(constants[value]).astype("float16")
+                halves[value] = f"{value}/half"
+                graph.initializer.append(numpy_helper.from_array(array, halves[value]))
+            return halves[value]
+        if made.get(value) == TensorProto.FLOAT or (value in ends and value not in made):
+            if value not in halves:
+                halves[value] = cast(value, TensorProto.FLOAT16, f"{value}/half")
+            return halves[value]
+        return halves.get(value, value)
+
+    for node in list(graph.node):
+        if _key(node) in kept:
+            for place, value in enumerate(node.input):
+                if made.get(value) == TensorProto.FLOAT16:
+                    if value not in widened:
+                        widened[value] = cast(value, TensorProto.FLOAT, f"{value}/float")
+                    node.input[place] = widened[value]
+            made.update(dict.fromkeys(node.output, TensorProto.FLOAT))
+            nodes.append(node)
+            continue
+        exempt = _FLOAT32_INPUTS.get(node.op_type, ())
+        if node.op_type == "Resize" and len(node.input) > 2:
+            exempt = range(1, len(node.input))
+        for place, value in enumerate(node.input):
+            if value in inner and place not in exempt:
+                node.input[place] = as_half(value)
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.FLOAT16
+            elif attribute.type == onnx.AttributeProto.TENSOR and attribute.t.data_type == TensorProto.FLOAT:
+                array = numpy_helper.to_array(attribute.t).astype("float16")
+                attribute.t.CopyFrom(numpy_helper.from_array(array))
+        nodes.append(node)
+        for place, value in enumerate(node.output):
+            if value not in inner:
+                continue
+            if value in outputs and value in ends:
+                node.output[place] = halves[value] = f"{value}/half"
+                cast(node.output[place], TensorProto.FLOAT, value)
+                made[value] = made[node.output[place]] = TensorProto.FLOAT16
+            else:
+                made[value] = TensorProto.FLOAT16
+    del graph.node[:]
+    graph.node.extend(nodes)
+    used = {name for node in nodes for name in node.input}
+    weights = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(weights)
+    chooses = any(node.op_type in CHOOSING for node in nodes)
+    return proto, {"budget": job.budget} if chooses else {}
+
+
+def _key(node):
+    """What a node is known by: an object of protobuf's has no lasting identity, its outputs have names."""
+    return tuple(node.output)
+
+
+def _floats(proto):
+    """Returns the names of all float32 values of a model."""
+    inferred = onnx.shape_inference.infer_shapes(proto).graph
+    return {
+        value.name
+        for value in (*inferred.value_info, *inferred.input, *inferred.output)
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT
+    } | {tensor.name for tensor in inferred.initializer if tensor.data_type == TensorProto.FLOAT}
+
+
+def _beside_the_ends(graph):
+    """Returns the keys of the nodes next to inputs and outputs that shift and scale by constants."""
+    constants = {tensor.name for tensor in graph.initializer}
+    makers = {value: node for node in graph.node for value in node.output}
+    kept = set()
+
+    def is_affine(node):
+        return node.op_type in _AFFINE and any(name in constants for name in node.input)
+
+    values = {t.name for t in graph.input if t.type.tensor_type.elem_type == TensorProto.FLOAT}
+    for node in graph.node:
+        if is_affine(node) and values.intersection(node.input):
+            kept.add(_key(node))
+            values.update(node.output)
+    for tensor in graph.output:
+        node = makers.get(tensor.name)
+        while node is not None and (is_affine(node) or node.op_type in ("Reshape", "Transpose")):
+            kept.add(_key(node))
+            node = next((makers[name] for name in node.input if name in makers), None)
+    return kept
+
+
+def _check(graph, part, kept):
+    problem = None
+    halved = {name for node in graph.node if _key(node) not in kept for name in node.input}
+    for node in graph.node:
+        if node.op_type in _RECURRENT:
+            problem = f"the recurrent layer {node.name}", "layers whose float16 files onnxruntime can load"
+        if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
+            problem = f"{node.name or node.op_type} holds a graph of its own", "nodes without a graph inside"
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name in halved:
+            array = numpy_helper.to_array(tensor)
+            finite = array[np.isfinite(array)]
+            if finite.size and np.abs(finite).max() > _LARGEST:
+                problem = f"{np.abs(finite).max():g} in {tensor.name}", f"at most {_LARGEST:g} everywhere"
+    if problem:
+        raise ExportError(
+            f"the {part} cannot be written in float16",
+            got=problem[0],
+            expected=problem[1],
+            fix="leave float16 out",
+        )

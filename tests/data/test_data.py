@@ -1,0 +1,533 @@
+"""Loading by name, the three parts, their batches, and TensorFlow Datasets."""
+
+import importlib.util
+import itertools
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from aezoo.core.errors import DataError, OptionError
+from aezoo.data import load
+from aezoo.data.contents import Contents
+from aezoo.data.parts import ArrayPart
+
+ROOT = pathlib.Path(__file__).parents[2]
+PREPARED = ROOT.parent / "shared" / "tfds"
+needs_prepared = pytest.mark.skipif(not PREPARED.is_dir(), reason="no prepared sets beside the checkout")
+
+
+def lines_of(error):
+    """The four lines of an error, and that there are four."""
+    lines = str(error.value).splitlines()
+    assert [line[:12] for line in lines[1:]] == ["  got:      ", "  expected: ", "  fix:      "], lines
+    assert all(len(line) > 12 for line in lines)
+    return lines
+
+
+def collected(batches):
+    return list(batches.as_numpy_iterator())
+
+
+def same(some, others):
+    return len(some) == len(others) and all(np.array_equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return load("mnist_mini")
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return load("mnist", data_dir=PREPARED)
+
+
+@pytest.fixture(scope="module")
+def other_process():
+    """A fresh process that loads, batches and prints the third epoch of 50 numbered examples."""
+    code = f"""
+import warnings
+warnings.simplefilter("error")
+from aezoo.data import load
+sets = [load("mnist_mini")]
+if {PREPARED.is_dir()}:
+    sets.append(load("mnist", data_dir={str(PREPARED)!r}))
+for dataset in sets:
+    next(iter(dataset.test.batches(8, shuffle_seed=0)))
+    dataset.test.array(5), dataset.test.labels, dataset.content_hash
+import sys, keras
+sys.path.insert(0, "tests")
+warnings.simplefilter("ignore")
+from test_data import numbered, numbers
+keras.utils.set_random_seed(99)
+print(numbers(numbered(50).batches(50, shuffle_seed=7, epochs=3, skip=2).as_numpy_iterator())[0])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name in ("AEZOO_VERBOSE", "PYTHONWARNINGS"):
+        environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+
+def numbered(count, labels=None):
+    """A part whose examples carry their own index, as 2x2 images of 3 channels."""
+    index = np.arange(count)
+    images = np.stack([index % 256, index // 256, np.zeros_like(index)], axis=-1).astype(np.uint8)
+    return ArrayPart(np.broadcast_to(images[:, None, None], (count, 2, 2, 3)).copy(), labels)
+
+
+def numbers(batches):
+    """The index that each example of `numbered` carries, batch by batch."""
+    return [np.rint(b[:, 0, 0, 0] * 255 + 256 * 255 * b[:, 0, 0, 1]).astype(int).tolist() for b in batches]
+
+
+# --- the embedded images
+
+
+def test_mnist_mini(mini):
+    assert (len(mini.train), len(mini.validation), len(mini.test)) == (5400, 600, 1000)
+    assert (mini.name, mini.source, mini.kind, mini.shape) == (
+        "mnist_mini",
+        "mnist_mini",
+        "images",
+        (28, 28, 1),
+    )
+    assert (mini.value_range, mini.stored_dtype, mini.feature_names) == ((0.0, 1.0), "uint8", None)
+    assert mini.label_names == tuple("0123456789")
+    for part, each in ((mini.train, 540), (mini.validation, 60), (mini.test, 100)):
+        assert np.bincount(part.labels).tolist() == [each] * 10
+        images = part.array()
+        assert images.shape == (len(part), 28, 28, 1)
+        assert images.dtype == np.float32
+        assert images.min() == 0.0
+        assert images.max() == 1.0
+
+
+def test_the_same_again(mini):
+    options = json.loads(json.dumps(mini.load_options))
+    again = load(mini.source, **options)
+    assert again.content_hash == mini.content_hash
+    assert len(again.content_hash) == 64
+    for part in ("train", "validation", "test"):
+        assert np.array_equal(getattr(again, part).array(), getattr(mini, part).array())
+        assert np.array_equal(getattr(again, part).labels, getattr(mini, part).labels)
+
+
+def test_seed_changes_the_cut_and_not_the_content(mini):
+    other = load("mnist_mini", seed=1)
+    assert other.content_hash == mini.content_hash
+    assert not np.array_equal(other.validation.array(), mini.validation.array())
+    assert np.array_equal(other.test.array(), mini.test.array())
+
+
+def test_validation_comes_from_train_alone(mini):
+    with np.load(ROOT / "aezoo" / "data" / "sources" / "mnist_mini.npz") as stored:
+        train = {image.tobytes() for image in stored["x_train"]}
+        test = {image.tobytes() for image in stored["x_test"]}
+    validation = {np.rint(image * 255).astype(np.uint8).tobytes() for image in mini.validation.array()}
+    assert validation <= train
+    assert not validation & test
+
+
+def test_array_is_a_copy_and_takes_a_limit(mini):
+    first = mini.test.array(3)
+    first[:] = 0.5
+    assert mini.test.array(3).max() == 1.0
+    assert np.array_equal(mini.test.array(3), mini.test.array()[:3])
+    assert len(mini.test.array(10**6)) == 1000
+    with pytest.raises(OptionError, match="limit=0"):
+        mini.test.array(0)
+
+
+@needs_prepared
+def test_mnist_mini_is_made_byte_for_byte(tmp_path, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("make_mnist_mini", ROOT / "tools" / "make_mnist_mini.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    output = tmp_path / "again.npz"
+    monkeypatch.setattr(sys, "argv", ["", "--data-dir", str(PREPARED), "--output", str(output)])
+    tool.main()
+    assert str(output) in capsys.readouterr().out
+    assert output.read_bytes() == tool.TARGET.read_bytes()
+
+
+# --- batches
+
+
+def test_batches_in_order_equal_the_array(mini):
+    batches = mini.test.batches(64)
+    found = collected(batches)
+    assert len(found) == batches.cardinality() == 16
+    assert found[-1].shape == (1000 - 15 * 64, 28, 28, 1)
+    assert batches.element_spec.shape.as_list() == [None, 28, 28, 1]
+    assert np.array_equal(np.concatenate(found), mini.test.array())  # to the bit
+
+
+def test_each_epoch_is_a_new_order_of_all_examples():
+    part = numbered(1000)
+    found = numbers(part.batches(64, shuffle_seed=5, epochs=3).as_numpy_iterator())
+    assert [len(batch) for batch in found] == ([64] * 15 + [40]) * 3
+    epochs = [list(itertools.chain(*found[i * 16 : (i + 1) * 16])) for i in range(3)]
+    assert all(sorted(epoch) == list(range(1000)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2] != list(range(1000))
+    assert np.mean(np.abs(np.diff(epochs[0]))) > 250  # over the whole part: 333 on average
+
+
+@pytest.mark.parametrize("skip", [0, 1, 5, 16, 17, 31, 40, 47])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_skip_gives_what_an_unbroken_run_would_see(skip, seed):
+    part = numbered(1000)
+    full = collected(part.batches(64, shuffle_seed=seed, epochs=3))
+    rest = part.batches(64, shuffle_seed=seed, epochs=3, skip=skip)
+    assert same(collected(rest), full[skip:])
+    assert rest.cardinality() == 48 - skip
+
+
+def test_endless_and_all_skipped():
+    part = numbered(100)
+    endless = part.batches(30, shuffle_seed=1, epochs=None)
+    assert endless.cardinality() == -1
+    assert same(collected(endless.take(8)), collected(part.batches(30, shuffle_seed=1, epochs=2)))
+    far = part.batches(30, shuffle_seed=1, epochs=None, skip=4_000_001).take(1)
+    assert len(collected(far)[0]) == 30
+    for skip in (8, 9, 1000):
+        assert collected(part.batches(30, epochs=2, skip=skip)) == []
+
+
+def test_order_depends_on_seed_and_epoch_alone(other_process):
+    """Neither another process nor TensorFlow's global seed changes it."""
+    expected = numbers(numbered(50).batches(50, shuffle_seed=7, epochs=3).as_numpy_iterator())[2]
+    assert json.loads(other_process.stdout) == expected
+    other = numbers(numbered(50).batches(50, shuffle_seed=8, epochs=3).as_numpy_iterator())[2]
+    assert expected != other
+
+
+def test_labels_keep_in_step_through_a_cut(tmp_path):
+    labels = np.arange(200) % 4
+    images = np.broadcast_to(labels[:, None, None], (200, 3, 3)).astype(np.uint8) * 10
+    np.savez(tmp_path / "set.npz", images=images, labels=labels)
+    dataset = load(tmp_path / "set.npz", validation_fraction=0.2, test_fraction=0.1, seed=3)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (140, 40, 20)
+    for part in (dataset.train, dataset.validation, dataset.test):
+        assert np.array_equal(np.rint(part.array()[:, 0, 0, 0] * 25.5), part.labels)
+        assert np.ptp(np.bincount(part.labels)) == 0  # balanced
+
+
+def test_rare_classes_fall_back_to_a_plain_cut(tmp_path):
+    labels = np.array([0] * 99 + [1])
+    np.savez(tmp_path / "set.npz", x=np.random.default_rng(0).random((100, 5)), y=labels)
+    dataset = load(tmp_path / "set.npz")
+    sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
+    assert sizes == [80, 10, 10]
+    assert sum(part.labels.sum() for part in (dataset.train, dataset.validation, dataset.test)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 2.5}, "batch_size=2.5"),
+        ({"batch_size": True}, "batch_size=True"),
+        ({"batch_size": 8, "skip": -1}, "skip=-1"),
+        ({"batch_size": 8, "epochs": 0}, "epochs=0"),
+        ({"batch_size": 8, "shuffle_seed": "a"}, "shuffle_seed='a'"),
+    ],
+)
+def test_batches_refuses_options(options, text):
+    with pytest.raises(OptionError) as error:
+        numbered(10).batches(**options)
+    assert text in lines_of(error)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"validation_fraction": 0}, "validation_fraction=0"),
+        ({"test_fraction": 1.5}, "test_fraction=1.5"),
+        ({"test_fraction": float("nan")}, "test_fraction=nan"),
+        ({"validation_fraction": "a"}, "validation_fraction='a'"),
+        ({"validation_fraction": 0.5, "test_fraction": 0.5}, "validation_fraction=0.5, test_fraction=0.5"),
+        ({"seed": -1}, "seed=-1"),
+        ({"image_shape": (28, 28)}, "image_shape=(28, 28)"),
+        ({"image_shape": (28, 28, 5)}, "image_shape=(28, 28, 5)"),
+        ({"image_shape": 28}, "image_shape=28"),
+        ({"image_shape": (32, 32, 1)}, "image_shape=(32, 32, 1) for images of shape (28, 28, 1)"),
+    ],
+)
+def test_load_refuses_options(options, text):
+    with pytest.raises(OptionError) as error:
+        load("mnist_mini", **options)
+    assert text in lines_of(error)[1]
+
+
+@pytest.mark.parametrize("source", ["", None, 3, np.zeros((3, 3))])
+def test_load_refuses_what_is_no_source(source):
+    with pytest.raises(OptionError) as error:
+        load(source)
+    assert "name or a path" in lines_of(error)[0]
+
+
+def test_content_hash_sees_everything():
+    images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.zeros(4, np.int64)
+    base = Contents({"train": (images, labels)})
+    touched = images.copy()
+    touched[3, 1, 1, 0] = 1
+    others = [
+        Contents({"train": (touched, labels)}),
+        Contents({"train": (images, labels + 1)}),
+        Contents({"train": (images, None)}),
+        Contents({"train": (images.reshape(4, 1, 4, 1), labels)}),
+        Contents({"train": (images.astype(np.float32), labels)}),
+        Contents({"train": (images[:2], labels[:2]), "test": (images[2:], labels[2:])}),
+        Contents({"train": (images, labels)}, label_names=("a",)),
+    ]
+    assert Contents({"train": (images.copy(), labels.copy())}).sha256() == base.sha256()
+    assert len({base.sha256(), *(other.sha256() for other in others)}) == 1 + len(others)
+
+
+# --- TensorFlow Datasets
+
+
+@needs_prepared
+def test_mnist_parts(mnist):
+    assert (len(mnist.train), len(mnist.validation), len(mnist.test)) == (54_000, 6_000, 10_000)
+    assert (mnist.name, mnist.source, mnist.shape) == ("mnist", "mnist:3.0.1", (28, 28, 1))
+    assert mnist.label_names == tuple("0123456789")
+    assert np.bincount(mnist.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    again = load(mnist.source, **json.loads(json.dumps(mnist.load_options)))
+    assert again.content_hash == mnist.content_hash
+
+
+@needs_prepared
+def test_mnist_is_not_downloaded(monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert len(load("mnist", data_dir=PREPARED, download=True).test) == 10_000
+
+
+@needs_prepared
+@pytest.mark.parametrize("cached_bytes", [2**29, 0], ids=["in memory", "from files"])
+def test_stream_batches(monkeypatch, cached_bytes):
+    from aezoo.data import streams
+
+    monkeypatch.setattr(streams, "CACHED_BYTES", cached_bytes)
+    monkeypatch.setattr(streams, "WINDOW", 400)
+    part = load("mnist", data_dir=PREPARED, validation_fraction=0.02).validation
+    assert len(part) == 1200
+    images = part.array()
+    assert np.array_equal(np.concatenate(collected(part.batches(500))), images)
+    assert np.array_equal(part.array(7), images[:7])
+    full = collected(part.batches(500, shuffle_seed=2, epochs=3))
+    assert [len(batch) for batch in full] == [500, 500, 200] * 3
+    for skip in (1, 3, 5, 9):
+        assert same(collected(part.batches(500, shuffle_seed=2, epochs=3, skip=skip)), full[skip:])
+    epochs = [np.concatenate(full[i : i + 3]) for i in (0, 3, 6)]
+    assert not np.array_equal(epochs[0], epochs[1])
+    known = sorted(image.tobytes() for image in images)
+    assert all(sorted(image.tobytes() for image in epoch) == known for epoch in epochs)
+    first_window = {image.tobytes() for image in images[:400]}
+    assert {image.tobytes() for image in epochs[1][:400]} == first_window
+
+
+@needs_prepared
+def test_stream_labels_belong_to_the_images():
+    """The digits of test are recognised by the nearest mean image far more often than by chance."""
+    part = load("mnist", data_dir=PREPARED).test
+    images, labels = part.array(2000).reshape(2000, -1), part.labels[:2000]
+    means = np.stack([images[labels == digit].mean(axis=0) for digit in range(10)])
+    nearest = ((images[:, None] - means) ** 2).sum(axis=-1).argmin(axis=1)
+    assert np.mean(nearest == labels) > 0.75
+
+
+@needs_prepared
+def test_stream_decodes_once_when_it_fits(tmp_path):
+    import shutil
+
+    shutil.copytree(PREPARED / "mnist", tmp_path / "mnist")
+    part = load("mnist", data_dir=tmp_path).test
+    before = collected(part.batches(1000))
+    shutil.rmtree(tmp_path / "mnist")
+    assert same(collected(part.batches(1000)), before)
+
+
+@needs_prepared
+def test_stream_resizes_and_converts():
+    dataset = load("mnist", data_dir=PREPARED, image_shape=(14, 14, 3))
+    images = dataset.test.array(20)
+    assert images.shape == (20, 14, 14, 3)
+    assert np.array_equal(images[..., 0], images[..., 2])
+    large = load("mnist", data_dir=PREPARED).test.array(20)
+    means = large.reshape(20, 14, 2, 14, 2).mean(axis=(2, 4))
+    assert np.abs(images[..., 0] - means).mean() < 0.03
+    assert dataset.content_hash != load("mnist", data_dir=PREPARED).content_hash
+    with pytest.raises(DataError) as error:
+        load("mnist", data_dir=PREPARED, image_shape=(14, 14, 2))
+    assert "(14, 14, 1)" in lines_of(error)[3]
+
+
+def test_not_prepared(tmp_path):
+    with pytest.raises(DataError) as error:
+        load("cifar10", data_dir=tmp_path)
+    lines = lines_of(error)
+    assert "'cifar10' is not prepared" in lines[0]
+    assert str(tmp_path) in lines[1]
+    assert "--data-dir" in lines[3]
+    assert "--download" in lines[3]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_network(tmp_path, monkeypatch):
+    def no_address(*arguments, **keywords):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_address)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(DataError) as error:
+        load("cifar10", data_dir=tmp_path, download=True)
+    assert "no network" in lines_of(error)[0]
+    assert error.value.__cause__ is not None
+
+
+def test_a_download_that_fails(tmp_path, monkeypatch, capfd):
+    from aezoo.data.sources import tfds_images
+
+    def broken(self, **keywords):
+        print("Downloading and preparing ...")
+        raise ConnectionError("the host hung up\nand more lines")
+
+    tfds = tfds_images.import_tfds()
+    monkeypatch.setattr(tfds_images, "_has_network", lambda: True)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", broken)
+    with pytest.raises(DataError) as error:
+        load("cifar10", data_dir=tmp_path, download=True)
+    lines = lines_of(error)
+    assert "ConnectionError: the host hung up" in lines[1]
+    assert isinstance(error.value.__cause__, ConnectionError)
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "near"),
+    [("mnits", "'mnist'"), ("mnist_mimi", "'mnist_mini'"), ("cifar/10", "'cifar10'"), ("what is this?", "")],
+)
+def test_unknown_name(source, near, tmp_path):
+    with pytest.raises(DataError) as error:
+        load(source, data_dir=tmp_path)
+    first = lines_of(error)[0]
+    assert repr(source) in first
+    assert near in first
+
+
+def test_unknown_version_and_config(tmp_path):
+    for source in ("mnist:9.9.9", "mnist_corrupted/nonsense"):
+        with pytest.raises(DataError) as error:
+            load(source, data_dir=tmp_path)
+        assert repr(source) in lines_of(error)[0]
+
+
+@pytest.fixture(scope="module")
+def odd_sets(tmp_path_factory):
+    """A folder with two prepared sets: images of mixed sizes with three splits, and one without images."""
+    from aezoo.data.streams import import_tfds
+
+    tfds = import_tfds()
+    folder = tmp_path_factory.mktemp("prepared")
+
+    def prepare(name, features, examples):
+        import tensorflow as tf
+
+        splits = {
+            split: tf.data.Dataset.from_generator(
+                lambda rows=rows: iter(rows), output_signature=features.get_tensor_spec()
+            )
+            for split, rows in examples.items()
+        }
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name, version="1.0.0", features=features, split_datasets=splits, data_dir=str(folder)
+        )
+
+    generator = np.random.default_rng(0)
+    image = tfds.features.FeaturesDict({"picture": tfds.features.Image(shape=(None, None, 3))})
+    sizes = {"train": 12, "validation": 5, "test": 4}
+    pictures = {
+        split: [{"picture": generator.integers(0, 256, (8 + i, 9, 3), dtype=np.uint8)} for i in range(count)]
+        for split, count in sizes.items()
+    }
+    prepare("odd_pictures", image, pictures)
+    prepare("odd_no_test", image, {key: pictures[key] for key in ("train", "validation")})
+    words = tfds.features.FeaturesDict({"text": tfds.features.Text()})
+    prepare("odd_words", words, {"train": [{"text": b"a"}] * 5})
+    return folder
+
+
+def test_set_of_mixed_sizes(odd_sets):
+    with pytest.raises(DataError) as error:
+        load("odd_pictures", data_dir=odd_sets)
+    assert "image_shape=" in lines_of(error)[3]
+    dataset = load("odd_pictures", data_dir=odd_sets, image_shape=(8, 8, 1))
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (12, 5, 4)
+    assert dataset.train.labels is None
+    assert dataset.label_names is None
+    assert [batch.shape for batch in collected(dataset.train.batches(7))] == [(7, 8, 8, 1), (5, 8, 8, 1)]
+    assert dataset.name == "odd_pictures"
+
+
+def test_validation_split_stands_in_for_test(odd_sets):
+    dataset = load("odd_no_test", data_dir=odd_sets, image_shape=(8, 8, 3), validation_fraction=0.25)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (9, 3, 5)
+
+
+def test_set_without_images(odd_sets):
+    with pytest.raises(DataError) as error:
+        load("odd_words", data_dir=odd_sets)
+    assert "without images" in lines_of(error)[0]
+    assert "text" in lines_of(error)[1]
+
+
+@needs_prepared
+def test_damaged_prepared_files(tmp_path):
+    import shutil
+
+    shutil.copytree(PREPARED / "mnist", tmp_path / "mnist", copy_function=shutil.copyfile)
+    test_file = next(tmp_path.glob("mnist/*/mnist-test*"))
+    test_file.parent.chmod(0o755)
+    test_file.write_bytes(test_file.read_bytes()[:2_000_000])
+    with pytest.raises(DataError) as error:
+        load("mnist", data_dir=tmp_path).test.array()
+    assert str(tmp_path) in lines_of(error)[1]
+    test_file.unlink()
+    with pytest.raises(DataError) as error:
+        load("mnist", data_dir=tmp_path)
+    assert test_file.name in lines_of(error)[1]
+
+
+# --- imports and silence
+
+
+def test_import_loads_no_framework():
+    code = (
+        "import sys, aezoo.data; "
+        "print(sorted({'tensorflow', 'keras', 'tensorflow_datasets', 'pandas', 'PIL'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_nothing_is_printed(other_process):
+    """Neither by the first import of TensorFlow, nor by reading, nor as a warning."""
+    assert (other_process.returncode, other_process.stderr) == (0, "")
+    assert other_process.stdout.count("\n") == 1  # the line that the code itself prints

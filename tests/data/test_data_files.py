@@ -1,0 +1,474 @@
+"""Reading folders of images, NumPy files and tables: what is taken, and what each refusal says."""
+
+import os
+
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+from aezoo.core.errors import DataError
+from aezoo.data import load
+
+
+def refused(source, **options):
+    """The four lines with which `load` refuses a source."""
+    with pytest.raises(DataError) as error:
+        load(source, **options)
+    lines = str(error.value).splitlines()
+    assert [line[:12] for line in lines[1:]] == ["  got:      ", "  expected: ", "  fix:      "], lines
+    assert all(len(line) > 12 for line in lines)
+    return lines
+
+
+def all_examples(dataset):
+    return np.concatenate([part.array() for part in (dataset.train, dataset.validation, dataset.test)])
+
+
+def images_of(*shape, dtype=np.uint8, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+
+
+def save_images(folder, count=4, size=(6, 5), mode="RGB", suffix=".png", seed=0):
+    """Writes images of (H, W) into a folder; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    pixels = images_of(count, *size, channels, seed=seed)
+    paths = [folder / f"{i:03}{suffix}" for i in range(count)]
+    for path, image in zip(paths, pixels, strict=True):
+        Image.fromarray(image.squeeze(), mode=mode if channels == 1 else None).save(path)
+    return paths
+
+
+# --- a missing source
+
+
+def test_missing_files(tmp_path, monkeypatch):
+    (tmp_path / "faces.npz").touch()
+    lines = refused(str(tmp_path / "face.npz"))
+    assert "did you mean 'faces.npz'?" in lines[0]
+    assert str(tmp_path / "face.npz") in lines[1]
+    assert "there is no folder foo" in refused("foo/bar.npz")[3]
+    refused(tmp_path / "folder")
+    assert refused("./folder")[0].startswith("no such file or folder")
+
+
+def test_unknown_suffix(tmp_path):
+    (tmp_path / "notes.txt").write_text("a")
+    assert ".parquet" in refused(tmp_path / "notes.txt")[2]
+    picture = save_images(tmp_path, 1)[0]
+    assert repr(str(tmp_path)) in refused(picture)[3]
+
+
+# --- folders of images
+
+
+def test_folder_with_labels(tmp_path):
+    for name in ("cat", "Dog", "emu"):
+        save_images(tmp_path / name / "deeper", 10, suffix=".PNG", seed=len(name) + ord(name[0]))
+    (tmp_path / ".DS_Store").write_text("x")
+    (tmp_path / "cat" / ".hidden.png").write_text("x")
+    (tmp_path / "cat" / "readme.txt").write_text("x")
+    (tmp_path / "nothing here").mkdir()
+    dataset = load(tmp_path)
+    assert dataset.label_names == ("Dog", "cat", "emu")
+    assert (dataset.kind, dataset.shape, dataset.stored_dtype) == ("images", (6, 5, 3), "uint8")
+    assert dataset.name == tmp_path.name
+    assert [np.bincount(part.labels).tolist() for part in (dataset.validation, dataset.test)] == [[1] * 3] * 2
+    dog = np.asarray(Image.open(tmp_path / "Dog" / "deeper" / "000.PNG")) / np.float32(255)
+    found = [np.array_equal(dog, image) for image in all_examples(dataset)]
+    labels = np.concatenate([part.labels for part in (dataset.train, dataset.validation, dataset.test)])
+    assert labels[np.argmax(found)] == 0
+    assert load(dataset.source, **dataset.load_options).content_hash == dataset.content_hash
+    save_images(tmp_path / "cat" / "deeper", 1, suffix=".PNG", seed=77)
+    assert load(tmp_path).content_hash != dataset.content_hash
+
+
+def test_folder_with_parts(tmp_path):
+    for part, count in (("train", 8), ("Test", 3), ("val", 2)):
+        for name in ("10", "9"):
+            save_images(tmp_path / part / name, count, seed=count)
+    dataset = load(tmp_path)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (16, 4, 6)
+    assert dataset.label_names == ("9", "10")
+    assert dataset.test.labels.tolist() == [1, 1, 1, 0, 0, 0]
+    (tmp_path / "Test").rename(tmp_path / "elsewhere")
+    assert load(tmp_path).label_names == ("elsewhere", "train", "val")  # then they are classes
+    save_images(tmp_path / "test", 2)
+    assert "elsewhere" in refused(tmp_path)[1]
+
+
+def test_flat_folder_and_train_test_without_labels(tmp_path):
+    save_images(tmp_path / "flat", 6)
+    assert load(tmp_path / "flat").train.labels is None
+    save_images(tmp_path / "parts" / "train", 10)
+    save_images(tmp_path / "parts" / "test" / "good", 3)
+    save_images(tmp_path / "parts" / "test" / "broken", 3)
+    dataset = load(tmp_path / "parts")
+    assert dataset.train.labels is None
+    assert dataset.test.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert dataset.label_names == ("broken", "good")
+    assert (len(dataset.train), len(dataset.validation)) == (9, 1)
+
+
+def test_folder_errors(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    lines = refused(empty)
+    assert ".png, .jpg, .jpeg" in lines[2]
+    assert str(empty) in lines[1]
+    mixed = tmp_path / "mixed"
+    first = save_images(mixed, 3)[0]
+    save_images(mixed / "cat", 2)
+    assert str(first) in refused(mixed)[1]
+    save_images(tmp_path / "few", 2)
+    assert "2 to train on" in refused(tmp_path / "few")[1]
+
+
+def test_sizes_and_modes_that_differ(tmp_path):
+    paths = save_images(tmp_path, 4)
+    Image.new("RGB", (9, 7)).save(paths[2])
+    lines = refused(tmp_path)
+    assert f"{paths[0]} is (6, 5, 3), {paths[2]} is (7, 9, 3)" in lines[1]
+    assert "image_shape=(6, 5, 3)" in lines[3]
+    for channels in (1, 2, 3, 4):
+        assert load(tmp_path, image_shape=(8, 4, channels)).shape == (8, 4, channels)
+    Image.new("L", (5, 6)).save(paths[2])
+    assert "(6, 5, 1)" in refused(tmp_path)[1]
+
+
+def test_resizing_is_antialiased(tmp_path):
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 255
+    for i in range(3):
+        Image.fromarray(stripes).save(tmp_path / f"{i}.png")
+    images = all_examples(load(tmp_path, image_shape=(8, 8, 1)))
+    assert np.abs(images[:, :, 1:-1] - 0.5).max() < 0.05
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None], ids=["empty", "text", "truncated"])
+def test_unreadable_image(tmp_path, content):
+    path = save_images(tmp_path, 4, size=(40, 40))[2]
+    path.write_bytes(path.read_bytes()[:-900] if content is None else content)
+    lines = refused(tmp_path)
+    assert path.name in lines[0]
+    assert str(path) in lines[1]
+
+
+def test_exif_orientation(tmp_path):
+    pixels = images_of(4, 8)
+    for i in range(3):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png", exif=exif)
+    images = all_examples(load(tmp_path))
+    assert np.array_equal(images[0, ..., 0], np.rot90(pixels, -1) / np.float32(255))
+
+
+def test_sixteen_bits_and_palettes(tmp_path):
+    deep = np.array([[0, 257, 65535], [128 * 257, 300, 1000]], np.uint16)
+    for i in range(3):
+        Image.fromarray(deep).save(tmp_path / f"{i}.png")
+    found = np.rint(all_examples(load(tmp_path))[0, ..., 0] * 255)
+    assert found.tolist() == [[0, 1, 255], [128, 1, 4]]
+    for i in range(3):
+        Image.new("RGB", (3, 2), (255, 0, 10)).quantize().save(tmp_path / f"{i}.png")
+    assert np.rint(all_examples(load(tmp_path))[0, 0, 0] * 255).tolist() == [255, 0, 10]
+    for i in range(3):
+        Image.new("1", (3, 2), 1).save(tmp_path / f"{i}.png")
+    assert all_examples(load(tmp_path)).min() == 1.0
+
+
+def test_jpeg(tmp_path):
+    save_images(tmp_path, 2, suffix=".jpg")
+    save_images(tmp_path / "b", 2, suffix=".JPEG")
+    for path in (tmp_path / "b").iterdir():
+        path.rename(tmp_path / ("b" + path.name))
+    (tmp_path / "b").rmdir()
+    assert len(all_examples(load(tmp_path))) == 4
+
+
+@pytest.mark.timeout(20)
+def test_links_that_lead_back(tmp_path):
+    save_images(tmp_path / "cat", 5)
+    os.symlink(tmp_path, tmp_path / "cat" / "again", target_is_directory=True)
+    os.symlink(tmp_path / "cat", tmp_path / "cat" / "self", target_is_directory=True)
+    assert len(all_examples(load(tmp_path))) == 5
+
+
+def test_a_prepared_set_is_no_folder_of_images(tmp_path):
+    (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
+    (tmp_path / "mnist" / "3.0.1" / "dataset_info.json").write_text("{}")
+    assert f"data_dir={str(tmp_path)!r}" in refused(tmp_path / "mnist")[3]
+
+
+# --- NumPy files
+
+
+@pytest.mark.parametrize(
+    ("array", "kind", "shape", "stored"),
+    [
+        (images_of(10, 6, 5), "images", (6, 5, 1), "uint8"),
+        (images_of(10, 6, 5, 3), "images", (6, 5, 3), "uint8"),
+        (images_of(10, 6, 5) / 255, "images", (6, 5, 1), "float32"),
+        ((images_of(10, 6, 5) / 255).astype(np.float16), "images", (6, 5, 1), "float32"),
+        (images_of(10, 6, 5) > 99, "images", (6, 5, 1), "uint8"),
+        (images_of(10, 7), "rows", (7,), "float32"),
+        (images_of(10, 7, dtype=np.float64) * 1e6, "rows", (7,), "float32"),
+    ],
+)
+def test_npy(tmp_path, array, kind, shape, stored):
+    np.save(tmp_path / "set.npy", array)
+    dataset = load(tmp_path / "set.npy")
+    assert (dataset.kind, dataset.shape, dataset.stored_dtype) == (kind, shape, stored)
+    assert dataset.value_range == ((0.0, 1.0) if kind == "images" else None)
+    scale = np.float32(255) if array.dtype == np.uint8 and kind == "images" else np.float32(1)
+    expected = array.astype(np.float32).reshape(10, *shape) / scale
+    found = all_examples(dataset)
+    order = [np.flatnonzero([np.array_equal(row, other) for other in expected])[0] for row in found]
+    assert sorted(order) == list(range(10))
+    assert np.array_equal(
+        np.concatenate(list(dataset.train.batches(3).as_numpy_iterator())), dataset.train.array()
+    )
+
+
+def one(array, index, value):
+    array[index] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("array", "texts"),
+    [
+        (images_of(9, 6, 5).astype(np.float32), ["float images must lie in [0, 1]", "example 0", "", "255"]),
+        (
+            one(np.zeros((9, 6, 5)), (4, 2, 1), np.nan),
+            ["not finite", "nan in example 4, at (2, 1, 0)", "", ""],
+        ),
+        (one(np.zeros((9, 6)), (4, 2), -np.inf), ["not finite", "-inf in row 4, column 2", "", ""]),
+        (one(np.zeros((9, 6)), (4, 2), 1e300), ["too large", "1e+300 in row 4, column 2", "", ""]),
+        (one(np.zeros((9, 6, 5)), (3, 2, 1), -0.1), ["", "-0.1 in example 3, at (2, 1, 0)", "", ""]),
+        (images_of(9, 6, 5, dtype=np.int64), ["int64", "int64, values", "uint8", "astype('uint8')"]),
+        (images_of(9, 6, 5, dtype=np.int64) - 5, ["int64", "values -5", "uint8", "scale"]),
+        (images_of(9, 6, 5, dtype=np.uint16) * 257, ["uint16", "uint16", "", "// 257"]),
+        (images_of(9, 3, 6, 7), ["channels-first", "(9, 3, 6, 7)", "", "moveaxis"]),
+        (images_of(9, 8, 6, 7), ["7 channels", "(9, 8, 6, 7)", "1 to 4 channels", ""]),
+        (images_of(9), ["neither", "(9,)", "", "reshape"]),
+        (images_of(2, 2, 2, 2, 2), ["neither", "(2, 2, 2, 2, 2)", "", ""]),
+        (images_of(0, 6, 5), ["no examples", "(0, 6, 5)", "", ""]),
+        (images_of(2, 6, 5), ["too few", "2 to train on", "at least 3", ""]),
+        (np.array([["a", "b"]]), ["no numbers", "<U1", "", ""]),
+        (images_of(9, 4) * 1j, ["no numbers", "complex128", "", ""]),
+    ],
+)
+def test_npy_refused(tmp_path, array, texts):
+    np.save(tmp_path / "set.npy", array)
+    lines = refused(tmp_path / "set.npy")
+    assert lines[0].startswith("set")
+    for line, text in zip(lines, texts, strict=True):
+        assert text in line
+
+
+def test_damaged_numpy_files(tmp_path):
+    np.save(tmp_path / "whole.npy", images_of(50, 6, 5))
+    np.savez_compressed(tmp_path / "whole.npz", images=images_of(50, 6, 5))
+    for name, cut in (("whole.npy", 300), ("whole.npz", 300), ("whole.npy", 0), ("whole.npz", 0)):
+        path = tmp_path / f"cut{cut}{name}"
+        path.write_bytes((tmp_path / name).read_bytes()[:cut])
+        lines = refused(path)
+        assert "cannot be read" in lines[0]
+        assert str(path) in lines[1]
+    content = bytearray((tmp_path / "whole.npz").read_bytes())
+    content[400] ^= 255
+    (tmp_path / "flipped.npz").write_bytes(content)
+    assert "cannot be read" in refused(tmp_path / "flipped.npz")[0]
+    np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    assert "without pickled objects" in refused(tmp_path / "objects.npy")[2]
+
+
+@pytest.mark.parametrize(
+    ("examples", "labels"),
+    [("images", "labels"), ("x", "y"), ("X", "Y"), ("data", "target"), ("arr_0", "arr_1"), ("faces", "y")],
+)
+def test_npz_names(tmp_path, examples, labels):
+    np.savez(tmp_path / "set.npz", **{labels: np.arange(10) % 2, examples: images_of(10, 6, 5)})
+    dataset = load(tmp_path / "set.npz")
+    assert dataset.shape == (6, 5, 1)
+    assert sorted(np.concatenate([dataset.train.labels, dataset.validation.labels, dataset.test.labels])) == (
+        [0] * 5 + [1] * 5
+    )
+
+
+def test_npz_with_parts(tmp_path):
+    images = images_of(20, 6, 5)
+    keras = {
+        "x_train": images[:15],
+        "y_train": np.arange(15)[:, None],
+        "x_test": images[15:],
+        "y_test": np.arange(5),
+    }
+    np.savez(tmp_path / "keras.npz", **keras)
+    dataset = load(tmp_path / "keras.npz", validation_fraction=0.2)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (12, 3, 5)
+    assert np.array_equal(dataset.test.array()[..., 0], images[15:] / np.float32(255))
+    assert dataset.test.labels.tolist() == [0, 1, 2, 3, 4]
+    np.savez(tmp_path / "plain.npz", train=images[:10], test=images[10:16], val=images[16:])
+    dataset = load(tmp_path / "plain.npz")
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (10, 4, 6)
+    texts = {"train_labels": np.array(["b", "c"] * 5), "test_labels": np.array(["a", "b", "c"])}
+    np.savez(tmp_path / "med.npz", train_images=images[:10], test_images=images[10:13], **texts)
+    dataset = load(tmp_path / "med.npz")
+    assert dataset.label_names == ("a", "b", "c")
+    assert dataset.test.labels.tolist() == [0, 1, 2]
+    assert set(dataset.train.labels.tolist()) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "texts"),
+    [
+        (
+            {"a": images_of(9, 3, 3), "b": images_of(9, 3, 3)},
+            ["cannot tell", "a (9, 3, 3), b (9, 3, 3)", "", ""],
+        ),
+        ({"x": images_of(9, 3, 3), "data": images_of(9, 3, 3)}, ["cannot tell", "data", "", ""]),
+        ({"y": images_of(9)}, ["cannot tell", "y (9,)", "", ""]),
+        ({}, ["cannot tell", "no arrays", "", ""]),
+        ({"x": images_of(9, 3), "y": images_of(8)}, ["'y'", "(8,) for 9 examples", "(9,)", ""]),
+        ({"x": images_of(9, 3), "y": np.eye(9)}, ["'y'", "(9, 9)", "", "argmax"]),
+        ({"x": images_of(9, 3), "y": np.arange(9) / 2}, ["'y'", "0.5 at index 1", "", ""]),
+        ({"train": images_of(9, 3, 3), "test": images_of(4, 3, 2)}, ["differ", "(3, 2, 1)", "", "(3, 3, 1)"]),
+        ({"train": images_of(9, 3, 3), "test": images_of(4, 3, 3) / 255}, ["differ", "float32", "", "uint8"]),
+        ({"x_train": images_of(9, 3, 3), "x_test": images_of(4, 3, 3) * 1.0}, ["'x_test'", "", "", ""]),
+    ],
+)
+def test_npz_refused(tmp_path, arrays, texts):
+    np.savez(tmp_path / "set.npz", **arrays)
+    for line, text in zip(refused(tmp_path / "set.npz"), texts, strict=True):
+        assert text in line
+
+
+def test_one_pixel_changes_the_hash(tmp_path):
+    images = images_of(10, 6, 5)
+    np.save(tmp_path / "a.npy", images)
+    before = load(tmp_path / "a.npy").content_hash
+    images[4, 3, 2] ^= 1
+    np.save(tmp_path / "a.npy", images)
+    assert load(tmp_path / "a.npy").content_hash != before
+
+
+# --- tables
+
+TABLE = pandas.DataFrame(
+    {
+        "width": np.arange(10) / 4,
+        "hot": [True, False] * 5,
+        "same": [3] * 10,
+        "Class": ["b", "a", "None", "b", "a"] * 2,
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_table(tmp_path, suffix):
+    path = tmp_path / f"set.{suffix}"
+    TABLE.to_csv(path, index=False) if suffix == "csv" else TABLE.to_parquet(path)
+    dataset = load(path)
+    assert (dataset.kind, dataset.shape, dataset.value_range) == ("rows", (3,), None)
+    assert dataset.feature_names == ("width", "hot", "same")
+    assert dataset.label_names == ("None", "a", "b")
+    assert dataset.stored_dtype == "float32"
+    rows = all_examples(dataset)
+    rows = rows[np.argsort(rows[:, 0])]
+    assert np.array_equal(rows, TABLE[["width", "hot", "same"]].to_numpy(np.float32))
+    for part in (dataset.train, dataset.validation, dataset.test):
+        names = [dataset.label_names[label] for label in part.labels]
+        assert names == [TABLE["Class"][int(row[0] * 4)] for row in part.array()]
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "names", "labels"),
+    [
+        ("1,2\n3,4\n5,6\n", (2,), None, None),
+        ("1,1e3\n3,-4\n5,6", (2,), None, None),
+        ("\ufeffa,b\r\n1,2\r\n3,4\r\n5,6\r\n", (2,), ("a", "b"), None),
+        ("a;b\n1;2\n3;4\n5;6\n", (2,), ("a", "b"), None),
+        ("a\tb\n1\t2\n3\t4\n5\t6\n", (2,), ("a", "b"), None),
+        ("a, b\n1, 2\n\n3, 4\n   \n5, 6\n", (2,), ("a", "b"), None),
+        ("a\n1\n3\n5\n", (1,), ("a",), None),
+        ('"a,1",y\n1,0\n3,1\n5,7\n', (1,), ("a,1",), [0, 1, 7]),
+        ("label,1,2\n4,1,0\n5,3,1\n6,5,7\n", (2,), ("1", "2"), [4, 5, 6]),
+    ],
+)
+def test_csv_spellings(tmp_path, text, shape, names, labels):
+    (tmp_path / "set.csv").write_text(text, encoding="utf-8", newline="")
+    dataset = load(tmp_path / "set.csv")
+    assert dataset.shape == shape
+    assert dataset.feature_names == names
+    assert sorted(all_examples(dataset)[:, 0]) == [1, 3, 5]
+    if labels is None:
+        assert dataset.train.labels is None
+    else:
+        parts = (dataset.train, dataset.validation, dataset.test)
+        assert sorted(np.concatenate([part.labels for part in parts]).tolist()) == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("a,b\n1,2\n3,4\n5,six\n", ["'b'", "'six' in line 4, column 'b'", "", "'b'"]),
+        ("a,b\n1,2\n\n\n3,4\n5,six\n", ["'b'", "'six' in line 6, column 'b'", "", ""]),
+        ('a,"b\nc"\n1,2\n3,4\n5,six\n', ["", "'six' in line 5", "", ""]),
+        ("1,2\n3,4\n5,six\n", ["'1'", "'six' in line 3", "", ""]),
+        ("a,b\n1,2\n3,\n5,6\n", ["missing", "nan in line 3, column 'b'", "", "drop line 3"]),
+        ("a,b\n1,2\n3,NA\n5,6\n", ["missing", "nan in line 3, column 'b'", "", ""]),
+        ("a,b\n1,2\n3,4\n5,-inf\n", ["infinite", "-inf in line 4, column 'b'", "", ""]),
+        ("a,b\n1,2\n3,4,9\n5,6\n", ["line 3", "3 values", "2", ""]),
+        ("a,b\n1,2,3\n3,4,9\n", ["line 2", "3 values", "2", ""]),
+        ("a,b\n1,2\n3\n5,6\n", ["missing", "line 3, column 'b'", "", ""]),
+        (",a\n0,2\n1,4\n2,6\n", ["without a name", "column 1", "", "index=False"]),
+        ("a,a\n0,2\n1,4\n2,6\n", ["without a name", "'a'", "", ""]),
+        ("a,label,y\n0,2,1\n1,4,1\n2,6,1\n", ["more than one", "label, y", "", ""]),
+        ("x,y\n0,0.5\n1,4\n2,6\n", ["'y'", "0.5 in line 2", "", "rename"]),
+        ("x,label\n0,a\n1,\n2,b\n", ["missing label", "line 3", "", ""]),
+        ("label\n0\n1\n2\n", ["no feature column", "label", "", ""]),
+        ("a,b\n", ["no rows", "set.csv", "", ""]),
+        ("", ["empty file", "set.csv", "", ""]),
+        ("a,b\n1,2\n3,4\n", ["too few", "2 to train on", "", ""]),
+        ("a,b\n1,True\n3,False\n5,\n", ["missing", "line 4, column 'b'", "", ""]),
+    ],
+)
+def test_csv_refused(tmp_path, text, texts):
+    (tmp_path / "set.csv").write_text(text, newline="")
+    lines = refused(tmp_path / "set.csv")
+    assert lines[0].startswith("set")
+    for line, wanted in zip(lines, texts, strict=True):
+        assert wanted in line
+
+
+def test_csv_in_another_encoding(tmp_path):
+    (tmp_path / "set.csv").write_bytes("größe,b\n1,2\n3,4\n5,6\n".encode("latin-1"))
+    assert "UTF-8" in refused(tmp_path / "set.csv")[2]
+
+
+def test_parquet_refused(tmp_path):
+    path = tmp_path / "set.parquet"
+    table = pandas.DataFrame({"a": np.arange(5.0), "b": ["1", "2", "x", "4", "5"]})
+    table.to_parquet(path)
+    assert "'x' in row 2, column 'b'" in refused(path)[1]
+    pandas.DataFrame({"a": [1.0, 2.0, np.nan, 4.0]}).to_parquet(path)
+    assert "nan in row 2, column 'a'" in refused(path)[1]
+    pandas.DataFrame({"a": pandas.array([1, None, 3], dtype="Int64")}).to_parquet(path)
+    assert "nan in row 1, column 'a'" in refused(path)[1]
+    pandas.DataFrame({"a": pandas.to_datetime(["2020-01-01"] * 3)}).to_parquet(path)
+    assert "in row 0, column 'a'" in refused(path)[1]
+    path.write_bytes(path.read_bytes()[:-50])
+    assert "cannot be read" in refused(path)[0]
+
+
+def test_nothing_is_printed(tmp_path, capfd):
+    save_images(tmp_path / "images", 4)
+    TABLE.to_csv(tmp_path / "set.csv", index=False)
+    np.save(tmp_path / "set.npy", images_of(9, 4, 4))
+    for name in ("images", "set.csv", "set.npy"):
+        load(tmp_path / name).train.array()
+    assert capfd.readouterr() == ("", "")
