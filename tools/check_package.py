@@ -1,4 +1,4 @@
-"""Checks the package as it is installed: who imports whom (import-linter).
+"""Checks the package as it is installed: who imports whom (import-linter), and types (mypy).
 
     python tools/check_package.py
 
@@ -30,8 +30,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         assemble(pathlib.Path(folder))
         environment = {**os.environ, "PYTHONPATH": folder}
-        command = [sys.executable, "-c", _LINT, str(ROOT / "pyproject.toml"), "--no-cache"]
-        return subprocess.run(command, cwd=folder, env=environment).returncode
+        settings = str(ROOT / "pyproject.toml")
+        commands = (
+            ["-c", _LINT, settings, "--no-cache"],
+            ["-m", "mypy", "--config-file", settings, "-p", "aezoo"],
+        )
+        for command in commands:
+            done = subprocess.run([sys.executable, *command], cwd=folder, env=environment)
+            if done.returncode:
+                return done.returncode
+        return 0
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class _Prior:
         latent_shape: of one example's latents, (D,) or (h, w, D).
     """
 
-    kind = None
+    kind: str
 
     def __init__(self, latent_shape):
         self.latent_shape = tuple(int(size) for size in latent_shape)

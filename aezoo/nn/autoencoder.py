@@ -5,17 +5,15 @@ rows   (B, F) float32, raw units       --encoder-->  latents (B, D)  --decoder--
 sequences (B, T, F) likewise
 """
 
+import keras
 import numpy as np
+from keras import ops
 
 from aezoo.core import priors
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_inputs, as_labels
-from aezoo.core.imports import import_keras
 from aezoo.nn.inference import Predicting
 from aezoo.nn.layers import Standardize, Unstandardize, first
-
-keras = import_keras()
-ops = keras.ops
 
 KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
 
@@ -59,7 +57,7 @@ class Autoencoder(Predicting, keras.Model):
             outputs are not as many as their names.
     """
 
-    encoder_outputs = ("latents",)
+    encoder_outputs: tuple[str, ...] = ("latents",)
     needs_float32 = False
     own_objective = False
     beta_1 = 0.9

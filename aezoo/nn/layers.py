@@ -3,13 +3,11 @@
 import math
 import numbers
 
-from aezoo.core.errors import OptionError
-from aezoo.core.imports import import_keras
-from aezoo.core.options import check_choice, nearest
+import keras
+from keras import layers, ops
 
-keras = import_keras()
-ops = keras.ops
-layers = keras.layers
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_choice, nearest
 
 NORMALIZATIONS = (None, "batch", "layer", "group")
 

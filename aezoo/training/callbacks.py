@@ -5,11 +5,8 @@ import time
 
 from aezoo.core.errors import TrainingError
 from aezoo.core.files import replacing
-from aezoo.core.imports import import_keras
 from aezoo.core.progress import progress_bar
-from aezoo.nn.layers import Standardize, Unstandardize, leaves
-
-keras = import_keras()
+from aezoo.nn.layers import Standardize, Unstandardize, keras, leaves
 
 
 class EpochLines(keras.callbacks.Callback):

@@ -14,14 +14,12 @@ import numpy as np
 from aezoo.core.calibration import fingerprints, sketch
 from aezoo.core.errors import DataError, OptionError, RunError
 from aezoo.core.files import replacing, write_json
-from aezoo.core.imports import import_keras
 from aezoo.core.versions import versions
+from aezoo.nn.layers import keras
 from aezoo.nn.saving import load_model
 from aezoo.training.callbacks import _Keeper, _set_precision, best_epoch
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
-
-keras = import_keras()
 
 _FINGERPRINTED = 256  # examples at a time
 _HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them

@@ -1,5 +1,7 @@
 """From the nodes of an ONNX graph to a `Program`: one function an operator, in one table."""
 
+from collections.abc import Callable
+
 import numpy as np
 from onnx import helper, numpy_helper
 
@@ -8,7 +10,7 @@ from aezoo.export.to_c.expressions import BINARY, UNARY, literal
 from aezoo.export.to_c.indexing import channels_last, row_major
 from aezoo.export.to_c.program import ARENA, INPUT, OUTPUT, Loop, Program, Value, View
 
-LOWERED = {}
+LOWERED: dict[str, Callable] = {}
 CTYPES = {"float32": "float", "uint8": "uint8_t", "int32": "int32_t"}
 
 

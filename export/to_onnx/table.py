@@ -42,7 +42,7 @@ class Emitter:
     channels_first: bool
 
 
-EMITTERS = {}
+EMITTERS: dict[type, Emitter] = {}
 
 
 def emits(*classes, keeps=(), reads=(), channels_first=False):
