@@ -42,6 +42,41 @@ def exported(trained, tmp_path_factory):
     return export_bundle(model, tmp_path_factory.mktemp("exported") / "bundle", examples=examples)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fresh_prover():
+    """Lets one process a format prove every bundle of the session, and gives the `Prover` it stands for.
+
+    A process of its own for each would import its runtime anew, TensorFlow for seconds.
+    """
+    from aezoo.export.proof import parity
+
+    kept, fresh = {}, parity.Prover
+
+    class KeptProver(fresh):
+        waiting = False
+
+        def _answer(self):
+            self.waiting = True
+            answer = super()._answer()
+            self.waiting = False
+            return answer
+
+        def stop(self):
+            if self.waiting:  # its answer would be taken for the next bundle's
+                super().stop()
+
+    def keep(form):
+        if form not in kept or kept[form].process.poll() is not None:
+            kept[form] = KeptProver(form)
+        return kept[form]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "Prover", keep)
+        yield fresh
+    for prover in kept.values():
+        fresh.stop(prover)
+
+
 def run_command(*arguments):
     """Runs the command `aezoo` in this process; returns its exit status."""
     from aezoo.cli.main import main

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import onnx
@@ -149,7 +148,7 @@ def test_a_link_to_a_bundle_stays_a_link(trained, copy, tmp_path):
 def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
     """Neither what the current folder holds nor what a program has imported may matter."""
     (tmp_path / "onnxruntime.py").write_text("raise SystemExit('the wrong onnxruntime')")
-    code = f"from aezoo.export import parity; print(len(parity.verify({str(exported)!r})))"
+    code = f"from aezoo.export.proof import parity; print(len(parity.verify({str(exported)!r})))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=tmp_path,
@@ -170,7 +169,8 @@ def test_swapped_files_are_found(copy):
     four_lines(error, "decoder.onnx")
 
 
-def test_verify_proves_both_formats_in_fresh_processes(exported):
+def test_verify_proves_both_formats_in_fresh_processes(exported, fresh_prover, monkeypatch):
+    monkeypatch.setattr(parity, "Prover", fresh_prover)
     figures = parity.verify(exported)
     assert len(figures) == 8
     for row in figures.values():
@@ -351,29 +351,30 @@ def test_no_bundle(tmp_path):
         four_lines(error, word, "aezoo export")
 
 
-def test_the_prover_that_dies_is_reported(exported, monkeypatch):
-    monkeypatch.setattr(
-        parity.Prover,
-        "__init__",
-        lambda self, form: (
-            setattr(self, "form", form)
-            or setattr(
-                self,
-                "process",
-                subprocess.Popen(
-                    [sys.executable, "-c", "import sys; sys.exit(3)"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                ),
-            )
-        ),
-    )
-    time.sleep(0.2)
+def test_the_prover_that_dies_is_reported(exported, fresh_prover, monkeypatch):
+    def dies(module, form, stderr):
+        command = [sys.executable, "-c", "import sys; sys.exit('out of memory')"]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
+
+    monkeypatch.setattr(parity, "Prover", fresh_prover)
+    monkeypatch.setattr(parity, "fresh", dies)
     with pytest.raises(ParityError) as error:
         parity.verify(exported)
-    four_lines(error, "died", "exit status 3")
+    four_lines(error, "died", "exit status 1", "out of memory")
+
+
+def test_one_prover_proves_several_bundles(copy, exported, fresh_prover):
+    prover = fresh_prover("onnx")
+    try:
+        figures = prover.prove(exported)
+        shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
+        with pytest.raises(BundleError):
+            prover.prove(copy)
+        assert prover.prove(exported) == figures
+    finally:
+        prover.stop()
 
 
 def test_weights_beside_a_large_file_belong_to_it(trained, tmp_path, monkeypatch):
