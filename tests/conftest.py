@@ -93,6 +93,16 @@ def without_logs(text):
     return "".join(line for line in text.splitlines(keepends=True) if not logged.match(line))
 
 
+def mostly_exhaustive(cases, chosen):
+    """Returns cases for `parametrize`: all but those of which `chosen(case)` holds are exhaustive."""
+    return [
+        case
+        if chosen(case)
+        else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.exhaustive)
+        for case in cases
+    ]
+
+
 def four_lines(error, *words):
     """Asserts that an error's text has the four lines, and names what it must."""
     lines = str(getattr(error, "value", error)).splitlines()

@@ -96,6 +96,7 @@ def whole(dims):
 
 
 @pytest.mark.clients
+@pytest.mark.exhaustive
 def test_triton_reads_the_configurations(python, bundles, models):
     found = parsed_by_triton(python, models / "onnx")
     seen = 0
@@ -122,6 +123,7 @@ def test_triton_reads_the_configurations(python, bundles, models):
 
 
 @pytest.mark.clients
+@pytest.mark.exhaustive
 def test_triton_without_batching(python, bundles, tmp_path):
     layouts.lay_out(bundles["conv"], tmp_path, ("triton",), threshold=True)
     config = parsed_by_triton(python, tmp_path / "onnx")["conv_scorer"]
@@ -201,6 +203,7 @@ def ask(address, model, inputs, outputs=()):
 
 @pytest.mark.clients
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.exhaustive
 def test_mlserver_computes_what_keras_computed(name, server, bundles):
     manifest = contract.read_manifest(bundles[name])
     with np.load(bundles[name] / "golden.npz") as file:
@@ -225,6 +228,7 @@ def test_mlserver_computes_what_keras_computed(name, server, bundles):
 
 
 @pytest.mark.clients
+@pytest.mark.exhaustive
 def test_mlserver_takes_the_threshold_and_refuses_what_is_wrong(server, bundles):
     with np.load(bundles["conv"] / "golden.npz") as file:
         images, errors = file["examples"][:5], file["reconstruction_error"][:5]

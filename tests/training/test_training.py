@@ -155,6 +155,7 @@ def start(arguments, folder):
     )
 
 
+@pytest.mark.exhaustive
 def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     """A denoiser, whose generator of noise must be restored as well as weights, optimiser and data."""
     np.savez(tmp_path / "blobs.npz", images=smooth_examples(SHAPE, 3000))
@@ -222,6 +223,7 @@ def test_resume_as_something_else_is_refused(arguments, word, run, capfd):
     )
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_leaves_a_run_that_resumes(tmp_path):
     np.savez(tmp_path / "blobs.npz", images=smooth_examples(SHAPE, 3000))
     arguments = ["dense", "--data", "blobs.npz", "--epochs", "2000", "-O", "units=8,", "-o", "run"]
@@ -334,6 +336,7 @@ def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 
+@pytest.mark.exhaustive
 def test_every_model_trains_on_jax(tmp_path):
     """The same files train on Keras's JAX backend, as quietly; one process, since its start is seconds.
 
