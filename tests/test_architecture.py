@@ -58,6 +58,14 @@ def room(module):
     return module or None
 
 
+def test_who_imports_whom():
+    """The contracts of pyproject.toml, with imports inside functions, on the package as it is installed."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "check_package.py"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_what_is_imported_at_the_top(module):
     allowed = OUTSIDE.get(room(module), FRAMEWORKS | {"aezoo"}) | {"aezoo"} | set(sys.stdlib_module_names)
