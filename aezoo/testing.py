@@ -71,7 +71,7 @@ def smooth_examples(shape, count=256, seed=0):
 
 def _require(truth, problem, got, expected):
     if not truth:
-        raise ConformanceError(problem, got=got, expected=expected, fix="see 'A model' in CONTRIBUTING.md")
+        raise ConformanceError(problem, got=got, expected=expected, fix="see docs/jobs/own_model.md")
 
 
 def _is_autoencoder(model):

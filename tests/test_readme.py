@@ -1,4 +1,4 @@
-"""README: its tables are the code's, its programs run, its commands are commands."""
+"""README: its tables are the code's, its programs run, its commands are commands, its length is bearable."""
 
 import importlib.util
 import os
@@ -63,15 +63,33 @@ def test_commands_are_commands(command):
     main._parser().parse_args(arguments)
 
 
-def test_tables_are_up_to_date():
+@pytest.mark.parametrize("page", ["README.md", "docs/models/index.md", "docs/results/index.md"])
+def test_tables_are_up_to_date(page):
     spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
     readme = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(readme)
-    assert readme.render(TEXT) == TEXT, "run python tools/readme.py"
+    assert page in readme.PAGES
+    text = (ROOT / page).read_text()
+    assert "made by tools/readme.py" in text
+    assert readme.render(text) == text, "run python tools/readme.py"
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+def test_rows_of_speed_are_those_that_were_measured():
+    """README shows some rows of the page of measurements, as they stand there."""
+    measured = (ROOT / "docs" / "results" / "speed.md").read_text().splitlines()
+    rows = re.findall(r"^\|.* ms .*\|$", TEXT, re.M)
+    assert len(rows) >= 4
+    assert set(rows) <= set(measured)
+
+
+@pytest.mark.parametrize(("page", "most"), [("README.md", 130), ("CONTRIBUTING.md", 100)])
+def test_a_newcomer_reads_it_in_one_go(page, most):
+    assert len((ROOT / page).read_text().splitlines()) <= most
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text()):
         assert (ROOT / target).exists(), target
 
 

@@ -1,4 +1,4 @@
-"""Collects what a recipe's run reached into docs/results.json, from which README's tables are made.
+"""Collects what a recipe's run reached into docs/results.json, from which tools/readme.py makes tables.
 
 python tools/results.py conv_mnist runs/conv_mnist     # writes its parts as ONNX, for their sizes
 python tools/readme.py

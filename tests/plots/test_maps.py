@@ -300,7 +300,7 @@ def test_recipes_state_what_they_reached(name):
             found = found[key]
         assert abs(found - value) <= tolerance, metric
         assert f"{value:g}" in recipe.__doc__, metric
-    assert (ROOT / "docs" / f"{name}.png").stat().st_size < 200_000
+    assert (ROOT / "docs" / "images" / f"{name}.png").stat().st_size < 200_000
 
 
 def test_turning_of_known_curves():

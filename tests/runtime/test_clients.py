@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote read a bundle: onnxruntime in Node, and the programs of docs/scorer.md.
+"""Programs that nobody here wrote read a bundle: onnxruntime in Node, and the programs of docs/jobs/anomalies.md.
 
 OpenVINO, OpenCV and onnx.reference read every model of the zoo in test_zoo_onnx.py.
 """
@@ -20,7 +20,7 @@ from aezoo.export import export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
 pytestmark = pytest.mark.clients
-PAGE = (ROOT / "docs" / "scorer.md").read_text()
+PAGE = (ROOT / "docs" / "jobs" / "anomalies.md").read_text()
 MODELS = ("conv", "vae", "vq_vae", "conditional_vae", "lstm", "masked", "sparse")
 
 

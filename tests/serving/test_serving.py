@@ -149,7 +149,7 @@ def server(python, models, tmp_path_factory):
             ports.append(probe.getsockname()[1])
     names = ("MLSERVER_HTTP_PORT", "MLSERVER_GRPC_PORT", "MLSERVER_METRICS_PORT")
     settings = dict(zip(names, map(str, ports), strict=True))
-    # Without workers: MLServer 1.7.1 starts none beside uvloop 0.22, see docs/serving.md.
+    # Without workers: MLServer 1.7.1 starts none beside uvloop 0.22, see docs/jobs/serve.md.
     settings |= {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0", "PYTHONPATH": str(ROOT)}
     log = (folder / "log").open("w")
     process = subprocess.Popen(
