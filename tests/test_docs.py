@@ -1,14 +1,16 @@
-"""Every example of the pages in docs/ runs, every model has its page, and the site's navigation lists all pages."""
+"""Every example of the pages in docs/ runs, every command parses, and the navigation lists every page."""
 
 import importlib.util
 import json
 import re
+import shlex
 
 import pytest
 import yaml
 from conftest import ROOT
 
 import aezoo
+from aezoo.cli import main
 from aezoo.models import _registry
 
 DOCS = ROOT / "docs"
@@ -27,6 +29,14 @@ def test_examples_run(name, tmp_path, monkeypatch):
     namespace = {"__name__": name.rpartition("/")[2].removesuffix(".md")}
     for number, block in enumerate(blocks):
         exec(compile(block, f"{name}, example {number + 1}", "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_are_commands(name):
+    blocks = re.findall(r"^```console\n(.*?)^```$", (DOCS / name).read_text(), flags=re.S | re.M)
+    for line in "".join(blocks).splitlines():
+        if line.startswith("aezoo "):
+            main._parser().parse_args(shlex.split(line, comments=True)[1:])
 
 
 @pytest.mark.parametrize("name", aezoo.list_models())

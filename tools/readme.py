@@ -1,4 +1,4 @@
-"""Writes the tables of README.md and of the pages in docs/: from the registry, the recipes and docs/results.json.
+"""Writes the tables of README.md and docs/: from the registry, the recipes and docs/results.json.
 
 python tools/readme.py            # a test fails where a page is not what this writes
 """

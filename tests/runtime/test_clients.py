@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote read a bundle: onnxruntime in Node, and the programs of docs/jobs/anomalies.md.
+"""Programs that nobody here wrote read a bundle: onnxruntime in Node, and those of docs/jobs/anomalies.md.
 
 OpenVINO, OpenCV and onnx.reference read every model of the zoo in test_zoo_onnx.py.
 """
