@@ -4,6 +4,7 @@ mkdocstrings reads sources without running them, and in a checkout export/ lies 
 """
 
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -14,6 +15,15 @@ from mkdocs.plugins import event_priority
 
 _folder = tempfile.TemporaryDirectory(prefix="aezoo-docs-")
 
+# the lines of a docstring from `>>>` to an empty line or the end
+_EXAMPLE = re.compile(r'^( +)>>> .*\n(?:(?!\s*(?:"""|\n)).*\n)*', re.M)
+
+
+def _under_a_heading(found):
+    """Indents an example below "Examples:", the only place where mkdocstrings takes it for code."""
+    lines = "".join(f"    {line}" for line in found[0].splitlines(keepends=True))
+    return f"{found[1]}Examples:\n{lines}"
+
 
 @event_priority(100)  # before mkdocstrings reads its settings
 def on_config(config):
@@ -21,5 +31,7 @@ def on_config(config):
     folder = pathlib.Path(_folder.name)
     if not (folder / "aezoo").exists():
         check_package.assemble(folder)
+        for path in folder.rglob("*.py"):
+            path.write_text(_EXAMPLE.sub(_under_a_heading, path.read_text()))
     config.plugins["mkdocstrings"].config.handlers["python"]["paths"] = [str(folder)]
     return config

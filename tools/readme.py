@@ -39,27 +39,29 @@ def zoo():
 
 
 def models():
-    """Returns the long table: the registry's rows with what their first recipe reached."""
+    """Returns the registry's rows: what each model takes and is, and where it is from."""
+    yield "| model | takes | what it is | source |"
+    yield "|---|---|---|---|"
+    for name in aezoo.list_models():
+        entry = aezoo.describe(name)
+        yield f"| [`{name}`]({name}.md) | {entry.task} | {entry.summary} | {entry.paper} |"
+
+
+def sizes():
+    """Returns what each model's first recipe reached, and how large it is."""
     results = json.loads(RESULTS.read_text())
     first = {}
     # The recipe that bears the model's name alone goes before its variants.
     for path, recipe in sorted(recipes(), key=lambda row: row[0].stem != f"{row[1].model}_mnist"):
         if path.stem in results:
             first.setdefault(recipe.model, (recipe, results[path.stem]))
-    yield "| model | takes | what it is | source | parameters | test figure | encoder, decoder as ONNX |"
-    yield "|---|---|---|---|---:|---|---:|"
-    for name in aezoo.list_models():
-        entry = aezoo.describe(name)
-        cells = [f"[`{name}`]({name}.md)", entry.task, entry.summary, entry.paper, "", "", ""]
-        if name in first:
-            recipe, result = first[name]
-            metric = next(iter(recipe.expected.get(result["data"], {"mse": None})))
-            sizes = (f"{result['onnx_bytes'][part] / 1000:,.0f} kB" for part in ("encoder", "decoder"))
-            cells[4:] = [
-                f"{result['parameters']:,}",
-                f"{metric} {looked_up(result['metrics'], metric):.4g} (`{result['data']}`)",
-                ", ".join(sizes),
-            ]
+    yield "| model | data | test figure | reached | parameters | encoder | decoder |"
+    yield "|---|---|---|---:|---:|---:|---:|"
+    for name, (recipe, result) in sorted(first.items()):
+        metric = next(iter(recipe.expected.get(result["data"], {"mse": None})))
+        cells = [f"[`{name}`]({name}.md)", f"`{result['data']}`", metric]
+        cells += [f"{looked_up(result['metrics'], metric):.4g}", f"{result['parameters']:,}"]
+        cells += [f"{result['onnx_bytes'][part] / 1000:,.0f} kB" for part in ("encoder", "decoder")]
         yield "| " + " | ".join(cells) + " |"
 
 
@@ -83,7 +85,7 @@ def numbers():
                 yield "| " + " | ".join(cells) + " |"
 
 
-TABLES = {"zoo": zoo, "models": models, "numbers": numbers}
+TABLES = {"zoo": zoo, "models": models, "sizes": sizes, "numbers": numbers}
 
 
 def render(text):
