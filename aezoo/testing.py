@@ -1,4 +1,4 @@
-"""The conformance suite: what every model of the zoo keeps, a third party's registered one too.
+"""The conformance suite: the rules that every registered model keeps, third parties' included.
 
 aezoo.register("mine", build)
 aezoo.testing.check_model("mine")

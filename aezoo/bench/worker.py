@@ -1,4 +1,4 @@
-"""A process that opens files of a bundle and measures them, for `latency`. NumPy and a runtime, no Keras.
+"""A process that opens files of a bundle and measures them, for `runner`. NumPy and a runtime, no Keras.
 
 Started with one argument, JSON: {"folder", "cold", "artifact", "options"}. With "cold" it says how much
 memory it has held, and with an artifact opens that first and computes one batch. Else it answers questions,
