@@ -5,6 +5,8 @@ expected, and what to type instead. `message` builds it; tests read it.
 """
 
 import importlib
+import os
+import re
 
 
 class AezooError(Exception):
@@ -53,6 +55,30 @@ def message(problem, *, got, expected, fix):
       fix:      pad it
     """
     return f"{problem}\n  got:      {got}\n  expected: {expected}\n  fix:      {fix}"
+
+
+def refused_by_tensorflow(error):
+    """Returns the four lines for an error of TensorFlow's kernels, None for any other.
+
+    Which layers have a kernel depends on processor, build and settings: dilated transposed
+    convolutions, for example, have one for CPUs in oneDNN alone.
+    """
+    names = {base.__name__ for base in type(error).__mro__}
+    if "OpError" not in names or "ResourceExhaustedError" in names:  # too little memory is another matter
+        return None
+    # In between stand the lines of the program, and behind it what the user did not name.
+    lines = [line.strip() for line in str(error.message).splitlines() if not line.startswith((" ", "\t"))]
+    told = [line for line in lines if line and not line.startswith(("Graph execution", "Detected at"))]
+    node = re.search(r"{{node (\S+)}}", str(error.message))
+    is_on = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "") == "1"
+    return message(
+        "TensorFlow cannot compute this model on this machine",
+        got=f"{node[1]}: {told[0]}" if node and told else " ".join(told)[:200] or type(error).__name__,
+        expected="a model whose layers all have a kernel for this processor",
+        fix="use another layer, or a machine that has a kernel for this one"
+        if is_on
+        else "TF_ENABLE_ONEDNN_OPTS=1 in the environment, which turns oneDNN's kernels on",
+    )
 
 
 def need(module, *, extra):

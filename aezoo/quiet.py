@@ -44,9 +44,10 @@ def import_keras():
     """Returns the module keras, imported without a word. Call it before any other framework import."""
     if "keras" in sys.modules:
         return sys.modules["keras"]
+    # TensorFlow turns it on by itself on newer processors alone; layers without it would fail on others.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if not verbose():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from aezoo.errors import need
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from aezoo.errors import AezooError, OptionError, RunError, import_named, message
+from aezoo.errors import AezooError, OptionError, RunError, import_named, message, refused_by_tensorflow
 from aezoo.settings import PRECISIONS, SCHEDULES, Settings
 
 
@@ -150,15 +150,18 @@ def guarded(command, parsed):
         print(f"OSError: {text}", file=sys.stderr)
         return 1
     except Exception as error:
-        if not _is_out_of_memory(error):
+        name, text = type(error).__name__, refused_by_tensorflow(error)
+        if _is_out_of_memory(error):
+            name = "MemoryError"
+            text = message(
+                "there is not enough memory for this",
+                got=str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
+                expected="arrays that fit into this machine's memory",
+                fix="fewer examples at a time, or a smaller batch size, image or latent_dim",
+            )
+        if text is None:
             raise
-        text = message(
-            "there is not enough memory for this",
-            got=str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
-            expected="arrays that fit into this machine's memory",
-            fix="fewer examples at a time, or a smaller batch size, image or latent_dim",
-        )
-        print(f"MemoryError: {text}", file=sys.stderr)
+        print(f"{name}: {text}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped" + _how_to_resume(parsed), file=sys.stderr)

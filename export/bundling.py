@@ -10,7 +10,7 @@ from aezoo import __version__
 from aezoo import bundle as contract
 from aezoo.calibration import refuse_training_data, roc_area
 from aezoo.checks import as_labels
-from aezoo.errors import OptionError, check_choice, message
+from aezoo.errors import ExportError, OptionError, check_choice, message, refused_by_tensorflow
 from aezoo.export import card, parity, scorer, tracing
 from aezoo.export.calibrating import calibrate, label, write_calibration
 from aezoo.export.formats import FORMATS, Job, artifact_file, check_layout
@@ -202,8 +202,12 @@ def export_bundle(
                 artifact["parity"] = figures.get(artifact["file"], artifact.get("parity"))
         tracing.write(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
-        (draft / contract.CARD).write_text(card.render(manifest))
+        (draft / contract.CARD).write_text(card.render(manifest), encoding="utf-8")
         contract.publish(draft, folder)
+    except Exception as error:
+        if text := refused_by_tensorflow(error):
+            raise ExportError(text) from error
+        raise
     finally:
         for prover in provers.values():
             prover.stop()
