@@ -66,7 +66,7 @@ def read_manifest(folder):
     path = pathlib.Path(folder) / MANIFEST
     problem, cause = None, None
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text("utf-8"))
         if not isinstance(manifest, dict) or not isinstance(manifest.get("artifacts"), list):
             problem = "it holds no list of artifacts"
         elif manifest.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
@@ -115,7 +115,7 @@ def meaning(manifest):
 
 def write_manifest(folder, manifest):
     """Writes the manifest of a bundle in the making."""
-    (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def find(manifest, part, form="onnx", precision="float32"):

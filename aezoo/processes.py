@@ -32,8 +32,15 @@ def fresh(module, *arguments, environment=None, **options):
         [sys.executable, "-P", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {}), "PYTHONPATH": path},
+        # Whatever the locale is: a folder's name may hold what its encoding does not.
+        encoding="utf-8",
+        errors="surrogateescape",
+        env={
+            **os.environ,
+            **(environment or {}),
+            "PYTHONPATH": path,
+            "PYTHONIOENCODING": "utf-8:surrogateescape",
+        },
         **options,
     )
 

@@ -140,7 +140,7 @@ class Run:
         """One dict an epoch: epoch, loss, val_loss, learning_rate, seconds."""
         if not self.history_file.is_file():
             return []
-        with open(self.history_file, newline="") as file:
+        with open(self.history_file, encoding="utf-8", newline="") as file:
             return [
                 {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
                 for row in csv.DictReader(file)
@@ -148,7 +148,7 @@ class Run:
 
     def write_history(self, rows):
         """Writes history.csv anew, whole or not at all."""
-        with replacing(self.history_file) as path, open(path, "w", newline="") as file:
+        with replacing(self.history_file) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
@@ -228,7 +228,7 @@ def read_json(path):
         RunError: the file is missing or no JSON.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text())
+        return json.loads(pathlib.Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(
             message(
@@ -243,4 +243,4 @@ def read_json(path):
 def write_json(path, content):
     """Writes a JSON file, whole or not at all."""
     with replacing(path) as new:
-        new.write_text(json.dumps(content, indent=2) + "\n")
+        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

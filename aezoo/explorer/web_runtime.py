@@ -90,7 +90,14 @@ def _packed():
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts"]
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_SECONDS,
+            )
             told = done.stderr.strip() or f"exit status {done.returncode}"
         except subprocess.TimeoutExpired:
             done, told = None, f"nothing after {_SECONDS} s"
