@@ -21,6 +21,7 @@ import os
 import pathlib
 import platform
 import shutil
+import sys
 
 from aezoo.errors import BundleError, message
 
@@ -64,6 +65,7 @@ def read_manifest(folder):
         BundleError: no bundle there, its manifest is damaged, or a later aezoo wrote it.
     """
     path = pathlib.Path(folder) / MANIFEST
+    check_spelling(folder)
     problem, cause = None, None
     try:
         manifest = json.loads(path.read_text("utf-8"))
@@ -87,6 +89,27 @@ def read_manifest(folder):
             )
         ) from cause
     return manifest
+
+
+def check_spelling(folder):
+    """Raises BundleError for a path whose bytes are no UTF-8: every runtime would look for another one.
+
+    So it is with letters beyond ASCII where the locale has another encoding.
+    """
+    path = os.path.abspath(folder)
+    try:
+        is_alike = path.encode() == os.fsencode(path)
+    except UnicodeEncodeError:
+        is_alike = False
+    if not is_alike:
+        raise BundleError(
+            message(
+                "the runtimes cannot open files of this name in this locale",
+                got=f"{path!a}, with names of files in {sys.getfilesystemencoding()}",
+                expected="a path in UTF-8, or of ASCII alone",
+                fix="set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or name another folder",
+            )
+        )
 
 
 def _is_row(row):
@@ -207,6 +230,7 @@ def check_files(folder, files):
 
 def check_target(folder):
     """Raises BundleError where publishing would destroy something that is no bundle."""
+    check_spelling(folder)
     folder = pathlib.Path(folder).resolve()
     if folder.is_file() or (folder.is_dir() and not is_bundle(folder) and any(folder.iterdir())):
         raise BundleError(

@@ -8,6 +8,7 @@ import sys
 
 from aezoo import __version__, applying, benchmarking, cli_bundles, cli_seeing, commands
 from aezoo.explorer import laying_out
+from aezoo.quiet import print_anything
 from aezoo.recipe import add_common_arguments, add_training_arguments, guarded
 
 _EPILOG = """\
@@ -33,6 +34,7 @@ _LABELS = "of a conditional model: one for each example, one for all, or a .npy 
 
 def main(arguments=None):
     """Runs the command; returns the exit status."""
+    print_anything()
     parsed = _parser().parse_args(arguments)
     return guarded(lambda: parsed.command(parsed), parsed)
 

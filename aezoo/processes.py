@@ -29,10 +29,10 @@ def fresh(module, *arguments, environment=None, **options):
     root = str(pathlib.Path(aezoo.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *arguments],
+        [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Whatever the locale is: a folder's name may hold what its encoding does not.
+        # Whatever the locale is: the two must spell the name of a folder alike.
         encoding="utf-8",
         errors="surrogateescape",
         env={

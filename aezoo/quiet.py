@@ -5,11 +5,13 @@ descriptor itself is pointed elsewhere while it is first imported. AEZOO_VERBOSE
 command's -v) brings every line back.
 """
 
+import codecs
 import contextlib
 import importlib.util
 import os
 import sys
 import tempfile
+import unicodedata
 import warnings
 
 
@@ -38,6 +40,26 @@ def silent_stderr():
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def print_anything():
+    """Lets standard output take every text, whatever the locale: the nearest ASCII for what it cannot encode.
+
+    Names of files that are no text in the locale go out as they are; tables keep their columns.
+    """
+    codecs.register_error("aezoo", _spelled_out)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="aezoo")
+
+
+def _spelled_out(error):
+    letters = error.object[error.start : error.end]
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        plain = (unicodedata.normalize("NFKD", letter)[0] for letter in letters.replace("±", "~"))
+        return "".join(letter if letter.isascii() else "?" for letter in plain), error.end
 
 
 def import_keras():

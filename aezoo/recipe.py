@@ -7,6 +7,7 @@ import os
 import sys
 
 from aezoo.errors import AezooError, OptionError, RunError, import_named, message, refused_by_tensorflow
+from aezoo.quiet import print_anything
 from aezoo.settings import PRECISIONS, SCHEDULES, Settings
 
 
@@ -113,6 +114,7 @@ def image_shape(text):
 
 def main(recipe, description, arguments=None):
     """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
+    print_anything()
     name = os.path.basename(sys.argv[0])
     parser = argparse.ArgumentParser(
         name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -377,7 +379,7 @@ def show_metrics(metrics):
     for names, rows in tables(metrics):
         # Folded rather than cut where the terminal is narrow: a figure must keep its name.
         columns = [Column(name, overflow="fold") for name in names]
-        table = Table("", *columns, box=box.SIMPLE, title=title)
+        table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE, title=title)
         for label, cells in rows:
             table.add_row(label, *cells)
         console.print(table)

@@ -29,6 +29,7 @@ import sys
 import numpy as np
 
 from aezoo import data, drawing
+from aezoo.quiet import print_anything
 from aezoo.recipe import add_common_arguments, build_for, guarded
 from aezoo.run import replacing, write_json
 from aezoo.settings import Settings
@@ -170,6 +171,7 @@ def follow(parsed):
 def main(arguments=None):
     """Runs the recipe; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
+    print_anything()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--data", default="mnist_mini", metavar="SOURCE", help="images, default mnist_mini")
     parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")

@@ -28,6 +28,7 @@ import sys
 import numpy as np
 
 from aezoo import data, drawing
+from aezoo.quiet import print_anything
 from aezoo.recipe import add_common_arguments, build_for, guarded, unversioned
 from aezoo.run import write_json
 from aezoo.settings import Settings
@@ -150,6 +151,7 @@ def follow(parsed):
 def main(arguments=None):
     """Runs the recipe; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
+    print_anything()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument(
         "--data", default="mnist_mini", metavar="SOURCE", help="of digits, default mnist_mini"

@@ -70,7 +70,17 @@ def find(source=None, *, say=lambda text: None):
 def _cache():
     """Returns the folder of this release in the user's cache; XDG_CACHE_HOME counts if it is absolute."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    root = pathlib.Path(root) if os.path.isabs(root) else pathlib.Path.home() / ".cache"
+    try:
+        root = pathlib.Path(root) if os.path.isabs(root) else pathlib.Path.home() / ".cache"
+    except RuntimeError as error:  # a user without a name, as in some containers
+        raise AezooError(
+            message(
+                f"there is no folder to keep {PACKAGE} in",
+                got=f"no HOME: {error}",
+                expected="a home folder, or another one for caches",
+                fix="set XDG_CACHE_HOME to the path of a folder, or pass --runtime",
+            )
+        ) from error
     return root / "aezoo" / f"{PACKAGE}-{VERSION}"
 
 
