@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT, four_lines
+from PIL import Image
 
 from aezoo import bundle as contract
-from aezoo import processes, quiet, runtime
+from aezoo import data, inputs, processes, quiet, runtime
 from aezoo.errors import AezooError, BundleError
 from aezoo.explorer import web_runtime
 
@@ -130,3 +132,54 @@ def test_a_user_without_a_home(monkeypatch):
     with pytest.raises(AezooError) as error:
         web_runtime.find()
     four_lines(error, "no HOME", "XDG_CACHE_HOME", "--runtime")
+
+
+class Listed:
+    """What `os.scandir` gives: an iterator that can be closed."""
+
+    def __init__(self, entries):
+        self.entries = iter(entries)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self.entries)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def close(self):
+        pass
+
+
+def test_the_order_in_which_a_file_system_lists_its_files(tmp_path, monkeypatch):
+    for number, name in enumerate(("b/2", "b/10", "a/1", "c/d/3", "c/d/e/4", "a/0")):
+        path = tmp_path / "images" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4), number, "uint8")).save(path)
+
+    def found():
+        loaded = data.load(str(tmp_path / "images"), validation_fraction=0.2)
+        parts = (loaded.train, loaded.validation, loaded.test)
+        return [
+            *(part.array().tobytes() for part in parts),
+            loaded.label_names,
+            inputs.read(tmp_path / "images", (4, 4, 1))[0],
+            inputs.read(tmp_path / "images", (4, 4, 1))[1].tobytes(),
+            list(contract.hash_files(tmp_path, "images")),
+        ]
+
+    before = found()
+    listdir, scandir = os.listdir, os.scandir
+    for order in (lambda them: them, lambda them: them[::-1]):
+        monkeypatch.setattr(os, "listdir", lambda *given, order=order: order(sorted(listdir(*given))))
+        monkeypatch.setattr(
+            os,
+            "scandir",
+            lambda *given, order=order: Listed(order(sorted(scandir(*given), key=lambda entry: entry.name))),
+        )
+        assert found() == before
