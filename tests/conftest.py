@@ -14,6 +14,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 else:
     os.environ["PYTHONWARNDEFAULTENCODING"] = "1"
 
+# As aezoo does, which some tests import behind onnxruntime.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 ROOT = pathlib.Path(__file__).parents[1]
 MNIST_DIR = ROOT.parent / "shared" / "tfds"
 

@@ -134,6 +134,20 @@ def test_a_user_without_a_home(monkeypatch):
     four_lines(error, "no HOME", "XDG_CACHE_HOME", "--runtime")
 
 
+@pytest.mark.parametrize("home", ["home", os.devnull])
+def test_nothing_is_written_into_the_home_folder_or_said(home, exported, tmp_path):
+    (tmp_path / "home").mkdir()
+    code = "import sys, aezoo; print(aezoo.load(sys.argv[1]).decode([[0.0] * 4]).shape)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
+    environment |= {"HOME": str(tmp_path / home), "PYTHONPATH": str(ROOT)}
+    for name in ("CI", "TF_BUILD", "GITHUB_ACTIONS"):  # onnxruntime is quiet where it sees one
+        environment.pop(name, None)
+    command = [sys.executable, "-c", code, str(exported)]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(1, 16, 12, 1)\n", "")
+    assert not list((tmp_path / "home").rglob("*"))
+
+
 class Listed:
     """What `os.scandir` gives: an iterator that can be closed."""
 
