@@ -17,7 +17,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 def test_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_registry, "_TABLE", dict(_registry._TABLE))  # a page registers a model of its own
-    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), flags=re.S | re.M)
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), flags=re.S | re.M)
     assert blocks, "a page without an example"
     namespace = {"__name__": page.stem}
     for number, block in enumerate(blocks):
@@ -28,15 +28,13 @@ def test_examples_run(page, tmp_path, monkeypatch):
 def test_every_model_has_a_page(name):
     page = ROOT / "docs" / f"{name}.md"
     assert page.is_file()
-    assert (
-        aezoo.describe(name).paper.split(",")[0].split(" 20")[0].split(" &")[0].split(" et")[0]
-        in page.read_text()
-    )
+    author = aezoo.describe(name).paper.split(",")[0].split(" 20")[0].split(" &")[0].split(" et")[0]
+    assert author in page.read_text("utf-8")
 
 
 def test_recipes_state_what_their_runs_reached():
     """docs/results.json is what runs left; a recipe's stated number must be among it."""
-    results = json.loads((ROOT / "docs" / "results.json").read_text())
+    results = json.loads((ROOT / "docs" / "results.json").read_text("utf-8"))
     spec = importlib.util.spec_from_file_location("readme_tool", ROOT / "tools" / "readme.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)

@@ -15,7 +15,7 @@ import aezoo
 from aezoo.cli import main
 from aezoo.testing import smooth_examples
 
-TEXT = (ROOT / "README.md").read_text()
+TEXT = (ROOT / "README.md").read_text("utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 COMMANDS = [
     line[2:] for block in re.findall(r"```console\n(.*?)```", TEXT, re.S) for line in block.splitlines()
@@ -42,7 +42,7 @@ def test_programs_run(program, folder, tmp_path):
         [sys.executable, "-W", "error", "-c", program],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def test_programs_run(program, folder, tmp_path):
 
 
 def test_five_lines_are_those_of_the_recipe():
-    recipe = (ROOT / "recipes" / "encode_digits.py").read_text().split('"""\n\n')[1]
+    recipe = (ROOT / "recipes" / "encode_digits.py").read_text("utf-8").split('"""\n\n')[1]
     assert PROGRAMS[0] == recipe
     assert len([line for line in recipe.splitlines() if line]) == 5
 
@@ -80,4 +80,4 @@ def test_the_first_two_commands_are_what_ci_runs():
     assert len(blocks) == 2
     assert "recipes/quickstart.py" in blocks[0]
     assert "pytest" in blocks[1]
-    assert "README.md" in (ROOT / ".ci" / "run").read_text()
+    assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")

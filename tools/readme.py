@@ -18,7 +18,7 @@ RESULTS = ROOT / "docs" / "results.json"
 def recipes():
     """Yields (path, RECIPE) of every recipe."""
     for path in sorted((ROOT / "recipes").glob("*_*.py")):
-        if "RECIPE = " in path.read_text():  # else a program of another kind
+        if "RECIPE = " in path.read_text("utf-8"):  # else a program of another kind
             yield path, importlib.import_module(f"aezoo.recipes.{path.stem}").RECIPE
 
 
@@ -31,7 +31,7 @@ def looked_up(metrics, name):
 
 def models():
     """Returns the table of models: the registry's rows with what their first recipe reached."""
-    results = json.loads(RESULTS.read_text())
+    results = json.loads(RESULTS.read_text("utf-8"))
     first = {}
     # The recipe that bears the model's name alone goes before its variants.
     for path, recipe in sorted(recipes(), key=lambda row: row[0].stem != f"{row[1].model}_mnist"):
@@ -74,4 +74,4 @@ def render(text):
 
 
 if __name__ == "__main__":
-    README.write_text(render(README.read_text()))
+    README.write_text(render(README.read_text("utf-8")), encoding="utf-8")

@@ -13,8 +13,6 @@ from mlserver.errors import InferenceError
 from mlserver.types import InferenceResponse
 from mlserver.utils import get_model_uri
 
-from aezoo.core.errors import message
-
 _DATATYPES = {
     "tensor(float)": "FP32",
     "tensor(float16)": "FP16",
@@ -96,4 +94,4 @@ class OnnxModel(MLModel):
 def _refuse(problem, got, expected):
     """Raises InferenceError, which MLServer answers with status 400 and the text."""
     fix = "see the inputs and outputs of GET /v2/models/NAME"
-    raise InferenceError(message(problem, got=got, expected=expected, fix=fix)) from None
+    raise InferenceError(problem, got=got, expected=expected, fix=fix) from None

@@ -67,7 +67,7 @@ def test_the_area_is_measured_and_proven(bundle, trained):
     found = opened.score(golden["labelled_examples"])["reconstruction_error"]
     before = roc_area(golden["labelled_scores"], golden["labelled_is_anomaly"])
     assert before - roc_area(found, golden["labelled_is_anomaly"]) <= 0.01
-    card = (bundle / "README.md").read_text()
+    card = (bundle / "README.md").read_text("utf-8")
     assert f"{known['roc_area']:.2%} of the time" in card
     assert "the fall of a scorer's ROC area" in card
 
