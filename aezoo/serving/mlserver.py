@@ -94,4 +94,4 @@ class OnnxModel(MLModel):
 def _refuse(problem, got, expected):
     """Raises InferenceError, which MLServer answers with status 400 and the text."""
     fix = "see the inputs and outputs of GET /v2/models/NAME"
-    raise InferenceError(problem, got=got, expected=expected, fix=fix) from None
+    raise InferenceError(message(problem, got=got, expected=expected, fix=fix)) from None

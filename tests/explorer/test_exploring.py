@@ -97,7 +97,7 @@ def test_the_same_bundle_gives_the_same_bytes(exported, engine, tmp_path):
 def test_a_page_replaces_a_page_and_nothing_else(exported, bundles, engine, tmp_path):
     page = tmp_path / "page"
     site.lay_out(exported, page, runtime=engine)
-    (page / ".nojekyll").write_text("mine")
+    (page / ".nojekyll").write_text("mine", encoding="utf-8")
     site.lay_out(bundles["vq_vae"], page, runtime=engine)
     assert not (page / "points.bin").exists()  # a quantised model has no map
     assert (page / "code_decoder.onnx").is_file()

@@ -396,9 +396,9 @@ def test_weights_beside_a_large_file_belong_to_it(trained, tmp_path, monkeypatch
 def test_publish_swaps_in_one_step(tmp_path):
     for name in ("draft", "bundle"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "which").write_text(name)
+        (tmp_path / name / "which").write_text(name, encoding="utf-8")
     files.publish(tmp_path / "draft", tmp_path / "bundle")
-    assert (tmp_path / "bundle" / "which").read_text() == "draft"
+    assert (tmp_path / "bundle" / "which").read_text("utf-8") == "draft"
     assert [p.name for p in pathlib.Path(tmp_path).iterdir()] == ["bundle"]
 
 

@@ -127,5 +127,5 @@ def test_the_command(tmp_path, capfd):
     assert main.main([*train, "--epochs", "1", "-o", str(run)]) == 0
     export = ["export", str(run), "-o", str(bundle), "--formats", "onnx", "--parts", "scorer"]
     assert main.main([*export, "--anomalies", str(tmp_path / "odd.npy")]) == 0
-    known = json.loads((bundle / "manifest.json").read_text())["anomalies"]
+    known = json.loads((bundle / "manifest.json").read_text("utf-8"))["anomalies"]
     assert known["examples"] == 30
