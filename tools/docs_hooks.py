@@ -32,6 +32,7 @@ def on_config(config):
     if not (folder / "aezoo").exists():
         check_package.assemble(folder)
         for path in folder.rglob("*.py"):
-            path.write_text(_EXAMPLE.sub(_under_a_heading, path.read_text()))
+            text = path.read_text("utf-8")
+            path.write_text(_EXAMPLE.sub(_under_a_heading, text), encoding="utf-8")
     config.plugins["mkdocstrings"].config.handlers["python"]["paths"] = [str(folder)]
     return config

@@ -18,7 +18,7 @@ PAGES = ("README.md", "docs/models/index.md", "docs/results/index.md")
 def recipes():
     """Yields (path, RECIPE) of every recipe."""
     for path in sorted((ROOT / "recipes").glob("*_*.py")):
-        if "RECIPE = " in path.read_text():  # else a program of another kind
+        if "RECIPE = " in path.read_text("utf-8"):  # else a program of another kind
             yield path, importlib.import_module(f"aezoo.recipes.{path.stem}").RECIPE
 
 
@@ -49,7 +49,7 @@ def models():
 
 def sizes():
     """Returns what each model's first recipe reached, and how large it is."""
-    results = json.loads(RESULTS.read_text())
+    results = json.loads(RESULTS.read_text("utf-8"))
     first = {}
     # The recipe that bears the model's name alone goes before its variants.
     for path, recipe in sorted(recipes(), key=lambda row: row[0].stem != f"{row[1].model}_mnist"):
@@ -67,7 +67,7 @@ def sizes():
 
 def numbers():
     """Returns the table of what the recipes reach, from the recipes and from what their runs left."""
-    results = json.loads(RESULTS.read_text())
+    results = json.loads(RESULTS.read_text("utf-8"))
     yield "| recipe | data | test figure | stated | reached |"
     yield "|---|---|---|---:|---:|"
     for path, recipe in recipes():
@@ -100,4 +100,4 @@ def render(text):
 if __name__ == "__main__":
     for page in PAGES:
         path = ROOT / page
-        path.write_text(render(path.read_text()))
+        path.write_text(render(path.read_text("utf-8")), encoding="utf-8")

@@ -327,7 +327,7 @@ def test_samples_are_drawn_where_a_run_has_a_file_for_them(blobs, tmp_path):
 
 # -- the page -----------------------------------------------------------------------------------
 
-PAGE = (ROOT / "docs" / "reference" / "figures.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "figures.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("program", re.findall(r"```python\n(.*?)```", PAGE, re.S))
