@@ -13,6 +13,8 @@ from mlserver.errors import InferenceError
 from mlserver.types import InferenceResponse
 from mlserver.utils import get_model_uri
 
+from aezoo.core.errors import message
+
 _DATATYPES = {
     "tensor(float)": "FP32",
     "tensor(float16)": "FP16",
