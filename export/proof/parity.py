@@ -320,7 +320,7 @@ class Prover:
     def __init__(self, form):
         self.form = form
         # No pipe, which would fill up and stop it: nobody reads what it logs before it is dead.
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by stop)
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by stop)
         self.process = fresh("aezoo.export.proof.parity", form, stderr=self.errors)
 
     def prove(self, folder):

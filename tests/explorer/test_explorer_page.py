@@ -44,7 +44,7 @@ def test_the_page_computes_the_golden_arrays(name, visit, page):
     latents = golden["code_indices"] if name == "quantised" else golden["latents"]
     decode = "explorer.decode({array}, {label}).then((found) => found.reconstructions)"
     assert largest(page, decode, latents, golden["reconstructions"], labels) < 1e-3
-    output = json.loads((bundle / "manifest.json").read_text())["artifacts"][0]["outputs"][0]["name"]
+    output = json.loads((bundle / "manifest.json").read_text("utf-8"))["artifacts"][0]["outputs"][0]["name"]
     encode = f"explorer.parts.encoder.run({{array}}, {{label}}).then((found) => found.{output})"
     spread = np.ptp(golden["latents"])
     assert largest(page, encode, examples, golden["latents"], labels) < 1e-3 * max(1, spread)

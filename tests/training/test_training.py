@@ -10,7 +10,6 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, four_lines
-from small_models import small
 
 import aezoo
 from aezoo import data
@@ -148,7 +147,7 @@ def start(arguments, folder):
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         # Where the tests run in the background, a shell has told them to ignore Ctrl-C, and Python obeys.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -265,7 +264,7 @@ def test_refusals(run, blobs, tmp_path):
         loop.train(other, blobs, TINY, tmp_path / "run")
     four_lines(error, "(12, 10, 1)", "(8, 8, 1)", "image_shape=(12, 10, 1)")
     assert not (tmp_path / "run").exists()
-    (tmp_path / "run.json").write_text("{")
+    (tmp_path / "run.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunError) as error:
         read_json(tmp_path / "run.json")
     four_lines(error, "run.json")
@@ -277,7 +276,7 @@ def test_overwriting_takes_the_run_and_nothing_else(run, blobs, tmp_path):
     shutil.copytree(run.folder, tmp_path / "run")
     done = loop.train(tiny_model(), blobs, TINY, tmp_path / "run", overwrite=True, progress=False)
     assert done.info["status"] == "finished"
-    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    (tmp_path / "run" / "thesis.txt").write_text("years of work", encoding="utf-8")
     for overwrite in (False, True):
         with pytest.raises(RunError) as error:
             loop.train(tiny_model(), blobs, TINY, tmp_path / "run", overwrite=overwrite, progress=False)
@@ -298,7 +297,7 @@ def test_damaged_runs(run, tmp_path):
     with pytest.raises(RunError) as error:
         _ = damaged.held_out
     four_lines(error, "held_out.npz")
-    damaged.info_file.write_text("{}")
+    damaged.info_file.write_text("{}", encoding="utf-8")
     with pytest.raises(RunError) as error:
         Run.load(damaged.folder)
     four_lines(error, "does not describe a run")
@@ -323,56 +322,17 @@ def test_divergence_is_said(blobs, tmp_path):
 
 def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
     path = tmp_path / "file.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
 
     def write_half():
         with replacing(path) as new:
-            new.write_text("half")
+            new.write_text("half", encoding="utf-8")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         write_half()
-    assert path.read_text() == "old"
+    assert path.read_text("utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
-
-
-@pytest.mark.exhaustive
-def test_every_model_trains_on_jax(tmp_path):
-    """The same files train on Keras's JAX backend, as quietly; one process, since its start is seconds.
-
-    One model of each class is saved and loaded, too: each of them is compiled twice more for it.
-    """
-    pytest.importorskip("jax")
-    cases = [(name, small(name)) for name in aezoo.list_models()]
-    cases.append(("dense", {"features": 3, "latent_dim": 2, "units": (8,)}))  # rows, with statistics
-    code = f"""
-import numpy as np, aezoo
-from aezoo.testing import fit_on, smooth_examples
-saved = set()
-for name, options in {cases!r}:
-    aezoo.nn.autoencoder.keras.utils.set_random_seed(0)
-    model = aezoo.build(name, **options)
-    examples = smooth_examples(model.example_shape, 128)
-    losses = fit_on(model, examples, epochs=4)
-    assert losses[-1] < losses[0], (name, losses)
-    if type(model) in saved:
-        continue
-    saved.add(type(model))
-    model.save("model.keras")
-    loaded, labels = aezoo.load("model.keras"), model.labels_in_turn(128)
-    assert np.array_equal(loaded.reconstruct(examples, **labels), model.reconstruct(examples, **labels)), name
-    assert aezoo.nn.autoencoder.keras.backend.backend() == "jax"
-try:
-    aezoo.build("dense", features=3).compile(metrics=["mae"])
-except aezoo.core.errors.OptionError as error:
-    assert "metrics of rows and sequences" in str(error)
-else:
-    raise AssertionError("metrics of rows on JAX were not refused")
-"""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(
