@@ -41,7 +41,15 @@ def models():
     yield "|---|---|---|---|---:|---|---:|"
     for name in aezoo.list_models():
         entry = aezoo.describe(name)
-        cells = [f"[`{name}`](docs/{name}.md)", entry.task, entry.summary, entry.paper, "", "", ""]
+        cells = [
+            f"[`{name}`](docs/{name}.md)",
+            ", ".join(sorted(entry.kinds)),
+            entry.summary,
+            entry.paper,
+            "",
+            "",
+            "",
+        ]
         if name in first:
             _, recipe, result = first[name]
             metric = next(iter(recipe.expected.get(result["data"], {"mse": None})))

@@ -1,4 +1,4 @@
-"""THE checks of options, one for each notion: each returns the value as it is meant, or raises OptionError."""
+"""THE checks of options, one for each notion. Each returns the value as it is meant, or raises."""
 
 import math
 import numbers
@@ -16,7 +16,7 @@ def check_positive(option: str, value: Any, least: int = 1) -> int:
 
     True, 2.5 and "3" are refused.
     """
-    if not (isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least):
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or int(value) < least:
         raise OptionError(
             f"{option} is a whole number of at least {least}",
             got=f"{option}={value!r}",
@@ -28,7 +28,8 @@ def check_positive(option: str, value: Any, least: int = 1) -> int:
 
 def check_between(option: str, value: Any, lowest: float, highest: float, usual: float) -> float:
     """Returns the value as a float, or raises OptionError unless it is a number of [lowest, highest)."""
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and lowest <= value < highest
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    good = good and lowest <= float(value) < highest
     if not good:
         below = "" if highest == math.inf else f" and below {highest:g}"
         raise OptionError(
@@ -42,8 +43,8 @@ def check_between(option: str, value: Any, lowest: float, highest: float, usual:
 
 def check_share(option: str, value: Any) -> float:
     """Returns the value as a float, or raises OptionError unless it lies above 0 and below 1."""
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value < 1
-    if not good:
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (good and 0 < float(value) < 1):
         raise OptionError(
             f"{option} is a share of the examples",
             got=f"{option}={value!r}",
@@ -73,7 +74,7 @@ def check_sizes(option: str, values: Any) -> tuple[int, ...]:
 
 def check_seed(seed: Any) -> int:
     """Returns the seed, or raises OptionError unless it is a whole number of 32 bits."""
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= int(seed) < 2**32:
         raise OptionError(
             "a seed is a whole number of 32 bits",
             got=f"seed={seed!r}",

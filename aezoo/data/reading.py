@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Examples:
     names: list[str]
     labels: np.ndarray | None
     class_names: list[str] | None
-    feature_names: tuple[str, ...] | None
+    feature_names: Sequence[str] | None
     source: str
     dataset: Dataset | None = None
 
@@ -74,7 +74,7 @@ def read_for(
     """
     takes_bytes = getattr(model, "input_dtype", "float32") == "uint8"
     if pathlib.Path(source).expanduser().exists():
-        columns = run and run["data"].get("feature_names")
+        columns = run["data"].get("feature_names") if run else None
         dtype = "uint8" if takes_bytes else "float32"
         found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns)
         return _with_class_numbers(found, getattr(model, "classes", None))
@@ -167,7 +167,7 @@ def read_path(
     shape: tuple[int, ...],
     *,
     dtype: str = "float32",
-    feature_names: list[str] | None = None,
+    feature_names: Sequence[str] | None = None,
 ) -> Examples:
     """Reads all examples of a file or a folder for a model of a given shape.
 
