@@ -4,7 +4,6 @@ import pathlib
 from typing import Any
 
 from aezoo.core.errors import RunError
-from aezoo.nn.saving import load_model
 
 
 def load(path: Any) -> Any:
@@ -35,6 +34,8 @@ def load(path: Any) -> Any:
 
         return load_bundle(path)
     if path.suffix == ".keras":
+        from aezoo.nn.saving import load_model  # here: it imports Keras
+
         return load_model(path)
     from aezoo.training.run import Run
 

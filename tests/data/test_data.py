@@ -382,7 +382,7 @@ def test_not_prepared(tmp_path):
     assert "'cifar10' is not prepared" in lines[0]
     assert str(tmp_path) in lines[1]
     assert "data_dir=" in lines[3]
-    assert "--download" in lines[3]
+    assert "download=True" in lines[3]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -179,7 +179,7 @@ def test_scores_show_the_threshold(vae, exported):
 def test_a_bundle_is_drawn_where_there_is_no_keras(exported, tmp_path):
     absent = ("keras", "tensorflow", "sklearn", "scipy", "pandas")
     code = f"import sys\nfor name in {absent}: sys.modules[name] = None\n"
-    code += f"from aezoo.cli import main\nsys.exit(main(['plot', {str(exported)!r}, '-o', 'maps', '--json']))"
+    code += f"from aezoo.cli.main import main\nsys.exit(main(['plot', {str(exported)!r}, '-o', 'maps', '--json']))"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=tmp_path,
