@@ -32,6 +32,7 @@ from aezoo import data
 from aezoo.cli.parsing import add_common_arguments, add_data_dir
 from aezoo.cli.shell import guarded
 from aezoo.core.files import replacing, write_json
+from aezoo.core.imports import print_anything
 from aezoo.plots import style
 from aezoo.training.recipe import build_for
 from aezoo.training.settings import Settings
@@ -173,6 +174,7 @@ def follow(parsed):
 def main(arguments=None):
     """Runs the recipe; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
+    print_anything()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--data", default="mnist_mini", metavar="SOURCE", help="images, default mnist_mini")
     add_data_dir(parser)

@@ -75,7 +75,7 @@ def bench(parsed: argparse.Namespace) -> None:
     found = _measured(parsed, settings, forms)
     if parsed.csv is not None:
         with replacing(parsed.csv) as path:
-            path.write_text(as_csv(found["rows"]))
+            path.write_text(as_csv(found["rows"]), encoding="utf-8")
     if parsed.plot is not None:
         save_plot(found, parsed.plot)
     if parsed.json:

@@ -24,6 +24,7 @@ from aezoo.cli import (
     train,
 )
 from aezoo.cli.shell import guarded
+from aezoo.core.imports import print_anything
 
 # In the order of --help. A command is a function that adds it, beside the one that runs it.
 COMMANDS = (
@@ -63,6 +64,7 @@ run bundles on the base install.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status."""
+    print_anything()
     parsed = _parser().parse_args(arguments)
     return guarded(lambda: parsed.command(parsed), parsed)
 

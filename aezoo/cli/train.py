@@ -13,6 +13,7 @@ from aezoo.cli import parsing
 from aezoo.cli.output import show_metrics
 from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
+from aezoo.core.imports import print_anything
 from aezoo.core.options import KINDS
 from aezoo.training.recipe import Recipe, build_for, start_from, unversioned
 from aezoo.training.run import Run
@@ -102,6 +103,7 @@ def image_shape(text: str) -> tuple[int, int, int]:
 
 def main(recipe: Recipe, description: str, arguments: list[str] | None = None) -> int:
     """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
+    print_anything()
     name = os.path.basename(sys.argv[0])
     parser = argparse.ArgumentParser(
         name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -139,7 +139,7 @@ def _files_in(folder):
 
 def _earlier(folder):
     try:
-        return set(json.loads((folder / _WRITTEN).read_text()))
+        return set(json.loads((folder / _WRITTEN).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return set()
 
