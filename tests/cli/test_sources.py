@@ -117,7 +117,7 @@ def test_parts(here, capfd):
 
 
 def test_a_conditional_model_gets_the_labels_of_the_source(here, capfd):
-    small = ["--latent-dim", 2, "-O", "body_options={'filters': 4}", "--epochs", 1, "--json"]
+    small = ["--latent-dim", 2, "-O", "body_options={'units': (4,)}", "--epochs", 1, "--json"]
     assert run("train", "conditional_vae", "--data", "few.npz", *small, "-o", "told") == 0
     assert run("export", "told", "-o", "told_bundle", "--formats", "onnx", "--parts", "encoder,decoder") == 0
     assert run("encode", "told_bundle", "few.npz", "-o", "by_file.npy") == 0
