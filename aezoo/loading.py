@@ -3,7 +3,6 @@
 import pathlib
 
 from aezoo.core.errors import RunError
-from aezoo.nn.saving import load_model
 
 
 def load(path):
@@ -34,6 +33,8 @@ def load(path):
 
         return load_bundle(path)
     if path.suffix == ".keras":
+        from aezoo.nn.saving import load_model
+
         return load_model(path)
     from aezoo.training.run import Run
 

@@ -67,7 +67,7 @@ def test_weights_lose_no_more_than_a_pair_needs():
 
 def exported(name, tmp_path, monkeypatch):
     """Returns the folder of a small model's int8 files."""
-    from aezoo.autoencoder import keras
+    from aezoo.nn.autoencoder import keras
 
     keras.utils.set_random_seed(1)
     model = aezoo.build(name, **small(name))
