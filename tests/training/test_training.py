@@ -382,7 +382,7 @@ else:
             "rae",
             {"regularizer": "gradient_penalty"},
             {"precision": "mixed_bfloat16"},
-            ["lost in lower precision", "--precision"],
+            ["lost in lower precision", "leave out precision"],
         ),
         (
             "contractive",
