@@ -182,7 +182,8 @@ def test_a_bundle_is_drawn_where_there_is_no_keras(exported, tmp_path):
     code += "from aezoo.cli.main import main\n"
     code += f"sys.exit(main(['plot', {str(exported)!r}, '-o', 'maps', '--json']))"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        # Matplotlib opens its cache of fonts without an encoding; that is not ours to mend.
+        [sys.executable, "-W", "error", "-W", "ignore::EncodingWarning:matplotlib.font_manager", "-c", code],
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
