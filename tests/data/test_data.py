@@ -61,7 +61,7 @@ for dataset in sets:
     next(iter(dataset.test.batches(8, shuffle_seed=0)))
     dataset.test.array(5), dataset.test.labels, dataset.content_hash
 import sys, keras
-sys.path.insert(0, "tests/data")
+sys.path[:0] = ["tests", "tests/data"]
 warnings.simplefilter("ignore")
 from test_data import numbered, numbers
 keras.utils.set_random_seed(99)

@@ -102,8 +102,8 @@ def test_not_prepared(tmp_path):
     lines = lines_of(error)
     assert "'cifar10' is not prepared" in lines[0]
     assert str(tmp_path) in lines[1]
-    assert "--data-dir" in lines[3]
-    assert "--download" in lines[3]
+    assert "data_dir=" in lines[3]
+    assert "download=True" in lines[3]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -159,16 +159,6 @@ def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
     assert done.stdout.strip() == "8", done.stderr
 
 
-def test_swapped_files_are_found(copy):
-    for name in ("saved_model", "onnx"):
-        assert any(a["format"] == name for a in contract.read_manifest(copy)["artifacts"])
-    shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
-    rehash(copy)
-    with pytest.raises(ParityError) as error:
-        prove_onnx(copy)
-    four_lines(error, "decoder.onnx")
-
-
 def test_verify_proves_both_formats_in_fresh_processes(exported, fresh_prover, monkeypatch):
     monkeypatch.setattr(parity, "Prover", fresh_prover)
     figures = parity.verify(exported)

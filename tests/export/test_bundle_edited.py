@@ -17,6 +17,16 @@ from aezoo.runtime import manifest as contract
 copy = test_bundle.copy
 
 
+def test_swapped_files_are_found(copy):
+    for name in ("saved_model", "onnx"):
+        assert any(a["format"] == name for a in contract.read_manifest(copy)["artifacts"])
+    shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
+    rehash(copy)
+    with pytest.raises(ParityError) as error:
+        prove_onnx(copy)
+    four_lines(error, "decoder.onnx")
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("error_scale", [5.0]), ("kind", "rows"), ("latent_shape", [41]), ("prior", None)]
 )

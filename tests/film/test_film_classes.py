@@ -44,7 +44,7 @@ def test_classes_have_names(tmp_path):
 def test_wrong_classes(mini):
     with pytest.raises(OptionError) as error:
         only_classes(mini, ["0", "11"])
-    four_lines(error, "no such class", "class '11' of mnist_mini", "among 0, 1, 2", "--classes 0,1")
+    four_lines(error, "no such class", "class '11' of mnist_mini", "among 0, 1, 2", "classes=['0', '1']")
     with pytest.raises(OptionError) as error:
         only_classes(mini, [])
     four_lines(error, "no such class")
