@@ -59,7 +59,7 @@ def compare(parsed):
         )
     ]
     # Where one of the two takes bytes, both get them: floats cannot be made bytes without rounding.
-    takes_bytes = [getattr(model, "input_dtype", "float32") == "uint8" for model in models]
+    takes_bytes = [model.example_dtype == "uint8" for model in models]
     _, examples = reading.read_for(
         models[takes_bytes.index(True)] if any(takes_bytes) else models[0], parsed.data
     )

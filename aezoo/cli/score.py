@@ -19,7 +19,7 @@ def score(parsed):
     if bundle.manifest["calibration"] is None and parsed.threshold is None:
         columns = {"reconstruction_error": bundle.reconstruction_error(examples, **labels)}
     else:
-        columns = bundle.score(examples, parsed.threshold, **labels)
+        columns = bundle.score(examples, threshold=parsed.threshold, **labels)
         columns = {name: column for name, column in columns.items() if column.ndim == 1}
     rows = [
         {"example": name, **{column: values[number].item() for column, values in columns.items()}}

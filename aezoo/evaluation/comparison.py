@@ -121,7 +121,7 @@ def compare(
 
 def _answers(model, examples, labels, unwanted):
     """Returns (latents, reconstruction errors), float64, of a model."""
-    if examples.dtype == np.uint8 and getattr(model, "input_dtype", "float32") == "float32":
+    if examples.dtype == np.uint8 and model.example_dtype == "float32":
         examples = examples / np.float32(255) if model.kind == "images" else examples
     given = {"labels": labels} if model.takes_labels or unwanted else {}
     return (

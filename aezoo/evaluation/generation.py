@@ -12,7 +12,6 @@ import pathlib
 import numpy as np
 
 from aezoo.core.errors import DataError
-from aezoo.evaluation import calls
 
 FILE = pathlib.Path(__file__).with_name("digit_features.onnx")
 SHAPE = (28, 28, 1)
@@ -124,7 +123,7 @@ def generation_figures(model, dataset, n=10_000, seed=0):
     images = dataset.test.array(n)
     train = dataset.train.array(len(images))
     images = images[: len(train)]
-    again = calls.reconstruct(model, images, calls.labels_of(model, dataset.test, len(images)))
+    again = model.reconstruct(images, labels=dataset.test.labels_for(model, len(images)))
     compared = {
         "frechet_digit_distance": _sampled(model, dataset, len(images), seed),
         "frechet_digit_distance_of_reconstructions": again,
@@ -137,8 +136,7 @@ def generation_figures(model, dataset, n=10_000, seed=0):
 
 def _sampled(model, dataset, n, seed):
     """Returns n samples; a conditional model is asked for the labels of the test part."""
-    labels = calls.labels_of(model, dataset.test, n)
-    return model.sample(n, seed) if labels is None else model.sample(n, seed, labels=labels)
+    return model.sample(n, seed, labels=dataset.test.labels_for(model, n))
 
 
 def _moments(images):

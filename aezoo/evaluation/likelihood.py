@@ -12,7 +12,6 @@ import numpy as np
 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive, check_seed
-from aezoo.evaluation import calls
 
 BATCH = 4096  # latents that are decoded at a time: what bounds the memory
 _SMALLEST = 1e-7  # probabilities are kept this far from 0 and 1, as in the loss
@@ -149,17 +148,20 @@ class _Posed(typing.NamedTuple):
 
 def _posed(model, examples, seed, labels):
     """Returns the question that all figures of this module answer, a `_Posed`."""
-    prior = getattr(model, "prior", None)
-    if getattr(model, "likelihood", None) is None or prior is None:
+    prior = model.prior
+    if model.likelihood is None or prior is None:
         raise OptionError(
             "this model has no likelihood",
-            got=f"a model whose likelihood is {getattr(model, 'likelihood', None)!r}",
+            got=f"a model whose likelihood is {model.likelihood!r}",
             expected="a variational model: a posterior, a likelihood and a prior",
             fix="measure its mse instead, or train 'vae'",
         )
     examples = np.asarray(examples)
     examples = binarize(examples, seed) if model.likelihood["binarize"] else examples
-    return _Posed(examples, *calls.posterior(model, examples, labels), prior)
+    posterior = model.posterior(examples, labels=labels)
+    return _Posed(
+        examples, *(np.asarray(each, "float64").reshape(len(each), -1) for each in posterior), prior
+    )
 
 
 def _of_draws(model, posed, samples, seed, batch, labels):
@@ -220,7 +222,7 @@ def _log_weights(model, posed, noise, batch, labels):
         chosen = slice(start, start + batch)
         given = of_example[chosen]
         some = None if labels is None else labels[given]
-        reconstructions = calls.decode(model, latents[chosen].astype("float32"), some, batch)
+        reconstructions = model.decode(latents[chosen].astype("float32"), labels=some, batch_size=batch)
         flat[chosen] += _log_likelihood(model, examples[given], reconstructions)
     return weights
 

@@ -5,10 +5,14 @@ import math
 import numpy as np
 
 from aezoo.core.options import check_positive
-from aezoo.evaluation import baselines, calls, codebook, generation, latents, likelihood, reconstruction
+from aezoo.evaluation import baselines, codebook, generation, latents, likelihood, reconstruction
 
 MOST_TESTED = 10_000  # test examples; all of MNIST's
 MOST_GLANCED_AT = 1_000  # test examples of the figures that every training computes
+_ACCURACIES = {
+    "knn_accuracy": latents.knn_accuracy,
+    "linear_probe_accuracy": latents.linear_probe_accuracy,
+}
 DIGITS = ("mnist", "mnist_mini")  # where a Fréchet digit distance means something
 
 
@@ -37,8 +41,8 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
     latent_size = model.latent_shape[-1]  # of maps: D, since all positions together often beat the pixels
     fitted_on = dataset.train.array(baselines.MOST_FITTED)
     pca = baselines.fit_pca(fitted_on / scale, latent_size)
-    labels = calls.labels_of(model, dataset.test, len(examples))
-    again = calls.reconstruct(model, examples, labels)
+    labels = dataset.test.labels_for(model, len(examples))
+    again = model.reconstruct(examples, labels=labels)
     linear = baselines.project(pca, examples / scale) * scale
     figures = {
         "data": dataset.name,
@@ -46,18 +50,18 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         **_compare(examples, again, scale),
         "pca": {"components": int(pca.n_components_), **_compare(examples, linear, scale)},
     }
-    if getattr(model, "corruption", None) is not None and model.kind == "images":
+    if model.corruption is not None and model.kind == "images":
         figures["denoising"] = denoising_figures(model, examples, pca)
     figures["latents"] = {
         "explained_variance": latents.explained_variance(examples, again, scale),
         "pca": {"explained_variance": latents.explained_variance(examples, linear, scale)},
     }
-    variational = getattr(model, "likelihood", None) is not None
+    variational = model.likelihood is not None
     if full or not variational:  # a posterior's mean is never 0, so a glance would show nothing
         glance = len(examples) if full else MOST_GLANCED_AT
-        codes = calls.encode(model, examples[:glance], None if labels is None else labels[:glance])
+        codes = model.encode(examples[:glance], labels=None if labels is None else labels[:glance])
         zeros = latents.sparsity(codes)
-        if zeros > 0 or getattr(model, "reports_sparsity", False):
+        if zeros > 0 or model.reports_sparsity:
             figures["sparsity"] = {"sparsity": zeros, "dead_units": latents.dead_units(codes)}
     if full:
         _merge(figures["latents"], _latent_figures(model, dataset, examples, codes, pca))
@@ -66,7 +70,7 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         given = None if labels is None else labels[:few]
         samples = likelihood_samples if full else None
         figures["likelihood"] = likelihood.figures(model, examples[:few], samples, labels=given)
-    if getattr(model, "codebook_size", None) is not None:
+    if model.codebook_size is not None:
         figures["codebook"] = codebook_figures(model, examples, full)
     if full and _generates_digits(model, dataset):
         figures["generation"] = generation.generation_figures(model, dataset, MOST_TESTED)
@@ -112,7 +116,7 @@ def codebook_figures(model, images, full=False):
         dict: `codes` (K), `used_codes`, `perplexity`, `bits_per_image`, `bits_per_dim`,
         `entropy_bits_per_image`; `jpeg`, see `codebook.jpeg_at_bits`.
     """
-    codes, indices = model.codebook_size, calls.code_indices(model, images)
+    codes, indices = model.codebook_size, model.code_indices(images)
     figures = {
         "codes": codes,
         "used_codes": codebook.used_codes(indices, codes),
@@ -143,9 +147,8 @@ def _latent_figures(model, dataset, examples, codes, pca):
         trained = dataset.train.array(latents.MOST_TRAINED)
         train_labels = dataset.train.labels[: len(trained)]
         test_labels = dataset.test.labels[: len(examples)]
-        train_codes = calls.encode(model, trained, calls.labels_of(model, dataset.train, len(trained)))
-        for name in ("knn_accuracy", "linear_probe_accuracy"):
-            accuracy = getattr(latents, name)
+        train_codes = model.encode(trained, labels=dataset.train.labels_for(model, len(trained)))
+        for name, accuracy in _ACCURACIES.items():
             figures[name] = accuracy(train_codes, train_labels, codes, test_labels)
             linear[name] = accuracy(components(trained), train_labels, components(examples), test_labels)
     return {**figures, "pca": linear}
@@ -155,7 +158,7 @@ def _generates_digits(model, dataset):
     return (
         dataset.name in DIGITS
         and tuple(dataset.shape) == generation.SHAPE
-        and getattr(model, "prior", None) is not None
+        and model.prior is not None
         and min(len(dataset.train), len(dataset.test)) > 1
     )
 

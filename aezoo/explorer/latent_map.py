@@ -67,8 +67,7 @@ def read_points(bundle, data=None, *, data_dir=None, count=2000, seed=0):
             expected=f"{bundle.classes} classes, in the order of the training",
             fix="numpy.savez('digits.npz', images=..., labels=...) with the numbers of the training",
         )
-    given = {"labels": labels} if bundle.takes_labels else {}
-    latents = bundle.encode(examples, **given)
+    latents = bundle.encode(examples, labels=labels if bundle.takes_labels else None)
     if labels is not None:
         kept, numbers = np.unique(labels, return_inverse=True)
         if not bundle.takes_labels:  # else the number itself is what the model takes
@@ -97,7 +96,7 @@ def _read(bundle, data, data_dir):
     part = (dataset := load(data, data_dir=data_dir)).train
     check_shape(np.empty((1, *part.shape), "float32"), bundle.example_shape, source=data)
     examples = part.array()
-    if bundle.input_dtype == "uint8":
+    if bundle.example_dtype == "uint8":
         examples = np.rint(examples * 255).astype("uint8")
     labels = None if part.labels is None else part.labels
     return examples, labels, dataset.label_names, f"{dataset.name}, training part"

@@ -13,7 +13,6 @@ from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import check_positive, nearest
 from aezoo.core.progress import progress_bar
 from aezoo.data.classes import class_names, only_classes
-from aezoo.evaluation import calls
 from aezoo.models import build
 from aezoo.nn.layers import activation_names, keras, layers
 from aezoo.plots.style import MOST_CLASSES
@@ -206,10 +205,10 @@ def build_panel(name, dataset, settings, units=(512, 256)):
         model = build(VAE, latent_dim=2, seed=settings.seed, body_options=body, **shape)
     else:
         model = build("dense", latent_dim=2, latent_activation=name, **body, **shape)
-    for part in ("encoder", "decoder"):
-        for layer in getattr(model, part).layers:
+    for part, start in ((model.encoder, plain.encoder), (model.decoder, plain.decoder)):
+        for layer in part.layers:
             if layer.weights and layer.name != "posterior_log_var":
-                source = getattr(plain, part).get_layer(_HEADS.get(layer.name, layer.name))
+                source = start.get_layer(_HEADS.get(layer.name, layer.name))
                 layer.set_weights(source.get_weights())
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = _MOMENTUM
@@ -263,4 +262,4 @@ def _train(model, dataset, settings, keeper):
 
 def _mse(model, dataset):
     examples = dataset.test.array(_TESTED)
-    return float(np.square((calls.reconstruct(model, examples) - examples) / model.error_scale).mean())
+    return float(np.square((model.reconstruct(examples) - examples) / model.error_scale).mean())

@@ -15,8 +15,6 @@ from aezoo.core.examples import as_inputs, as_labels
 from aezoo.nn.inference import Predicting
 from aezoo.nn.layers import Standardize, Unstandardize, first
 
-KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
-
 
 def jit_by_default():
     """Whether training is compiled by XLA: not on CPUs, where it gains little and starts slowly."""
@@ -61,8 +59,6 @@ class Autoencoder(Predicting, keras.Model):
     needs_float32 = False
     own_objective = False
     beta_1 = 0.9
-    likelihood = None
-    classes = None
     codebook = None
 
     def __init__(
@@ -87,37 +83,17 @@ class Autoencoder(Predicting, keras.Model):
             self.corruption.build((None, *self.example_shape))
         self.built = True
 
-    # -- shapes ---------------------------------------------------------------------------------
-
-    @property
-    def example_shape(self):
-        """Shape of one example without the batch axis: (H, W, C), (T, F) or (F,)."""
-        return tuple(self.encoder.inputs[0].shape[1:])
-
-    @property
-    def latent_shape(self):
-        """Shape of one example's latents without the batch axis: (D,), or (h, w, D) for maps."""
-        return tuple(self.encoder.outputs[0].shape[1:])
-
-    @property
-    def kind(self):
-        """What the model takes: "images", "sequences" or "rows"."""
-        return KINDS[len(self.example_shape)]
-
-    @property
-    def input_name(self):
-        """What the exported encoder calls its examples: "images" or "examples"."""
-        return "images" if self.kind == "images" else "examples"
-
-    @property
-    def takes_labels(self):
-        """Whether encoder and decoder have a second input, `labels` (B,) int32."""
-        return len(self.encoder.inputs) > 1
+    # -- parts ----------------------------------------------------------------------------------
 
     @property
     def codebook_size(self):
         """K, the number of codes of a quantised model, or None."""
         return None if self.codebook is None else len(self.codebook)
+
+    @property
+    def held_parts(self):
+        """Names of the parts that answer here: all but a scorer."""
+        return (*super().held_parts, *("code_decoder",) * (self.codebook is not None))
 
     def parts(self):
         """Returns what an export writes: {part: (Keras model, names of inputs, names of outputs)}."""

@@ -10,7 +10,6 @@ A family is a `Quantizer` layer; body and model are the same for all.
 import numpy as np
 
 from aezoo.core.errors import OptionError
-from aezoo.core.examples import as_codes
 from aezoo.core.options import check_image_shape, check_positive, check_sizes
 from aezoo.core.priors import Categorical
 from aezoo.nn.autoencoder import Autoencoder
@@ -82,30 +81,8 @@ class Quantized(Autoencoder):
         """The codes, (K, D) float32 NumPy: row k is the latents of code k."""
         return np.array(ops.convert_to_numpy(self.quantizer.codebook), "float32")
 
-    def code_indices(self, examples, batch_size=256):
-        """Returns the codes of examples (B, ...), int32 NumPy (B, h, w), each from 0 to K - 1.
-
-        Raises:
-            DataError: wrong shape, dtype or range.
-        """
-        return self.outputs(examples, batch_size)[1]
-
-    def decode(self, latents, batch_size=256, labels=None):
-        """Returns the reconstructions (B, ...) of latents or of codes, as NumPy.
-
-        Args:
-            latents: floats (B, h, w, D), or whole numbers (B, h, w): codes, which the codebook is asked for.
-            batch_size: examples at a time.
-            labels: these models take none.
-
-        Raises:
-            DataError: wrong shape, or a code that the codebook does not have.
-        """
-        latents = np.asarray(latents)
-        if latents.dtype.kind in "iu":
-            codebook = self.codebook
-            latents = codebook[as_codes(latents, self.latent_shape[:-1], len(codebook))]
-        return super().decode(latents, batch_size, labels)
+    def _decode_codes(self, codes: np.ndarray, labels: np.ndarray | None, batch_size: int) -> np.ndarray:
+        return self._decode(self.codebook[codes], labels, batch_size)
 
     def fit_prior(self, examples, components=None, seed=None):
         """Counts the codes of examples at each position; `sample` then draws from these frequencies.

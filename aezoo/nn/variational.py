@@ -130,11 +130,7 @@ class Variational(Autoencoder):
             return bernoulli_nll(examples, reconstructions)
         return gaussian_nll(self.in_units(examples), self.in_units(reconstructions), self.likelihood["scale"])
 
-    # -- use ------------------------------------------------------------------------------------
-
-    def posterior(self, examples, batch_size=256, labels=None):
-        """Returns (posterior_mean, posterior_log_var) of examples, (B, D) each, as NumPy."""
-        return tuple(self.outputs(examples, batch_size, labels))
+    # -- saving ---------------------------------------------------------------------------------
 
     def get_config(self):
         return {

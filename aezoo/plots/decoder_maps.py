@@ -4,7 +4,7 @@ import statistics
 
 import numpy as np
 
-from aezoo.evaluation import baselines, calls
+from aezoo.evaluation import baselines
 from aezoo.plots import style
 
 _AXES = 10  # axes of the latents that are traversed
@@ -32,19 +32,20 @@ def _chosen(shown, count, seed):
     return order[:count]
 
 
-def _normal_prior(model):
-    prior = getattr(model, "prior", None)
-    return getattr(model, "likelihood", None) is not None and getattr(prior, "kind", "") == "standard_normal"
+def has_normal_prior(model):
+    """Whether a model is variational with the prior N(0, I)."""
+    prior = model.prior
+    return prior is not None and prior.kind == "standard_normal" and model.likelihood is not None
 
 
 def _flat_codes(model, shown):
-    codes = calls.encode(model, shown.examples, shown.labels_for(model))
+    codes = model.encode(shown.examples, labels=shown.labels_for(model))
     return np.asarray(codes, "float64").reshape(len(codes), -1)
 
 
 def _decode(model, flat, label):
     labels = None if label is None else np.full(len(flat), label)
-    return calls.decode(model, flat.reshape(-1, *model.latent_shape).astype("float32"), labels)
+    return model.decode(flat.reshape(-1, *model.latent_shape).astype("float32"), labels=labels)
 
 
 def _label(model, shown, position):
@@ -73,10 +74,12 @@ def plane_of(model, codes, side):
         many = (np.arange(side * side) + 0.5) / (side * side)
         normal = [statistics.NormalDist().inv_cdf(share) for share in many]
         line = (
-            np.array(normal) if _normal_prior(model) else np.quantile(codes, [0.01, 0.99]) @ [1 - many, many]
+            np.array(normal)
+            if has_normal_prior(model)
+            else np.quantile(codes, [0.01, 0.99]) @ [1 - many, many]
         )
         return line[:, None], None, None, ("one latent, line by line", "")
-    if _normal_prior(model):
+    if has_normal_prior(model):
         first, second = np.sort(np.argsort(-codes.var(axis=0), kind="stable")[:2])
         grid = np.zeros((side, side, size))
         grid[..., first], grid[..., second] = quantiles[None, :], quantiles[::-1, None]
@@ -184,7 +187,7 @@ def traversals(model, shown, seed):
     order = np.argsort(-codes.var(axis=0), kind="stable")[:_AXES]
     lines, names = [], []
     for axis in order:
-        low, high = (-3.0, 3.0) if _normal_prior(model) else np.quantile(codes[:, axis], [0.01, 0.99])
+        low, high = (-3.0, 3.0) if has_normal_prior(model) else np.quantile(codes[:, axis], [0.01, 0.99])
         latents = np.repeat(codes[position][None], _STEPS, axis=0)
         latents[:, axis] = np.linspace(low, high, _STEPS)
         lines.append(_decode(model, latents, _label(model, shown, position)))
@@ -204,8 +207,8 @@ def interpolations(model, shown, seed):
     lines, names = [], []
     for first, second in zip(firsts, seconds, strict=True):
         label = _label(model, shown, first)
-        pair = calls.as_taken(model, shown.examples[[first, second]])
-        lines.append(model.interpolate(*pair, _STEPS, labels=None if label is None else np.array([label])))
+        pair = shown.examples[[first, second]]
+        lines.append(model.interpolate(*pair, _STEPS, labels=label))
         known = shown.numbers is not None and shown.names is not None
         both = [style.literal(shown.names[shown.numbers[end]]) for end in (first, second)] if known else ()
         names.append("\nto ".join(both) if len(set(both)) == 2 else "".join(both[:1]))
@@ -294,7 +297,7 @@ def reconstructions(model, shown, seed):
     """Returns a figure of examples, their reconstructions, and where the two differ."""
     chosen = _chosen(shown, {"images": _EXAMPLES, "rows": 40, "sequences": 4}[model.kind], seed)
     examples, labels = _of(shown, model, chosen)
-    again = calls.reconstruct(model, examples, labels)
+    again = model.reconstruct(examples, labels=labels)
     draw = {"images": _image_errors, "rows": _row_errors, "sequences": _sequence_errors}[model.kind]
     return draw(model, shown, examples, again)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aezoo.evaluation import baselines, calls
+from aezoo.evaluation import baselines
 from aezoo.plots import style
 
 _SHOWN = 10  # images, or rows
@@ -27,7 +27,7 @@ def save_all(run, model, dataset):
         draw = {"images": image_rows, "sequences": sequences, "rows": columns}[model.kind]
         style.save(run.reconstructions_file, draw(model, examples, dataset))
         samples_file = getattr(run, "samples_file", None)
-        if samples_file and model.kind == "images" and getattr(model, "prior", None) is not None:
+        if samples_file and model.kind == "images" and model.prior is not None:
             style.save(samples_file, samples(model))
 
 
@@ -45,7 +45,7 @@ def losses(history):
 
 def latents(model, part, names=None):
     """Returns a scatter of a part's latents, see `scatter`; names are of its classes."""
-    codes = calls.encode(model, part.array(_SCATTERED), calls.labels_of(model, part, _SCATTERED))
+    codes = model.encode(part.array(_SCATTERED), labels=part.labels_for(model, _SCATTERED))
     if part.labels is None:
         return scatter(codes)
     numbers = part.class_numbers[: len(codes)]
@@ -84,9 +84,9 @@ def scatter(codes, numbers=None, names=None):
 
 def image_rows(model, images, dataset):
     """Returns a figure with the images above, and what the model makes of them below."""
-    labels = calls.labels_of(model, dataset.test, len(images))
-    rows = {"image": images, "reconstruction": calls.reconstruct(model, images, labels)}
-    if getattr(model, "corruption", None) is not None:
+    labels = dataset.test.labels_for(model, len(images))
+    rows = {"image": images, "reconstruction": model.reconstruct(images, labels=labels)}
+    if model.corruption is not None:
         corrupted = model.corrupt(images, seed=1)
         rows = {"clean": images, "corrupted": corrupted, "denoised": model.reconstruct(corrupted)}
     count = len(images)
@@ -104,8 +104,8 @@ def image_rows(model, images, dataset):
 def columns(model, rows, dataset):
     """Returns a figure of how well each column of a table is reproduced on the test part."""
     examples = dataset.test.array(_SCATTERED)
-    labels = calls.labels_of(model, dataset.test, len(examples))
-    difference = (calls.reconstruct(model, examples, labels) - examples) / model.error_scale
+    labels = dataset.test.labels_for(model, len(examples))
+    difference = (model.reconstruct(examples, labels=labels) - examples) / model.error_scale
     error = np.square(difference).mean(axis=0)
     names = dataset.feature_names or [f"column {number}" for number in range(len(error))]
     order = np.argsort(error)[-30:]
@@ -118,7 +118,7 @@ def columns(model, rows, dataset):
 def sequences(model, examples, dataset):
     """Returns a figure of sequences (N, T, F) and their reconstructions: one a column, a channel a row."""
     examples = examples[:_SEQUENCES]
-    again = calls.reconstruct(model, examples, calls.labels_of(model, dataset.test, len(examples)))
+    again = model.reconstruct(examples, labels=dataset.test.labels_for(model, len(examples)))
     channels = min(examples.shape[-1], _CHANNELS)
     names = dataset.feature_names or [f"channel {number}" for number in range(channels)]
     size = (0.6 + 2.6 * len(examples), 0.6 + 1.2 * channels)
@@ -157,12 +157,11 @@ def traversals(model, example, axes=None, values=None, label=None):
     values = np.linspace(-3, 3, 9) if values is None else np.asarray(values)
     if axes is None:
         order = np.arange(int(np.prod(model.latent_shape)))
-        if getattr(model, "likelihood", None) is not None:
-            labels = None if label is None else np.array([label])
-            order = np.argsort(calls.posterior(model, example[None], labels)[1][0], kind="stable")
+        if model.likelihood is not None:
+            log_var = model.posterior(example[None], labels=None if label is None else [label])[1]
+            order = np.argsort(np.ravel(log_var), kind="stable")
         axes = order[:_SHOWN]
-    taken, labelled = calls.as_taken(model, example), {} if label is None else {"labels": label}
-    lines = [model.traverse(taken, int(axis), values, **labelled) for axis in axes]
+    lines = [model.traverse(example, int(axis), values, labels=label) for axis in axes]
     figure, canvas = style.subplots(figsize=(0.6 * len(values) + 0.9, 0.6 * len(lines) + 0.3))
     picture = style.montage(np.concatenate(lines), len(values))
     style.show(canvas, picture)

@@ -56,8 +56,8 @@ def test_encode_batches_holds_one_batch_at_a_time(bundle):
 
 def test_encode_batches_of_a_conditional_model(bundle, monkeypatch):
     seen = []
-    monkeypatch.setattr(bundle, "takes_labels", True)
-    monkeypatch.setattr(bundle, "encode", lambda examples, labels: seen.append((examples, labels)))
+    monkeypatch.setattr(bundle, "classes", 10)
+    monkeypatch.setattr(bundle, "encode", lambda examples, labels, **_: seen.append((examples, labels)))
     assert list(bundle.encode_batches([("first", [0]), ["second", [1]]])) == [None, None]
     assert seen == [("first", [0]), ("second", [1])]
     for batch in (np.zeros((2, 16, 12, 1), "float32"), ("only",)):
