@@ -13,6 +13,7 @@ from aezoo.core import priors
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_inputs, as_labels
 from aezoo.nn.inference import Predicting
+from aezoo.nn.keras_internals import has_compiled_metrics, random_states
 from aezoo.nn.layers import Standardize, Unstandardize, first
 
 
@@ -156,7 +157,7 @@ class Autoencoder(Predicting, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """As `compute_loss`, for the metrics."""
-        if self._compile_metrics is not None:  # JAX keeps the statistics of rows from metrics
+        if has_compiled_metrics(self):  # JAX keeps the statistics of rows from metrics
             y, y_pred = self._comparable(x, y, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
@@ -282,7 +283,7 @@ class Autoencoder(Predicting, keras.Model):
 
         Without it a resumed training would draw the noise of its first epoch again.
         """
-        for number, state in enumerate(self._random_states()):
+        for number, state in enumerate(random_states(self)):
             store[f"random_state_{number}"] = ops.convert_to_numpy(state.value)
         prior = self.prior  # once: that of a VampPrior is computed when it is asked for
         if prior is not None:
@@ -291,7 +292,7 @@ class Autoencoder(Predicting, keras.Model):
 
     def load_own_variables(self, store):
         """Restores what `save_own_variables` saved; the weights are those of the parts."""
-        for number, state in enumerate(self._random_states()):
+        for number, state in enumerate(random_states(self)):
             if f"random_state_{number}" in store:
                 state.assign(store[f"random_state_{number}"])
         saved = [name.split(":") for name in store.keys() if name.startswith("prior:")]  # noqa: SIM118 (no dict)
@@ -299,9 +300,6 @@ class Autoencoder(Predicting, keras.Model):
             kind = saved[0][1]
             arrays = {name: np.asarray(store[f"prior:{kind}:{name}"]) for _, _, name in saved}
             self.prior = priors.from_arrays(kind, arrays)
-
-    def _random_states(self):
-        return [variable for variable in self.variables if variable.path.endswith("seed_generator_state")]
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
