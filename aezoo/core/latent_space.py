@@ -145,8 +145,8 @@ class LatentSpace(abc.ABC):
             DataError: the ends are not examples of this model.
         """
         both = as_array([first, second], source="the two ends")
-        pair = self.encode(both, labels=_repeated(labels, 2), batch_size=batch_size)
-        way = between(*pair, steps, path)
+        start, end = self.encode(both, labels=_repeated(labels, 2), batch_size=batch_size)
+        way = between(start, end, steps, path)
         return self.decode(way, labels=_repeated(labels, steps), batch_size=batch_size)
 
     def traverse(

@@ -2,8 +2,11 @@
 
 import math
 import numbers
+from collections.abc import Sequence
 
 from aezoo.core.errors import OptionError
+
+Sizes = Sequence[int]  # of layers
 
 
 def check_positive(option, value, least=1):

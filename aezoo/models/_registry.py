@@ -8,10 +8,14 @@ README's table and the conformance suite are made from it. To add a model: one f
 import dataclasses
 import fnmatch
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import import_named
 from aezoo.core.options import nearest
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.layers import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +31,12 @@ class Entry:
     """
 
     name: str
-    builder: object
+    builder: Callable[..., Any] | str
     paper: str
     task: str
     summary: str
 
-    def function(self):
+    def function(self) -> Callable[..., Any]:
         """Returns the build function, importing its module on first use."""
         if callable(self.builder):
             return self.builder
@@ -47,7 +51,7 @@ class Entry:
             )
         return function
 
-    def options(self):
+    def options(self) -> Tensor:
         """Returns {option: default} of the build function, in its order."""
         parameters = inspect.signature(self.function()).parameters.values()
         for parameter in parameters:
@@ -215,7 +219,7 @@ _TABLE = {
 }
 
 
-def list_models(pattern="*"):
+def list_models(pattern: str = "*") -> list[str]:
     """Returns the names of the models that match a shell pattern, sorted.
 
     >>> list_models("*oi*")
@@ -224,7 +228,7 @@ def list_models(pattern="*"):
     return sorted(fnmatch.filter(_TABLE, pattern))
 
 
-def describe(name):
+def describe(name: str) -> "Entry":
     """Returns the table's row for a name, an `Entry`.
 
     Raises:
@@ -243,7 +247,9 @@ def describe(name):
     return _TABLE[name]
 
 
-def register(name, builder, *, paper="", task="images", summary=""):
+def register(
+    name: str, builder: Callable[..., Any] | str, *, paper: str = "", task: str = "images", summary: str = ""
+) -> Callable[..., Any] | str:
     """Adds a model of your own to the table.
 
     Args:
@@ -279,7 +285,7 @@ def register(name, builder, *, paper="", task="images", summary=""):
     return builder
 
 
-def build(name, **options):
+def build(name: str, **options: Any) -> Autoencoder:
     """Builds a model by name: a compiled `Autoencoder`, ready for `fit(images)`.
 
     Args:

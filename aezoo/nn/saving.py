@@ -1,13 +1,15 @@
 """A `.keras` file becomes an `Autoencoder` again."""
 
 import importlib
+import os
 import re
 import zipfile
 
 from aezoo.core.errors import RunError
+from aezoo.nn.autoencoder import Autoencoder
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike[str]) -> "Autoencoder":
     """Loads a .keras file as an `Autoencoder`, compiled as it was saved.
 
     Raises:

@@ -1,11 +1,14 @@
 """Maps of what a decoder answers: a plane of latents, single axes, ways between examples, reconstructions."""
 
 import statistics
+from typing import Any
 
 import numpy as np
 
+from aezoo.core.model import Model
 from aezoo.evaluation import baselines
 from aezoo.plots import style
+from aezoo.plots.style import Figure
 
 _AXES = 10  # axes of the latents that are traversed
 _STEPS = 9
@@ -32,7 +35,7 @@ def _chosen(shown, count, seed):
     return order[:count]
 
 
-def has_normal_prior(model):
+def has_normal_prior(model: Model) -> bool:
     """Whether a model is variational with the prior N(0, I)."""
     prior = model.prior
     return prior is not None and prior.kind == "standard_normal" and model.likelihood is not None
@@ -60,7 +63,7 @@ def _feature_names(shown, count):
 # -- the plane ---------------------------------------------------------------------------------------
 
 
-def plane_of(model, codes, side):
+def plane_of(model: Model, codes: np.ndarray, side: int) -> tuple[Any, ...]:
     """Returns (latents (side², D), x (side,), y (side,), titles of both axes) of the plane that is decoded.
 
     A variational model with the prior N(0, I): normal quantiles, so that every cell is as probable, of its
@@ -96,7 +99,7 @@ def plane_of(model, codes, side):
     return (coordinates if plane is None else plane.lift(coordinates)), x, y, titles
 
 
-def manifold(model, shown, seed):
+def manifold(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of the decoded plane of `plane_of`: images, columns of rows, or sequences."""
     kind, shape = model.kind, model.example_shape
     side = {"images": 15 if max(shape[:2]) <= 32 else 8, "rows": 24, "sequences": 7}[kind]
@@ -176,7 +179,7 @@ def _plane_of_sequences(model, shown, sequences, x, y, titles, side):
 # -- lines in the latent space -----------------------------------------------------------------------
 
 
-def traversals(model, shown, seed):
+def traversals(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of one example with one axis of its latents set to each of nine values.
 
     A row an axis, the ten that vary most; from -3 to 3 for a prior of N(0, I), else from the first to the
@@ -195,7 +198,7 @@ def traversals(model, shown, seed):
     return _lines(model, shown, lines, names, "value of the latent, from low to high")
 
 
-def interpolations(model, shown, seed):
+def interpolations(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of ways from one example to another, straight through the latent space.
 
     The two are of different classes, but where a model is told the class: there a way has one.
@@ -207,8 +210,8 @@ def interpolations(model, shown, seed):
     lines, names = [], []
     for first, second in zip(firsts, seconds, strict=True):
         label = _label(model, shown, first)
-        pair = shown.examples[[first, second]]
-        lines.append(model.interpolate(*pair, _STEPS, labels=label))
+        ends_of_way = shown.examples[first], shown.examples[second]
+        lines.append(model.interpolate(*ends_of_way, _STEPS, labels=label))
         known = shown.numbers is not None and shown.names is not None
         both = [style.literal(shown.names[shown.numbers[end]]) for end in (first, second)] if known else ()
         names.append("\nto ".join(both) if len(set(both)) == 2 else "".join(both[:1]))
@@ -293,7 +296,7 @@ def _shades(count):
 # -- reconstructions ---------------------------------------------------------------------------------
 
 
-def reconstructions(model, shown, seed):
+def reconstructions(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of examples, their reconstructions, and where the two differ."""
     chosen = _chosen(shown, {"images": _EXAMPLES, "rows": 40, "sequences": 4}[model.kind], seed)
     examples, labels = _of(shown, model, chosen)

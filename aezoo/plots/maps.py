@@ -5,12 +5,16 @@
 A model is an `Autoencoder` or a loaded bundle; where Keras is not installed, Matplotlib is enough.
 """
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.calibration import Calibration
 from aezoo.core.errors import BundleError, OptionError
+from aezoo.core.model import Model
 from aezoo.evaluation import codebook
 from aezoo.plots import decoder_maps, pictures, style
+from aezoo.plots.style import Figure
 
 _RATE = 0.01  # of normal examples that a run's threshold lets through, as a bundle's does by default
 _ACTIVE = 0.01  # variance of a posterior mean above which a unit is active: Burda et al. 2016, section 5.2
@@ -19,20 +23,20 @@ _BINS = 50
 _NORMALS = 19  # normal scores below which no threshold of a run is worth drawing
 
 
-def latents(model, shown, seed):
+def latents(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a scatter of the latents by class, by principal components where there are more than two."""
     codes = model.encode(shown.examples, labels=shown.labels_for(model))
     return pictures.scatter(codes, shown.numbers, shown.names)
 
 
-def scores(model, shown, seed):
+def scores(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a histogram of anomaly scores with the threshold; by class where there are two."""
     values, threshold, name, how = _scored(model, shown)
     figure, axes = style.subplots(figsize=(6.4, 3.4))
     low, high = values.min(), max(values.max(), threshold or 0)
     logarithmic = low > 0 and high / low > 20
     bins = np.geomspace(low, high, _BINS) if logarithmic else np.linspace(low, high + 1e-9, _BINS)
-    present = [] if shown.numbers is None else np.unique(shown.numbers)
+    present: Any = [] if shown.numbers is None else np.unique(shown.numbers)
     if len(present) == 2:
         for rank, number in enumerate(present):
             color, _ = style.sign_of(rank)
@@ -89,7 +93,7 @@ def _is_calibrated(model):
     return "scorer" in model.held_parts and model.score_name is not None
 
 
-def activity(model, shown, seed):
+def activity(model: Model, shown: Any, seed: int) -> Figure:
     """Returns how much each unit of the latents varies; of a variational model its KL, of codes their use."""
     labels = shown.labels_for(model)
     if model.codebook_size is not None:
@@ -174,7 +178,7 @@ MAPS = {
 _OF_PLANES = ("manifold", "traversals")
 
 
-def obstacle(name, model, shown):
+def obstacle(name: str, model: Model, shown: Any) -> str | None:
     """Returns why a map of a model cannot be drawn, a text; None where it can.
 
     Args:
@@ -195,7 +199,7 @@ def obstacle(name, model, shown):
     return None
 
 
-def refusal(name, reason, model):
+def refusal(name: str, reason: str, model: Model) -> BundleError | OptionError:
     """Returns the error for a map that was asked for by name and cannot be drawn."""
     held = sorted(model.held_parts)
     part = reason.startswith("this bundle")
@@ -211,7 +215,7 @@ def refusal(name, reason, model):
     )
 
 
-def draw(name, model, shown, *, seed=0):
+def draw(name: str, model: Model, shown: Any, *, seed: int = 0) -> Figure:
     """Draws a map.
 
     Args:

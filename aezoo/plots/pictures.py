@@ -1,16 +1,22 @@
 """The pictures of a run: reconstructions, latents, losses, samples. Matplotlib without a screen."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aezoo.core.model import Model
 from aezoo.evaluation import baselines
 from aezoo.plots import style
+from aezoo.plots.style import Figure
 
 _SHOWN = 10  # images, or rows
 _SCATTERED = 3000  # latents; more hide each other
 _SEQUENCES, _CHANNELS = 4, 4  # sequences beside each other, and channels below each other
 
 
-def save_all(run, model, dataset):
+def save_all(run: Any, model: Model, dataset: Any) -> None:
     """Draws a run's pictures into its folder; same run, same bytes.
 
     Samples are drawn where a model of images has a prior, and the run a file for them.
@@ -31,7 +37,7 @@ def save_all(run, model, dataset):
             style.save(samples_file, samples(model))
 
 
-def losses(history):
+def losses(history: Sequence[dict[str, Any]]) -> Figure:
     """Returns a figure of training and validation loss over the epochs, on a logarithmic axis."""
     figure, axes = style.subplots(figsize=(4.5, 3))
     epochs = [row["epoch"] for row in history]
@@ -43,7 +49,7 @@ def losses(history):
     return figure
 
 
-def latents(model, part, names=None):
+def latents(model: Model, part: Any, names: Sequence[str] | range | None = None) -> Figure:
     """Returns a scatter of a part's latents, see `scatter`; names are of its classes."""
     codes = model.encode(part.array(_SCATTERED), labels=part.labels_for(model, _SCATTERED))
     if part.labels is None:
@@ -54,7 +60,9 @@ def latents(model, part, names=None):
     return scatter(codes, numbers, names)
 
 
-def scatter(codes, numbers=None, names=None):
+def scatter(
+    codes: np.ndarray, numbers: np.ndarray | None = None, names: Sequence[str] | range | None = None
+) -> Figure:
     """Returns a figure of latents, by class; by principal components where there are more than 2; maps flat.
 
     Args:
@@ -63,7 +71,7 @@ def scatter(codes, numbers=None, names=None):
         names: of the classes.
     """
     codes = codes.reshape(len(codes), -1)
-    titles = ("latent 0", "latent 1")
+    titles: tuple[str, ...] = ("latent 0", "latent 1")
     if codes.shape[1] > 2 and len(codes) < 3:  # too few for components
         codes = codes[:, :2]
     if codes.shape[1] > 2:
@@ -82,7 +90,7 @@ def scatter(codes, numbers=None, names=None):
     return figure
 
 
-def image_rows(model, images, dataset):
+def image_rows(model: Model, images: np.ndarray, dataset: Any) -> Figure:
     """Returns a figure with the images above, and what the model makes of them below."""
     labels = dataset.test.labels_for(model, len(images))
     rows = {"image": images, "reconstruction": model.reconstruct(images, labels=labels)}
@@ -101,7 +109,7 @@ def image_rows(model, images, dataset):
     return figure
 
 
-def columns(model, rows, dataset):
+def columns(model: Model, rows: np.ndarray, dataset: Any) -> Figure:
     """Returns a figure of how well each column of a table is reproduced on the test part."""
     examples = dataset.test.array(_SCATTERED)
     labels = dataset.test.labels_for(model, len(examples))
@@ -115,7 +123,7 @@ def columns(model, rows, dataset):
     return figure
 
 
-def sequences(model, examples, dataset):
+def sequences(model: Model, examples: np.ndarray, dataset: Any) -> Figure:
     """Returns a figure of sequences (N, T, F) and their reconstructions: one a column, a channel a row."""
     examples = examples[:_SEQUENCES]
     again = model.reconstruct(examples, labels=dataset.test.labels_for(model, len(examples)))
@@ -136,14 +144,20 @@ def sequences(model, examples, dataset):
     return figure
 
 
-def samples(model, seed=0, side=8):
+def samples(model: Model, seed: int = 0, side: int = 8) -> Figure:
     """Returns a figure of side x side generated images; a model's seed draws the same in every runtime."""
     figure, axes = style.subplots(figsize=(0.55 * side, 0.55 * side))
     style.show(axes, style.montage(model.sample(side * side, seed), side))
     return figure
 
 
-def traversals(model, example, axes=None, values=None, label=None):
+def traversals(
+    model: Model,
+    example: np.ndarray,
+    axes: Any = None,
+    values: ArrayLike | None = None,
+    label: int | None = None,
+) -> Figure:
     """Returns a figure of one image decoded with one latent at a time set to each value.
 
     Args:
