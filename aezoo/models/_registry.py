@@ -9,13 +9,14 @@ import dataclasses
 import fnmatch
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import import_named
 from aezoo.core.options import nearest
-from aezoo.nn.autoencoder import Autoencoder
-from aezoo.nn.layers import Tensor
+
+if TYPE_CHECKING:  # a list of names costs no Keras
+    from aezoo.nn.autoencoder import Autoencoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Entry:
             )
         return function
 
-    def options(self) -> Tensor:
+    def options(self) -> dict[str, Any]:
         """Returns {option: default} of the build function, in its order."""
         parameters = inspect.signature(self.function()).parameters.values()
         for parameter in parameters:
@@ -285,7 +286,7 @@ def register(
     return builder
 
 
-def build(name: str, **options: Any) -> Autoencoder:
+def build(name: str, **options: Any) -> "Autoencoder":
     """Builds a model by name: a compiled `Autoencoder`, ready for `fit(images)`.
 
     Args:

@@ -6,17 +6,15 @@ import re
 import zipfile
 
 from aezoo.core.errors import RunError
-from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.autoencoder import Autoencoder, keras
 
 
-def load_model(path: str | os.PathLike[str]) -> "Autoencoder":
+def load_model(path: str | os.PathLike[str]) -> Autoencoder:
     """Loads a .keras file as an `Autoencoder`, compiled as it was saved.
 
     Raises:
         RunError: the file is missing, damaged, or holds another kind of model.
     """
-    from aezoo.nn.autoencoder import Autoencoder, keras
-
     problem, cause, foreign = None, None, []
     try:
         foreign = _import_classes(path)

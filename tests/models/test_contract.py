@@ -208,6 +208,12 @@ def test_the_same_refusals(sides):
 # -- both classes ----------------------------------------------------------------------------------
 
 
+def test_the_class_is_at_hand():
+    assert aezoo.Autoencoder is Autoencoder
+    assert issubclass(Autoencoder, Model)
+    assert issubclass(runtime.Bundle, Model)
+
+
 def test_every_public_method_is_called_here():
     assert set(public_methods()) == set(CALLS)
 
