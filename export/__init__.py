@@ -1,6 +1,6 @@
-"""Export: a trained model becomes a bundle, proven equal to it, or nothing at all.
+"""Export: turns a trained model into a bundle that is proven equal to it, or into nothing at all.
 
-`export_bundle` is the way in; `parity` holds the proof and runs where TensorFlow is not installed.
+`export_bundle` is the way in; `proof` runs where TensorFlow is not installed.
 """
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from aezoo import __version__
 from aezoo.core import files
 from aezoo.core.calibration import refuse_training_data, roc_area
-from aezoo.core.errors import OptionError
+from aezoo.core.errors import ExportError, OptionError
 from aezoo.core.examples import as_labels
+from aezoo.core.imports import refused_by_tensorflow
 from aezoo.core.options import check_between, check_choice, check_positive
 from aezoo.core.versions import versions
 from aezoo.export import model_card, scorer
@@ -200,8 +201,12 @@ def export_bundle(
                 artifact["parity"] = figures.get(artifact["file"], artifact.get("parity"))
         tracing.write(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
-        (draft / contract.CARD).write_text(model_card.render(manifest))
+        (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
         files.publish(draft, folder)
+    except Exception as error:
+        if lines := refused_by_tensorflow(error):
+            raise ExportError(**lines) from error
+        raise
     finally:
         for prover in provers.values():
             prover.stop()

@@ -98,7 +98,7 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
                 artifact["parity"] = figures[artifact["file"]]
         tracing.write(draft, manifest, golden)
         contract.write_manifest(draft, manifest)
-        (draft / contract.CARD).write_text(model_card.render(manifest))
+        (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
         files.publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Moving about in the latent space: sampling, interpolation, traversal. NumPy only."""
+"""`sample`, `interpolate` and `traverse`, which Keras models and loaded bundles share. NumPy only."""
 
 import abc
 import math

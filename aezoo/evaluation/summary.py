@@ -41,7 +41,7 @@ def evaluate(
         the columns), for images also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as
         many components as the last axis of the latents is long, fitted on the training part; for a
         denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
-        `likelihood`, `codebook`, `sparsity` and `generation`. docs/evaluation.md defines every figure.
+        `likelihood`, `codebook`, `sparsity` and `generation`. docs/reference/figures.md defines every figure.
     """
     for option, value in (("samples", likelihood_samples), ("examples", likelihood_examples)):
         check_positive(f"likelihood_{option}", value)

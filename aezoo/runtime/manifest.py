@@ -16,7 +16,9 @@ A bundle is written under another name, proven, and only then takes its own.
 
 import hashlib
 import json
+import os
 import pathlib
+import sys
 
 from aezoo.core.errors import BundleError
 from aezoo.core.files import sha256_of
@@ -61,9 +63,10 @@ def read_manifest(folder):
         BundleError: no bundle there, its manifest is damaged, or a later aezoo wrote it.
     """
     path = pathlib.Path(folder) / MANIFEST
+    check_spelling(folder)
     problem, cause = None, None
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text("utf-8"))
         if not isinstance(manifest, dict) or not isinstance(manifest.get("artifacts"), list):
             problem = "it holds no list of artifacts"
         elif manifest.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
@@ -82,6 +85,25 @@ def read_manifest(folder):
             fix="make one with `aezoo export RUN -o BUNDLE`, or update aezoo",
         ) from cause
     return manifest
+
+
+def check_spelling(folder):
+    """Raises BundleError for a path whose bytes are no UTF-8: every runtime would look for another one.
+
+    So it is with letters beyond ASCII where the locale has another encoding.
+    """
+    path = os.path.abspath(folder)
+    try:
+        is_alike = path.encode() == os.fsencode(path)
+    except UnicodeEncodeError:
+        is_alike = False
+    if not is_alike:
+        raise BundleError(
+            "the runtimes cannot open files of this name in this locale",
+            got=f"{path!a}, with names of files in {sys.getfilesystemencoding()}",
+            expected="a path in UTF-8, or of ASCII alone",
+            fix="set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or name another folder",
+        )
 
 
 def _is_row(row):
@@ -110,7 +132,7 @@ def meaning(manifest):
 
 def write_manifest(folder, manifest):
     """Writes the manifest of a bundle in the making."""
-    (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def find(manifest, part, form="onnx", precision="float32"):
@@ -190,6 +212,7 @@ def check_files(folder, files):
 
 def check_target(folder):
     """Raises BundleError where publishing would destroy something that is no bundle."""
+    check_spelling(folder)
     folder = pathlib.Path(folder).resolve()
     if folder.is_file() or (folder.is_dir() and not is_bundle(folder) and any(folder.iterdir())):
         raise BundleError(

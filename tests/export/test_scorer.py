@@ -185,13 +185,13 @@ def test_edge_formats_are_calibrated_or_leave(trained, tmp_path):
     precisions = ["float32", "float16"]
     options = {"formats": ["onnx", "openvino", "litert"], "precisions": precisions, "parts": ["scorer"]}
     folder = export_bundle(trained, tmp_path / "b", examples=smooth_examples(SHAPE, 120), **options)
-    before = (folder / "openvino" / "scorer.xml").read_text()
+    before = (folder / "openvino" / "scorer.xml").read_text("utf-8")
     found, gone = recalibrate(str(folder), smooth_examples(SHAPE, 1500, seed=3), false_positive_rate=0.1)
     assert gone == ["scorer.tflite", "scorer.float16.tflite"]
     assert not list(folder.glob("*.tflite"))
     figures = parity.verify(folder)
     assert {"openvino/scorer.xml", "openvino/scorer.float16.xml"} < set(figures)
-    after = (folder / "openvino" / "scorer.xml").read_text()
+    after = (folder / "openvino" / "scorer.xml").read_text("utf-8")
     assert [len(text.splitlines()) for text in (before, after)] == [len(before.splitlines())] * 2
     assert np.float32(found.threshold).tobytes() in (folder / "openvino" / "scorer.bin").read_bytes()
     assert sorted(path.name for path in (folder / "openvino").iterdir()) == [
@@ -314,7 +314,7 @@ def test_a_changed_verdict_of_lower_precision_is_found(trained, tmp_path):
         onnx.save(model, path)
         manifest = contract.read_manifest(folder)
         manifest["artifacts"][0]["files"] = contract.hash_files(folder, "scorer.int8.onnx")
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         with pytest.raises(ParityError) as error:
             parity.verify(folder)
         four_lines(error, "than follows from its scores", "calibration.npz")
