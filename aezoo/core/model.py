@@ -24,15 +24,17 @@ from aezoo.core.options import check_positive
 KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
 _BATCHES_AT_ONCE = 16  # of which reconstructions are held, where only their errors are asked for
 _DTYPES = {name: np.dtype(name) for name in ("float32", "uint8")}
-# ability -> (what has it, what to type)
+# ability -> (what is wrong without it, what has it, what to type)
 _ABILITIES = {
-    "posterior": ("a variational model", "model = aezoo.build('vae')"),
-    "codebook": ("a quantised model", "model = aezoo.build('vq_vae')"),
+    "posterior": ("this model has no posterior", "a variational model", "model = aezoo.build('vae')"),
+    "codebook": ("this model has no codebook", "a quantised model", "model = aezoo.build('vq_vae')"),
     "scorer": (
+        "this model has no scorer",
         "a bundle that was exported with its scorer",
         "bundle = aezoo.runtime.load(aezoo.export.export_bundle(model, 'bundle', examples=examples))",
     ),
     "corruption": (
+        "this model corrupts nothing",
         "a Keras model with a corruption",
         "model = aezoo.build('denoising', corruption='gaussian', level=0.4)",
     ),
@@ -316,7 +318,5 @@ class Model(LatentSpace):
         return None if labels is None and self.classes is None else as_labels(labels, count, self.classes)
 
     def _without(self, ability: str) -> OptionError:
-        expected, fix = _ABILITIES[ability]
-        return OptionError(
-            f"this model has no {ability}", got=f"model {self.model_name!r}", expected=expected, fix=fix
-        )
+        problem, expected, fix = _ABILITIES[ability]
+        return OptionError(problem, got=f"model {self.model_name!r}", expected=expected, fix=fix)
