@@ -116,9 +116,9 @@ def surely_inputs(examples, shape, dtype, unit_range):
 def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="examples"):
     """Returns the examples as a model takes them, or raises.
 
-    Floats of any width become float32. uint8 is never turned into float silently: the scale is a decision
-    of the caller's. Float images lie in [0, 1], which leaves no such question, so a model that was exported
-    for bytes takes them too, rounded to the nearest byte.
+    Floats of any width become float32. uint8 is never turned into float silently, nor the other
+    way round: the scale between the two is a decision of the caller's. (`Model` rounds float images,
+    whose range it checks, for a bundle that was exported for bytes.)
 
     Args:
         examples: array-like, (B, *shape).
@@ -133,14 +133,11 @@ def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="exam
     examples = as_array(examples, source=source)
     check_shape(examples, shape, source=source)
     if dtype == "uint8":
-        if examples.dtype.kind == "f":
-            check_unit_range(examples, source=source)
-            return np.rint(examples * 255).astype(np.uint8)
         if examples.dtype != np.uint8:
             raise DataError(
                 f"{source}: wrong dtype",
                 got=f"{examples.dtype}",
-                expected="uint8, 0 to 255, or float32 in [0, 1]",
+                expected="uint8, 0 to 255",
                 fix="pass the camera's bytes as they are, or numpy.rint(images * 255).astype('uint8')",
             )
         return examples

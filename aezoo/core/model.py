@@ -312,7 +312,11 @@ class Model(LatentSpace):
         if surely_inputs(examples, shape, _DTYPES[self.example_dtype], unit_range):
             return examples  # type: ignore[return-value]
         source, dtype = self.input_name, self.example_dtype
-        return as_inputs(examples, shape, dtype=dtype, unit_range=unit_range, source=source)
+        given = as_array(examples, source=source)
+        if dtype == "uint8" and given.dtype.kind == "f":  # in [0, 1], so there is no doubt about the scale
+            given = as_inputs(given, shape, source=source)
+            return np.rint(given * 255).astype("uint8")
+        return as_inputs(given, shape, dtype=dtype, unit_range=unit_range, source=source)
 
     def _as_labels(self, labels: ArrayLike | None, count: int) -> np.ndarray | None:
         return None if labels is None and self.classes is None else as_labels(labels, count, self.classes)

@@ -107,6 +107,24 @@ def test_other_float_widths_are_taken(bundle):
     np.testing.assert_allclose(bundle.encode(images.astype("float64")), bundle.encode(images), atol=1e-6)
 
 
+def test_float_images_are_understood_by_a_bundle_of_bytes(trained, tmp_path):
+    from aezoo.export import export_bundle
+
+    model, images = trained
+    bundle = runtime.load(export_bundle(model, tmp_path / "b", formats=["onnx"], input_dtype="uint8"))
+    pixels = np.rint(images * 255).astype("uint8")
+    assert bundle.example_dtype == "uint8"
+    for use in (bundle.encode, bundle.reconstruct, bundle.reconstruction_error):
+        np.testing.assert_array_equal(use(images), use(pixels))
+    for wrong, words in (
+        (images * 2, ["must lie in [0, 1]"]),
+        (images.astype("int32"), ["wrong dtype", "uint8"]),
+    ):
+        with pytest.raises(DataError) as error:
+            bundle.encode(wrong)
+        four_lines(error, *words)
+
+
 def test_threads(exported):
     """Many threads on a fresh bundle: each session is made once and shared."""
     bundle = runtime.load(exported, intra_op_threads=1, inter_op_threads=1)
