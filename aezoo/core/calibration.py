@@ -64,7 +64,7 @@ class Calibration:
                 "a false positive rate lies between 0 and 1, and is neither",
                 got=f"false_positive_rate={rate:g}",
                 expected="for example 0.01: one normal example in a hundred",
-                fix="pass --false-positive-rate 0.01",
+                fix="pass false_positive_rate=0.01",
             )
         scores = np.sort(np.asarray(scores, "float64").ravel())
         count = len(scores)
@@ -81,7 +81,7 @@ class Calibration:
                 "too few normal examples for this false positive rate",
                 got=f"{count} examples, false_positive_rate={rate:g}",
                 expected=f"at least {math.ceil(1 / rate - 1 - 1e-9)} examples",
-                fix=f"pass more examples, or --false-positive-rate {_rounded_up(1 / (count + 1))}",
+                fix=f"pass more examples, or false_positive_rate={_rounded_up(1 / (count + 1))}",
             )
         gaps = np.diff(scores) / 2
         above = scores + np.append(gaps, gaps[-1] if count > 1 else 0.0)

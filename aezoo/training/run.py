@@ -15,7 +15,7 @@ import pathlib
 import zipfile
 
 from aezoo.core.errors import RunError
-from aezoo.core.files import _DRAFT, read_json, replacing
+from aezoo.core.files import DRAFT, read_json, replacing
 
 
 class Run:
@@ -75,7 +75,7 @@ class Run:
                 "this folder holds something else than a run",
                 got=f"{self.folder}: {', '.join(sorted(foreign)[:3])}",
                 expected="a new folder, an empty one, or a run",
-                fix="name another folder with -o",
+                fix="pass another folder",
             )
         if not self.exists() or overwrite:
             return
@@ -86,7 +86,7 @@ class Run:
             expected="a new folder",
             fix=f"aezoo train --resume -o {self.folder}"
             if unfinished
-            else "name another folder with -o, or pass --overwrite",
+            else "pass another folder, or overwrite=True",
         )
 
     def clear(self):
@@ -182,4 +182,4 @@ _FILES = {
 
 
 def _is_ours(name):
-    return name in _FILES.values() or name.startswith(_DRAFT)
+    return name in _FILES.values() or name.startswith(DRAFT)

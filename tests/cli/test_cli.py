@@ -296,7 +296,7 @@ def test_moving_about_in_the_latent_space(exported, trained, tmp_path, monkeypat
     assert run("sample", exported, "-n", 12, "-o", "drawn") == 0
     assert len(list(pathlib.Path("drawn").glob("sample_*.png"))) == 12
     assert (
-        run("interpolate", exported, "images.npy", "--steps", 5, "--way", "spherical", "-o", "way.npy") == 0
+        run("interpolate", exported, "images.npy", "--steps", 5, "--path", "spherical", "-o", "way.npy") == 0
     )
     way, model = np.load("way.npy"), trained[0]
     assert way.shape == (5, *SHAPE)

@@ -62,7 +62,7 @@ for dataset in sets:
     next(iter(dataset.test.batches(8, shuffle_seed=0)))
     dataset.test.array(5), dataset.test.labels, dataset.content_hash
 import sys, keras
-sys.path.insert(0, "tests")
+sys.path[:0] = ["tests", "tests/data"]
 warnings.simplefilter("ignore")
 from test_data import numbered, numbers
 keras.utils.set_random_seed(99)
@@ -381,8 +381,8 @@ def test_not_prepared(tmp_path):
     lines = lines_of(error)
     assert "'cifar10' is not prepared" in lines[0]
     assert str(tmp_path) in lines[1]
-    assert "--data-dir" in lines[3]
-    assert "--download" in lines[3]
+    assert "data_dir=" in lines[3]
+    assert "download=True" in lines[3]
     assert list(tmp_path.iterdir()) == []
 
 

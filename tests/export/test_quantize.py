@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 from conftest import four_lines
 from onnx import TensorProto, helper, numpy_helper
+from onnx_models import assert_exact_sums
 from small_models import small
 
 import aezoo
@@ -393,6 +394,8 @@ REFUSED = {
     ("lstm", "float16", part): ("float16", "recurrent layer")
     for part in ("encoder", "decoder", "reconstructor")
 }
+# 6 of 576 codes are others with the layer of the least loss in 8 bits, and 1 % are 5.
+REFUSED["vq_vae", "int8", "encoder"] = ("no mixture", "a loss of 1.04%")
 
 
 def refused(name, precision):
@@ -446,3 +449,6 @@ def test_every_model(name, precision, tmp_path, monkeypatch):
     for row in rows:
         assert row["parity"]["max_difference"] <= row["parity"]["allowed"]
         assert row["precision"] == precision
+    if precision == "int8":
+        for path in tmp_path.glob("*/*.onnx"):
+            assert assert_exact_sums(onnx.load(path)) > 0

@@ -75,7 +75,7 @@ def test_classes_have_names(tmp_path):
 def test_wrong_classes(mini):
     with pytest.raises(OptionError) as error:
         only_classes(mini, ["0", "11"])
-    four_lines(error, "no such class", "class '11' of mnist_mini", "among 0, 1, 2", "--classes 0,1")
+    four_lines(error, "no such class", "class '11' of mnist_mini", "among 0, 1, 2", "classes=['0', '1']")
     with pytest.raises(OptionError) as error:
         only_classes(mini, [])
     four_lines(error, "no such class")
@@ -205,7 +205,7 @@ def test_wrong_films(mini):
         recording.make_film(
             dataclasses.replace(mini, train=part, validation=part, test=part, label_names=None), ["tanh"]
         )
-    four_lines(error, "30 classes", "20 at most", "--classes 0,1,2,3")
+    four_lines(error, "30 classes", "20 at most", "classes=['0', '1', '2', '3']")
     for options in ({"epochs": 0}, {"frames": 1}, {"every": 0}):
         with pytest.raises(OptionError) as error:
             recording.make_film(mini, ["tanh"], **options)
@@ -348,7 +348,7 @@ def test_without_the_encoder(film, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(MissingExtraError) as error:
         frames.check_formats(["gif", "mp4"])
-    four_lines(error, 'pip install "aezoo[film]"', "--formats gif,png")
+    four_lines(error, 'pip install "aezoo[film]"', "formats=['gif', 'png']")
     assert frames.check_formats(["gif", "png"]) == ["gif", "png"]
     with style.style():
         frames.save_film(film, tmp_path / "film", ["png"], width=480)
@@ -376,7 +376,7 @@ def test_an_encoder_that_stops(film, tmp_path, monkeypatch):
     monkeypatch.setattr(encoder, "write_frames", write_frames)
     with style.style(), pytest.raises(AezooError) as error:
         frames.save_film(film, tmp_path / "film", ["mp4"], width=480)
-    four_lines(error, "no space left on device", "--formats gif,png")
+    four_lines(error, "no space left on device", "formats=['gif', 'png']")
     assert not list(tmp_path.iterdir())
 
 
@@ -400,10 +400,10 @@ def test_a_letter_that_no_font_has(film, tmp_path):
     names[3] = "三\U0001f600"
     with style.style(), pytest.raises(OptionError) as error:
         frames.save_film(dataclasses.replace(film, names=names), tmp_path / "film", ["png"])
-    four_lines(error, "the font has no sign for a letter", "--font")
+    four_lines(error, "the font has no sign for a letter", "font='Noto Sans CJK JP'")
     with pytest.raises(OptionError) as error, style.style(font="DejaVu Snas"):
         pass
-    four_lines(error, "no font of this name is installed (did you mean 'DejaVu Sans'?)", "--font")
+    four_lines(error, "no font of this name is installed (did you mean 'DejaVu Sans'?)", "leave font out")
     with style.style(font="DejaVu Serif"):
         style.check_texts(["null"])
 

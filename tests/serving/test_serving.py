@@ -366,7 +366,7 @@ def test_parts_alone_are_served_and_other_tensors_are_not_a_version(bundles, tmp
     before = (folder / "model-settings.json").read_text("utf-8")
     with pytest.raises(OptionError) as error:
         layouts.lay_out(bundles["vq_vae"], tmp_path / "models", ["mlserver"], name="any", version=2)
-    four_lines(error, "another configuration", "another --name")
+    four_lines(error, "another configuration", "another name")
     assert (folder / "model-settings.json").read_text("utf-8") == before
     layouts.lay_out(bundle, tmp_path / "models", ["mlserver"], name="any", version=2)
     assert json.loads((folder / "model-settings.json").read_text("utf-8"))["parameters"]["version"] == "2"

@@ -254,7 +254,7 @@ def test_resume_refuses_changed_data(tmp_path, blobs):
 def test_refusals(run, blobs, tmp_path):
     with pytest.raises(RunError) as error:
         loop.train(tiny_model(), blobs, TINY, run.folder)
-    four_lines(error, "lies in this folder already", "--overwrite")
+    four_lines(error, "lies in this folder already", "overwrite=True")
     with pytest.raises(RunError) as error:
         loop.resume(tmp_path / "nowhere")
     four_lines(error, "no run in this folder", "does not exist")
@@ -382,7 +382,7 @@ else:
             "rae",
             {"regularizer": "gradient_penalty"},
             {"precision": "mixed_bfloat16"},
-            ["lost in lower precision", "--precision"],
+            ["lost in lower precision", "leave out precision"],
         ),
         (
             "contractive",
