@@ -1,5 +1,6 @@
 """The figures of metrics.json as rows of tables: what the command prints and a bundle's card says."""
 
+from collections.abc import Mapping
 from typing import Any
 
 _RECONSTRUCTION = ("mse", "psnr_db", "ssim")
@@ -23,7 +24,7 @@ _DISTANCES = {  # what is compared with the test images -> key of metrics.json
 }
 
 
-def rows(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Returns the figures as rows; neighbours with the same names make one table, see `tables`.
 
     Lists, such as the KL of each axis, stay in metrics.json.
@@ -58,7 +59,7 @@ def rows(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(label, figures) for label, figures in found if figures]
 
 
-def tables(metrics: dict[str, Any]) -> list[tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]]:
+def tables(metrics: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]]:
     """Returns the rows as tables: a list of (names, [(label, texts)]), one for each set of names.
 
     Args:
