@@ -34,7 +34,7 @@ def make_golden(model, examples=None, input_dtype="float32", limit=_GOLDEN, labe
             examples = mean + model.error_scale * (examples * 4 - 2)
     stored, examples = stored_examples(examples[:limit], input_dtype)
     labels = model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}
-    if model.codebook is not None or getattr(model, "reports_sparsity", False):
+    if model.codebook is not None or model.reports_sparsity:
         sure = _away_from_borders(model, examples)
         stored, examples = stored[sure], examples[sure]
         labels = {name: array[sure] for name, array in labels.items()}
