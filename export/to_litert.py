@@ -24,7 +24,7 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         precision=job.precision,
-        input_dtype=job.inputs[0]["dtype"],
+        input_dtype=job.inputs[0].dtype,
         batch=job.batch,
         calibration=job.calibrated_inputs() if job.precision == "int8" else None,
     )

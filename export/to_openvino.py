@@ -20,7 +20,7 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         opset=job.opset,
-        input_dtype="uint8" if job.inputs[0]["dtype"] == "uint8" else "float32",
+        input_dtype="uint8" if job.inputs[0].dtype == "uint8" else "float32",
         batch=job.batch,
         channels_first=job.channels_first,
         precision=job.precision,

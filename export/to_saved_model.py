@@ -12,7 +12,7 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         endpoint=job.part,
-        input_dtype=job.inputs[0]["dtype"],
+        input_dtype=job.inputs[0].dtype,
         batch=job.batch,
     )
 

@@ -32,10 +32,10 @@ class Opened:
 
         self.artifact = artifact
         with np.load(pathlib.Path(folder) / contract.GOLDEN) as golden:
-            ends = [*artifact["inputs"], *artifact["outputs"]]
-            self.golden = {row["golden"]: golden[row["golden"]] for row in ends}
+            ends = [*artifact.inputs, *artifact.outputs]
+            self.golden = {row.golden: golden[row.golden] for row in ends}
         run, _ = readers.open_artifact(folder, artifact, **options)
-        self.names = [row["name"] for row in artifact["outputs"]]
+        self.names = [row.name for row in artifact.outputs]
 
         def listed(wanted, inputs):
             answers = run(inputs)
@@ -46,8 +46,8 @@ class Opened:
     def inputs(self, batch):
         """Returns {name: array (batch, ...)}, golden examples that come again where there are too few."""
         return {
-            row["name"]: np.resize(self.golden[row["golden"]], (batch, *self.golden[row["golden"]].shape[1:]))
-            for row in self.artifact["inputs"]
+            row.name: np.resize(self.golden[row.golden], (batch, *self.golden[row.golden].shape[1:]))
+            for row in self.artifact.inputs
         }
 
     def figures(self, scale):
@@ -63,15 +63,15 @@ class Opened:
 
         found = {"mse": None, "cosine": None}
         count = len(next(iter(self.golden.values())))
-        for row, got in zip(self.artifact["outputs"], self.run(self.names, self.inputs(count)), strict=True):
-            wanted = self.golden[row["golden"]]
+        for row, got in zip(self.artifact.outputs, self.run(self.names, self.inputs(count)), strict=True):
+            wanted = self.golden[row.golden]
             if got.shape != wanted.shape:
-                raise ValueError(f"{row['name']} has shape {got.shape}, not {wanted.shape}")
+                raise ValueError(f"{row.name} has shape {got.shape}, not {wanted.shape}")
             if not np.isfinite(got).all():
-                raise ValueError(f"NaN or infinity in {row['name']}")
-            if row["golden"] == "reconstructions":
+                raise ValueError(f"NaN or infinity in {row.name}")
+            if row.golden == "reconstructions":
                 found["mse"] = float(np.square((got.astype("float64") - wanted) / scale).mean())
-            elif row["golden"] == "latents":
+            elif row.golden == "latents":
                 found["cosine"] = cosine(got, wanted)
         return found
 
@@ -115,19 +115,19 @@ def _cold(order, manifest):
     if order["artifact"] is None:
         from aezoo.export.proof import readers  # noqa: F401  (what the same process without a file imports)
     else:
-        artifact = manifest["artifacts"][order["artifact"]]
+        artifact = manifest.artifacts[order["artifact"]]
         opened = Opened(order["folder"], artifact, order["options"])
-        opened.run(opened.names, opened.inputs(fixed_batch(artifact["inputs"][0]) or 1))
+        opened.run(opened.names, opened.inputs(fixed_batch(artifact.inputs[0]) or 1))
     return {"peak_bytes": peak_bytes()}
 
 
 def _answered(question, opened, folder, manifest):
     number = question["artifact"]
     if number not in opened:
-        opened[number] = Opened(folder, manifest["artifacts"][number], question["options"])
+        opened[number] = Opened(folder, manifest.artifacts[number], question["options"])
     if "batch" in question:
         return {"seconds": opened[number].seconds(question["batch"], question["seconds"])}
-    scale = manifest["error_scale"]
+    scale = manifest.error_scale
     return opened[number].figures(1.0 if scale is None else np.asarray(scale))
 
 

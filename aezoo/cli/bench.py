@@ -106,7 +106,7 @@ def _measured(parsed, settings, forms):
                 parsed.bundle,
                 settings,
                 parts=_words(parsed.parts),
-                forms=forms,
+                formats=forms,
                 precisions=_words(parsed.precision),
                 progress=progress,
             )

@@ -26,7 +26,7 @@ def evaluate(parsed):
         from aezoo import runtime
 
         model = runtime.load(parsed.path)
-        info = model.manifest["run"]
+        info = model.manifest.run
     else:
         run = Run.load(parsed.path)
         model, info = run.model, run.info

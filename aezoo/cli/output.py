@@ -42,9 +42,9 @@ def _short(value):
 
 def _show_parity(title, figures):
     rows = [
-        (file, "skipped: " + row["skipped"], "", "")
-        if "skipped" in row
-        else (file, f"{row['max_difference']:.1e}", f"{row['allowed']:.1e}", row["examples"])
+        (file, f"skipped: {row.skipped}", "", "")
+        if hasattr(row, "skipped")
+        else (file, f"{row.max_difference:.1e}", f"{row.allowed:.1e}", row.examples)
         for file, row in figures.items()
     ]
     print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)

@@ -16,7 +16,7 @@ def score(parsed):
     bundle = runtime.load(parsed.bundle, precision=parsed.precision)
     names, examples = reading.read_for(bundle, parsed.input)
     labels = labels_of(parsed.labels, len(examples))
-    if bundle.manifest["calibration"] is None and parsed.threshold is None:
+    if bundle.manifest.calibration is None and parsed.threshold is None:
         columns = {"reconstruction_error": bundle.reconstruction_error(examples, **labels)}
     else:
         columns = bundle.score(examples, parsed.threshold, **labels)
@@ -55,7 +55,7 @@ def calibrate(parsed):
         f"false positive rate: {found.false_positive_rate:g} asked for, "
         f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
     )
-    if aezoo_bundle.read_manifest(parsed.bundle)["calibration"]["training_examples"] == "unknown":
+    if aezoo_bundle.read_manifest(parsed.bundle).calibration.training_examples == "unknown":
         print("whether these were trained on is unknown: the bundle keeps no fingerprints of its training")
     for file in gone:
         print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")

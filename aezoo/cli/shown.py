@@ -85,7 +85,7 @@ def open_shown(path, *, data_source=None, data_dir=None):
     """
     model = load(path)
     is_bundle = contract.is_bundle(path)
-    info = model.manifest["run"] if is_bundle else _info(path)
+    info = model.manifest.run if is_bundle else _info(path)
     if data_source is None and is_bundle:
         return model, _golden(model, info)
     if data_source is None and info is None:  # a .keras file
@@ -160,7 +160,7 @@ def _loaded(model, info, source, data_dir, path):
 
 def _golden(model, info):
     """Returns what is shown of a bundle alone: the examples that it was proven on."""
-    contract.check_files(model.folder, model.manifest["golden"]["files"])
+    contract.check_files(model.folder, model.manifest.golden.files)
     with np.load(model.folder / contract.GOLDEN) as arrays:
         examples = arrays["examples"]
         numbers = dict(arrays).get("labels")

@@ -89,7 +89,7 @@ def read_labelled_for(model, path):
     Labels (N,) int64 are those of a file that has them, or of a folder whose images all lie in folders; else
     they are None, and so are their texts where labels are numbers alone.
     """
-    run = model.manifest["run"] if hasattr(model, "manifest") else None
+    run = model.manifest.run if hasattr(model, "manifest") else None
     return _read(
         path,
         model.example_shape,

@@ -81,8 +81,8 @@ def read_points(bundle, data=None, *, data_dir=None, count=2000, seed=0):
 def _read(bundle, data, data_dir):
     """Returns (examples, labels or None, names of labels or None, source)."""
     if data is None:
-        row = bundle.manifest["golden"]
-        contract.check_files(bundle.folder, row["files"])
+        row = bundle.manifest.golden
+        contract.check_files(bundle.folder, row.files)
         with np.load(bundle.folder / contract.GOLDEN) as golden:
             labels = golden["labels"].astype("int64") if "labels" in golden.files else None
             return golden["examples"], labels, None, f"golden examples ({row['source']})"

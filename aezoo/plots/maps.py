@@ -64,10 +64,10 @@ def _scored(model, shown):
     labels = shown.labels_for(model)
     manifest = getattr(model, "manifest", None)
     if manifest is not None:
-        name = manifest["calibration"]["score"]
+        name = manifest.calibration.score
         found = model.score(calls.as_taken(model, shown.examples), labels=labels)
-        threshold = manifest["calibration"]["threshold"]
-        rate = manifest["calibration"]["false_positive_rate"]
+        threshold = manifest.calibration.threshold
+        rate = manifest.calibration.false_positive_rate
         return found[name], threshold, name, f"{rate:.2%} of normal ones are above,"
     values = _errors(model, shown.examples, labels)
     threshold, how = None, ""
@@ -182,13 +182,11 @@ def obstacle(name, model, shown):
     manifest = getattr(model, "manifest", None)
     if manifest is not None:
         precision = model.precision
-        held = {
-            a["part"] for a in manifest["artifacts"] if (a["format"], a["precision"]) == ("onnx", precision)
-        }
+        held = {a.part for a in manifest.artifacts if (a.format, a.precision) == ("onnx", precision)}
         missing = [part for part in parts if part not in held]
         if missing:
             return f"this bundle holds no {missing[0]} as ONNX"
-        if name == "scores" and manifest["calibration"] is None:
+        if name == "scores" and manifest.calibration is None:
             return "this bundle's scorer is not calibrated"
     if name in _OF_PLANES and getattr(model, "codebook_size", None) is not None:
         return "the decoder of a quantised model knows its codes and nothing between them"
@@ -200,7 +198,7 @@ def obstacle(name, model, shown):
 def refusal(name, reason, model):
     """Returns the error for a map that was asked for by name and cannot be drawn."""
     manifest = getattr(model, "manifest", None)
-    held = sorted({artifact["part"] for artifact in manifest["artifacts"]}) if manifest else ()
+    held = sorted({artifact.part for artifact in manifest.artifacts}) if manifest else ()
     part = reason.startswith("this bundle")
     return (BundleError if part else OptionError)(
         f"the map {name!r} cannot be drawn",

@@ -19,6 +19,7 @@ from aezoo.core import priors
 from aezoo.core.errors import BundleError, DataError, OptionError
 from aezoo.core.examples import as_array, as_codes, as_inputs, as_labels, surely_inputs
 from aezoo.core.latent_space import LatentSpace
+from aezoo.core.strict_json import to_json
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fitted
 
@@ -49,7 +50,7 @@ class Bundle(LatentSpace):
     """An exported model, as `load` opens it. Safe to use from several threads.
 
     Attributes:
-        manifest: the content of manifest.json.
+        manifest: the content of manifest.json, a `runtime.schema.Manifest`.
         precision: of the files that run here: "float32", "float16" or "int8".
         kind: "images", "sequences" or "rows".
         example_shape: of one example, (H, W, C), (T, F) or (F,).
@@ -68,16 +69,16 @@ class Bundle(LatentSpace):
         self.folder = pathlib.Path(folder)
         self.manifest = contract.read_manifest(self.folder)
         self.precision = contract.check_precision(self.manifest, precision)
-        self.kind = self.manifest["kind"]
-        self.example_shape = tuple(self.manifest["example_shape"])
-        self.latent_shape = tuple(self.manifest["latent_shape"])
-        self.input_dtype = self.manifest["input_dtype"]
+        self.kind = self.manifest.kind
+        self.example_shape = self.manifest.example_shape
+        self.latent_shape = self.manifest.latent_shape
+        self.input_dtype = self.manifest.input_dtype
         self._dtype = np.dtype(self.input_dtype)
-        scale = self.manifest["error_scale"]
+        scale = self.manifest.error_scale
         self.error_scale = np.float32(1.0) if scale is None else np.asarray(scale, "float32")
-        self.likelihood = self.manifest["likelihood"]
-        self.classes = self.manifest["classes"]
-        self.codebook_size = self.manifest["codebook_size"]
+        self.likelihood = to_json(self.manifest.likelihood)
+        self.classes = self.manifest.classes
+        self.codebook_size = self.manifest.codebook_size
         self.takes_labels = self.classes is not None
         self.prior = _read_prior(self.folder, self.manifest, self.latent_shape)
         self._providers = _check_providers(providers)
@@ -89,12 +90,12 @@ class Bundle(LatentSpace):
             self._options.inter_op_num_threads = inter_op_threads
         self._sessions = {}
         self._lock = threading.Lock()
-        for artifact in self.manifest["artifacts"]:
-            if (artifact["format"], artifact["precision"]) == ("onnx", precision):
-                contract.check_files(self.folder, artifact["files"])
+        for artifact in self.manifest.artifacts:
+            if (artifact.format, artifact.precision) == ("onnx", precision):
+                contract.check_files(self.folder, artifact.files)
 
     def __repr__(self):
-        return f"Bundle({str(self.folder)!r}, model={self.manifest['model']!r})"
+        return f"Bundle({str(self.folder)!r}, model={self.manifest.model!r})"
 
     def encode(self, examples, labels=None):
         """Returns the latents (B, D), float32, of examples (B, ...); a batch of any size.
@@ -166,7 +167,8 @@ class Bundle(LatentSpace):
         return dict(zip(self._open("scorer")[2], results, strict=True))
 
     def _calibrated_threshold(self):
-        return (self.manifest["calibration"] or {"threshold": math.nan})["threshold"]
+        calibration = self.manifest.calibration
+        return math.nan if calibration is None else calibration.threshold
 
     def posterior(self, examples, labels=None):
         """Returns (posterior_mean, posterior_log_var) of a variational model, (B, D) each, float32.
@@ -245,39 +247,39 @@ class Bundle(LatentSpace):
                 artifact = contract.find(self.manifest, part, precision=self.precision)
                 try:
                     session = onnxruntime.InferenceSession(
-                        str(self.folder / artifact["file"]), self._options, providers=self._providers
+                        str(self.folder / artifact.file), self._options, providers=self._providers
                     )
                 except Exception as error:  # onnxruntime's classes have no common base
                     raise BundleError(
                         f"onnxruntime cannot load the {part}",
-                        got=f"{artifact['file']}: {str(error).splitlines()[0]}",
-                        expected=f"opset {artifact['opset']}, with onnxruntime {onnxruntime.__version__}",
+                        got=f"{artifact.file}: {str(error).splitlines()[0]}",
+                        expected=f"opset {artifact.opset}, with onnxruntime {onnxruntime.__version__}",
                         fix="update onnxruntime, or export with a lower --opset",
                     ) from error
                 self._sessions[part] = (
                     fitted(session.run, artifact),
-                    [row["name"] for row in artifact["inputs"]],
-                    [row["name"] for row in artifact["outputs"]],
+                    [row.name for row in artifact.inputs],
+                    [row.name for row in artifact.outputs],
                 )
             return self._sessions[part]
 
 
 def _read_prior(folder, manifest, latent_shape):
-    row = manifest["prior"]
+    row = manifest.prior
     if row is None:
         return None
     arrays = {"latent_shape": latent_shape}
-    if "files" in row:
-        contract.check_files(folder, row["files"])
+    if row.files:
+        contract.check_files(folder, row.files)
         with np.load(folder / contract.PRIOR) as file:
             arrays = dict(file)
-    return priors.from_arrays(row["kind"], arrays)
+    return priors.from_arrays(row.kind, arrays)
 
 
 def _without(bundle, what, other):
     return OptionError(
         f"this model has no {what}",
-        got=f"model {bundle.manifest['model']!r}",
+        got=f"model {bundle.manifest.model!r}",
         expected=other,
         fix=f"aezoo info {bundle.folder} says what the bundle holds",
     )

@@ -20,6 +20,7 @@ from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice, check_positive
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fixed_batch
+from aezoo.runtime.schema import Tensor
 
 # server -> (folder of its models, format of its files)
 SERVERS = {
@@ -84,8 +85,8 @@ def lay_out(
     """
     servers = check_servers(servers)
     manifest = contract.read_manifest(bundle)
-    name = _check_name(manifest["model"] or "model" if name is None else name)
-    version = str(check_positive("version", version))
+    name = _check_name(manifest.model or "model" if name is None else name)
+    number = str(check_positive("version", version))
     check_positive("max_batch", max_batch)
     if not servers or ("tfserving" in servers and precision != "float32"):
         raise OptionError(
@@ -96,31 +97,37 @@ def lay_out(
             else f"among {', '.join(SERVERS)}",
             fix="pass --for triton,mlserver",
         )
-    jobs = []
-    for place, form in dict.fromkeys(SERVERS[server] for server in servers):
-        contract.check_precision(manifest, precision, form)
-        if (form, precision) not in {(row["format"], row["precision"]) for row in manifest["artifacts"]}:
-            contract.find(manifest, "encoder", form, precision)  # names what is there
-        for artifact in manifest["artifacts"]:
-            if (artifact["format"], artifact["precision"]) == (form, precision):
-                contract.check_files(bundle, artifact["files"])
-                jobs.append((pathlib.Path(place, f"{name}_{artifact['part']}"), artifact))
+    jobs = _jobs(bundle, manifest, servers, name, precision)
     folder = pathlib.Path(folder)
     draft = files.make_draft(folder / "layout")
     try:
         for model, artifact in jobs:
-            _copy(bundle, artifact, draft / model / version)
-            texts = _texts(model.name, version, artifact, servers, max_batch, threshold)
+            _copy(bundle, artifact, draft / model / number)
+            texts = _texts(model.name, number, artifact, servers, max_batch, threshold)
             for file, text in texts.items():
                 (draft / model / file).write_text(text)
-            _check_place(folder / model, version, texts)
+            _check_place(folder / model, number, texts)
         for model, _ in jobs:  # nothing is published before all is there and fits
-            _publish(draft / model, folder / model, version)
+            _publish(draft / model, folder / model, number)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     if "tfserving" in servers:
         _list_models(folder / SERVERS["tfserving"][0])
     return [folder / model for model, _ in jobs]
+
+
+def _jobs(bundle, manifest, servers, name, precision):
+    """Returns [(folder of a model, its artifact)], each artifact checked."""
+    jobs = []
+    for place, format in dict.fromkeys(SERVERS[server] for server in servers):
+        contract.check_precision(manifest, precision, format)
+        chosen = [row for row in manifest.artifacts if (row.format, row.precision) == (format, precision)]
+        if not chosen:
+            contract.find(manifest, "encoder", format, precision)  # names what is there
+        for artifact in chosen:
+            contract.check_files(bundle, artifact.files)
+            jobs.append((pathlib.Path(place, f"{name}_{artifact.part}"), artifact))
+    return jobs
 
 
 def next_version(folder):
@@ -142,13 +149,13 @@ def check_servers(servers, formats=None):
     servers = tuple(dict.fromkeys(servers))
     for server in servers:
         check_choice("servers", server, tuple(SERVERS))
-        form = SERVERS[server][1]
-        if formats is not None and form not in formats:
+        format = SERVERS[server][1]
+        if formats is not None and format not in formats:
             raise OptionError(
-                f"{server} serves files of the format {form}",
+                f"{server} serves files of the format {format}",
                 got=f"formats {', '.join(formats)}",
-                expected=f"{form} among them",
-                fix=f"add {form} to --formats, or leave {server} out",
+                expected=f"{format} among them",
+                fix=f"add {format} to --formats, or leave {server} out",
             )
     return servers
 
@@ -167,17 +174,19 @@ def config_pbtxt(name, artifact, *, max_batch=64, threshold=False):
         artifact: the file's row of the manifest.
         max_batch, threshold: as for `lay_out`.
     """
-    scorer = artifact["part"] == "scorer"
-    batches = fixed_batch(artifact["inputs"][0]) is None and not (scorer and threshold)
+    scorer = artifact.part == "scorer"
+    batches = fixed_batch(artifact.inputs[0]) is None and not (scorer and threshold)
     lines = [
         f'name: "{name}"',
         'platform: "onnxruntime_onnx"',
         f"max_batch_size: {max_batch if batches else 0}",
     ]
     for end in ("input", "output"):
-        lines += [_tensor(end, row, batches) for row in artifact[f"{end}s"]]
+        lines += [
+            _tensor(end, row, batches) for row in (artifact.inputs if end == "input" else artifact.outputs)
+        ]
         if end == "input" and scorer and threshold:
-            row = {"name": "threshold", "dtype": "float32", "shape": [1]}
+            row = Tensor("threshold", "float32", (1,), None, "threshold")
             lines.append(_tensor(end, row, False, "optional: true"))
     if batches:
         lines.append("dynamic_batching { }")
@@ -185,11 +194,11 @@ def config_pbtxt(name, artifact, *, max_batch=64, threshold=False):
 
 
 def _tensor(end, row, batches, more=""):
-    shape = [-1 if isinstance(size, str) else size for size in row["shape"]]
+    shape = [-1 if isinstance(size, str) else size for size in row.shape]
     dims = shape[1:] if batches else shape
     if not dims:
         dims, more = [1], "reshape { shape: [ ] }"
-    rows = [f'name: "{row["name"]}"', f"data_type: TYPE_{_DATATYPES[row['dtype']]}", f"dims: {dims}", more]
+    rows = [f'name: "{row.name}"', f"data_type: TYPE_{_DATATYPES[row.dtype]}", f"dims: {dims}", more]
     return "\n".join([f"{end} {{", *(f"  {line}" for line in rows if line), "}"])
 
 
@@ -201,15 +210,15 @@ def model_settings(name, version, artifact):
         "platform": "onnxruntime_onnx",
         "parameters": {"uri": f"./{version}/model.onnx", "version": version},
     }
-    for end in ("inputs", "outputs"):
+    for end, tensors in (("inputs", artifact.inputs), ("outputs", artifact.outputs)):
         settings[end] = [
             {
-                "name": row["name"],
-                "datatype": _DATATYPES[row["dtype"]],
-                "shape": [-1 if isinstance(size, str) else size for size in row["shape"]]
-                + ([] if row["shape"][1:] else [1]),
+                "name": row.name,
+                "datatype": _DATATYPES[row.dtype],
+                "shape": [-1 if isinstance(size, str) else size for size in row.shape]
+                + ([] if row.shape[1:] else [1]),
             }
-            for row in artifact[end]
+            for row in tensors
         ]
     return settings
 
@@ -217,7 +226,7 @@ def model_settings(name, version, artifact):
 def _texts(name, version, artifact, servers, max_batch, threshold):
     """Returns {file beside the versions: text} of a model."""
     texts = {}
-    if artifact["format"] == "onnx":
+    if artifact.format == "onnx":
         if "triton" in servers:
             texts[CONFIG] = config_pbtxt(name, artifact, max_batch=max_batch, threshold=threshold)
         if "mlserver" in servers:
@@ -230,8 +239,8 @@ def _copy(bundle, artifact, target):
 
     What an ONNX file keeps beside itself keeps its name, by which the file knows it.
     """
-    root = pathlib.PurePosixPath(artifact["file"])
-    for file in artifact["files"]:
+    root = pathlib.PurePosixPath(artifact.file)
+    for file in artifact.files:
         inner = pathlib.PurePosixPath(file)
         inner = pathlib.PurePosixPath("model.onnx") if inner == root else inner
         inner = inner.relative_to(root) if inner.is_relative_to(root) else inner

@@ -28,8 +28,8 @@ def open_artifact(folder, artifact, **options):
         artifact: its row of the manifest.
         options: of the format's own opener, such as `threads`.
     """
-    opener = globals()[FORMATS[artifact["format"]].opener]
-    return opener(pathlib.Path(folder) / artifact["file"], artifact["part"], **options)
+    opener = globals()[FORMATS[artifact.format].opener]
+    return opener(pathlib.Path(folder) / artifact.file, artifact.part, **options)
 
 
 def open_onnx(path, part, threads=None):

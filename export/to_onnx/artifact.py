@@ -27,7 +27,7 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         opset=opset,
-        input_dtype="uint8" if job.inputs[0]["dtype"] == "uint8" else "float32",
+        input_dtype="uint8" if job.inputs[0].dtype == "uint8" else "float32",
         batch=job.batch,
         channels_first=job.channels_first,
         metadata={**job.properties, "aezoo.part": job.part},

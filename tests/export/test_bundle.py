@@ -1,5 +1,6 @@
 """The proof and the publication: a bundle is proven equal to its model, or it is not there."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,15 +13,16 @@ import time
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, four_lines
+from conftest import ROOT, four_lines, rehash
 
 import aezoo
 from aezoo import runtime
 from aezoo.core import files
 from aezoo.core.errors import BundleError, OptionError, ParityError
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.export.proof import parity, readers
 from aezoo.runtime import manifest as contract
+from aezoo.runtime.schema import Tensor
 from aezoo.testing import smooth_examples
 
 
@@ -29,14 +31,6 @@ def copy(exported, tmp_path):
     """A copy of the bundle that may be spoiled."""
     shutil.copytree(exported, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def rehash(folder):
-    """Makes the manifest agree with altered files: what is left to find them is the comparison."""
-    manifest = contract.read_manifest(folder)
-    for row in (manifest["golden"], *manifest["artifacts"]):
-        row["files"] = {name: files.sha256_of(folder / name) for name in row["files"]}
-    (folder / contract.MANIFEST).write_text(json.dumps(manifest))
 
 
 def prove_onnx(folder):
@@ -105,7 +99,7 @@ def test_every_column_of_a_table_is_held_to_its_own_range(tmp_path):
     rows = smooth_examples((3,), 64) * np.array([1e7, 1.0, 1e-3], "float32")
     model = aezoo.build("dense", latent_dim=2, features=3, units=(8,))
     model.fit(rows, verbose=0)
-    folder = export_bundle(model, tmp_path / "bundle", examples=rows, formats=["onnx"])
+    folder = export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["onnx"]), examples=rows)
     onnx_file = onnx.load(folder / "decoder.onnx")
     (mean,) = [w for w in onnx_file.graph.initializer if w.name.endswith("reconstructions/mean")]
     values = onnx.numpy_helper.to_array(mean).copy()
@@ -122,7 +116,7 @@ def test_few_examples_are_proven_at_both_batches(tmp_path):
     rows = smooth_examples((3,), 2)
     model = aezoo.build("dense", latent_dim=2, features=3, units=(8,))
     model.fit(smooth_examples((3,), 64), verbose=0)
-    folder = export_bundle(model, tmp_path / "bundle", examples=rows, formats=["onnx"])
+    folder = export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["onnx"]), examples=rows)
     taken = []
     opener = readers.open_onnx
 
@@ -140,7 +134,7 @@ def test_few_examples_are_proven_at_both_batches(tmp_path):
 
 def test_a_link_to_a_bundle_stays_a_link(trained, copy, tmp_path):
     (tmp_path / "link").symlink_to(copy)
-    export_bundle(trained[0], tmp_path / "link", examples=trained[1], formats=["onnx"])
+    export_bundle(trained[0], tmp_path / "link", ExportOptions(formats=["onnx"]), examples=trained[1])
     assert (tmp_path / "link").is_symlink()
     assert not (copy / "saved_model").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "link"]
@@ -149,7 +143,7 @@ def test_a_link_to_a_bundle_stays_a_link(trained, copy, tmp_path):
 def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
     """Neither what the current folder holds nor what a program has imported may matter."""
     (tmp_path / "onnxruntime.py").write_text("raise SystemExit('the wrong onnxruntime')")
-    code = f"from aezoo.export import parity; print(len(parity.verify({str(exported)!r})))"
+    code = f"from aezoo.export.proof import parity; print(len(parity.verify({str(exported)!r})))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=tmp_path,
@@ -162,7 +156,7 @@ def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
 
 def test_swapped_files_are_found(copy):
     for name in ("saved_model", "onnx"):
-        assert any(a["format"] == name for a in contract.read_manifest(copy)["artifacts"])
+        assert any(a.format == name for a in contract.read_manifest(copy).artifacts)
     shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
     rehash(copy)
     with pytest.raises(ParityError) as error:
@@ -175,9 +169,9 @@ def test_verify_proves_both_formats_in_fresh_processes(exported):
     assert len(figures) == 8
     for row in figures.values():
         floor = 4 * np.spacing(np.float32(8))  # no value of this small model is larger
-        assert row["max_difference"] <= row["allowed"] <= max(1e-5 * row["output_range"], floor)
-        assert row["batches"] == [1, 7]
-        assert row["examples"] == 64
+        assert row.max_difference <= row.allowed <= max(1e-5 * row.output_range, floor)
+        assert row.batches == (1, 7)
+        assert row.examples == 64
 
 
 def test_verify_finds_a_changed_saved_model(copy):
@@ -196,25 +190,16 @@ def test_verify_finds_a_changed_saved_model(copy):
 
 def test_manifest_says_what_is_there(exported):
     manifest = contract.read_manifest(exported)
-    assert manifest["model"] == "conv"
-    assert manifest["golden"]["source"] == "held-out examples"
-    rows = contract.rows_with_files(manifest)
-    listed = {name for row in rows for name in row["files"]}
+    assert manifest.model == "conv"
+    assert manifest.golden.source == "held-out examples"
+    listed = {name for held in contract.files_of(manifest) for name in held}
     assert {"golden.npz", "prior.npz", "encoder.onnx"} <= listed
     on_disk = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
     assert on_disk == listed | {"manifest.json", "README.md"}
     encoder = contract.find(manifest, "encoder")
-    assert encoder["inputs"] == [
-        {
-            "name": "images",
-            "dtype": "float32",
-            "shape": ["batch", 16, 12, 1],
-            "range": [0.0, 1.0],
-            "golden": "examples",
-        }
-    ]
-    assert encoder["outputs"][0]["shape"] == ["batch", 4]
-    assert encoder["size_bytes"] == (exported / "encoder.onnx").stat().st_size
+    assert encoder.inputs == (Tensor("images", "float32", ("batch", 16, 12, 1), (0.0, 1.0), "examples"),)
+    assert encoder.outputs[0].shape == ("batch", 4)
+    assert encoder.size_bytes == (exported / "encoder.onnx").stat().st_size
     properties = {p.key: p.value for p in onnx.load(exported / "encoder.onnx").metadata_props}
     assert properties["aezoo.model"] == "conv"
     assert json.loads(properties["aezoo.core.options"])["latent_dim"] == 4
@@ -228,14 +213,14 @@ def test_the_card_shows_what_was_proven_and_its_example_runs(exported):
         [sys.executable, "-c", code], cwd=exported, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "(1, 4)"
-    for artifact in contract.read_manifest(exported)["artifacts"]:
-        assert artifact["file"] in card
-        assert f"{artifact['parity']['max_difference']:.1e}" in card
+    for artifact in contract.read_manifest(exported).artifacts:
+        assert artifact.file in card
+        assert f"{artifact.parity.max_difference:.1e}" in card
 
 
 def test_onnx_files_repeat_byte_for_byte(trained, exported, tmp_path):
     model, examples = trained
-    again = export_bundle(model, tmp_path / "again", examples=examples, formats=["onnx"])
+    again = export_bundle(model, tmp_path / "again", ExportOptions(formats=["onnx"]), examples=examples)
     for name in ("encoder.onnx", "decoder.onnx", "reconstructor.onnx"):
         assert (again / name).read_bytes() == (exported / name).read_bytes()
 
@@ -243,7 +228,10 @@ def test_onnx_files_repeat_byte_for_byte(trained, exported, tmp_path):
 def test_uint8_takes_bytes(trained, tmp_path):
     model, examples = trained
     folder = export_bundle(
-        model, tmp_path / "bytes", examples=examples, input_dtype="uint8", formats=["onnx", "saved_model"]
+        model,
+        tmp_path / "bytes",
+        ExportOptions(input_dtype="uint8", formats=["onnx", "saved_model"]),
+        examples=examples,
     )
     pixels = np.rint(examples * 255).astype("uint8")
     bundle = runtime.load(folder)
@@ -270,11 +258,10 @@ def test_uint8_takes_bytes(trained, tmp_path):
         ({"input_dtype": "int8"}, "did you mean 'uint8'?"),
     ],
 )
-def test_wrong_export_options(trained, tmp_path, options, word):
+def test_wrong_export_options(options, word):
     with pytest.raises(OptionError) as error:
-        export_bundle(trained[0], tmp_path / "bundle", **{"formats": ["onnx"], **options})
+        ExportOptions(**{"formats": ["onnx"], **options})
     four_lines(error, word)
-    assert not list(tmp_path.iterdir())
 
 
 def test_something_else_is_not_replaced(trained, tmp_path):
@@ -293,7 +280,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, copy, monkeypatch):
         type(trained[0]), "decode", lambda self, latents: np.zeros((64, 16, 12, 1), "float32")
     )
     with pytest.raises(ParityError) as error:
-        export_bundle(trained[0], copy, examples=trained[1], formats=["onnx"])
+        export_bundle(trained[0], copy, ExportOptions(formats=["onnx"]), examples=trained[1])
     four_lines(error, "does not compute what the Keras model computes")
     assert before == {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
@@ -301,7 +288,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, copy, monkeypatch):
 
 def test_a_new_export_replaces_the_old_bundle_whole(trained, copy):
     (copy / "stray.txt").write_text("of an older version")
-    export_bundle(trained[0], copy, examples=trained[1], formats=["onnx"])
+    export_bundle(trained[0], copy, ExportOptions(formats=["onnx"]), examples=trained[1])
     assert not (copy / "stray.txt").exists()
     assert not (copy / "saved_model").exists()
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
@@ -312,7 +299,7 @@ def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(trained, tmp_pa
     code = (
         "import aezoo, aezoo.export.bundling as b, time\n"
         "b.parity.Prover.prove = lambda *_: (print('written', flush=True), time.sleep(60))\n"
-        "b.export_bundle(aezoo.load('model.keras'), 'bundle', formats=['onnx'])\n"
+        "b.export_bundle(aezoo.load('model.keras'), 'bundle', b.ExportOptions(formats=['onnx']))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -327,7 +314,8 @@ def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(trained, tmp_pa
     process.stdout.close()
     assert not (tmp_path / "bundle").exists()
     assert all(p.name.startswith(".") or p.name == "model.keras" for p in tmp_path.iterdir())
-    export_bundle(trained[0], tmp_path / "bundle", formats=["onnx"])  # and the next one sweeps up
+    # The next one sweeps up.
+    export_bundle(trained[0], tmp_path / "bundle", ExportOptions(formats=["onnx"]))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "model.keras"]
 
 
@@ -335,7 +323,7 @@ def test_no_bundle(tmp_path):
     for spoil, word in (
         (lambda: None, "No such file"),
         (lambda: (tmp_path / "manifest.json").write_text("{"), "manifest.json"),
-        (lambda: (tmp_path / "manifest.json").write_text('{"artifacts": []}'), "golden"),
+        (lambda: (tmp_path / "manifest.json").write_text('{"artifacts": []}'), "schema_version is missing"),
         (
             lambda: (tmp_path / "manifest.json").write_text(
                 '{"schema_version": 99, "artifacts": [], "model": 1, "kind": 1, '
@@ -355,8 +343,8 @@ def test_the_prover_that_dies_is_reported(exported, monkeypatch):
     monkeypatch.setattr(
         parity.Prover,
         "__init__",
-        lambda self, form: (
-            setattr(self, "form", form)
+        lambda self, format: (
+            setattr(self, "format", format)
             or setattr(
                 self,
                 "process",
@@ -380,8 +368,10 @@ def test_weights_beside_a_large_file_belong_to_it(trained, tmp_path, monkeypatch
     from aezoo.export import to_onnx
 
     monkeypatch.setattr(to_onnx, "LARGEST_FILE", 1000)
-    folder = export_bundle(trained[0], tmp_path / "bundle", examples=trained[1], formats=["onnx"])
-    assert set(contract.find(contract.read_manifest(folder), "encoder")["files"]) == {
+    folder = export_bundle(
+        trained[0], tmp_path / "bundle", ExportOptions(formats=["onnx"]), examples=trained[1]
+    )
+    assert set(contract.find(contract.read_manifest(folder), "encoder").files) == {
         "encoder.onnx",
         "encoder.onnx.data",
     }
@@ -402,11 +392,12 @@ def test_publish_swaps_in_one_step(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("error_scale", [5.0]), ("kind", "rows"), ("latent_shape", [41]), ("prior", None)]
+    ("key", "value"),
+    [("error_scale", (5.0,)), ("input_dtype", "uint8"), ("latent_shape", (41,)), ("prior", None)],
 )
 def test_an_edited_manifest_is_found(key, value, copy):
     manifest = contract.read_manifest(copy)
-    contract.write_manifest(copy, {**manifest, key: value})
+    contract.write_manifest(copy, dataclasses.replace(manifest, **{key: value}))
     with pytest.raises(BundleError) as error:
         prove_onnx(copy)
     four_lines(error, "the manifest no longer says", "manifest.json")
@@ -433,11 +424,12 @@ def test_a_failed_proof_names_the_first_layer_that_differs(layer, copy):
     ("change", "words"),
     [
         (lambda manifest: manifest.update(artifacts=manifest["artifacts"][:1]), ["no longer says"]),
-        (lambda manifest: manifest.update(artifacts=[]), ["no artifacts"]),
-        (lambda manifest: manifest.update(golden=None), ["no golden arrays"]),
-        (lambda manifest: manifest["artifacts"][0].update(budget=5), ["no longer says"]),
-        (lambda manifest: manifest["artifacts"][0].update(format="onxn"), ["a format that is none"]),
-        (lambda manifest: manifest["artifacts"][0].pop("files"), ["no description of a file"]),
+        (lambda manifest: manifest.update(artifacts=[]), ["artifacts", "at least one"]),
+        (lambda manifest: manifest.update(golden=None), ["golden is null"]),
+        (lambda manifest: manifest.update(kind="rows"), ["example_shape has 3 axes"]),
+        (lambda manifest: manifest["artifacts"][0].update(budget=0.5), ["no longer says"]),
+        (lambda manifest: manifest["artifacts"][0].update(format="onxn"), ["artifacts[0].format is 'onxn'"]),
+        (lambda manifest: manifest["artifacts"][0].pop("files"), ["artifacts[0].files is missing"]),
     ],
 )
 def test_a_manifest_that_says_less_is_no_proof(change, words, exported, tmp_path):
