@@ -12,6 +12,10 @@ import sys
 
 __version__ = "0.1.0"
 
+# onnxruntime 1.29 and later report to their maker on Linux and macOS, keep an identifier in the home
+# folder, and log a warning where they cannot. The variable is read once, when onnxruntime is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # name -> module that holds it
 _PUBLIC = {
     "Autoencoder": "aezoo.nn.autoencoder",

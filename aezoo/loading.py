@@ -1,4 +1,4 @@
-"""`aezoo.load`: from disk, whatever aezoo wrote there."""
+"""`aezoo.load`: opens whatever aezoo wrote to disk."""
 
 import pathlib
 

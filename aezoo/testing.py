@@ -1,4 +1,4 @@
-"""The conformance suite: what every model of the zoo keeps, a third party's registered one too.
+"""The conformance suite: the rules that every registered model keeps, third parties' included.
 
 aezoo.register("mine", build)
 aezoo.testing.check_model("mine")
@@ -71,7 +71,7 @@ def smooth_examples(shape, count=256, seed=0):
 
 def _require(truth, problem, got, expected):
     if not truth:
-        raise ConformanceError(problem, got=got, expected=expected, fix="see 'A model' in CONTRIBUTING.md")
+        raise ConformanceError(problem, got=got, expected=expected, fix="see docs/jobs/own_model.md")
 
 
 def _is_autoencoder(model):

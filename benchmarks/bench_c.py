@@ -37,7 +37,7 @@ double seconds(int calls) {{
 
 def compiled(path, folder):
     """Returns a function that calls a header so many times, and returns the seconds of one call."""
-    macro, signature = re.search(r'#define (\w+)_SIGNATURE "(.*)"', path.read_text()).groups()
+    macro, signature = re.search(r'#define (\w+)_SIGNATURE "(.*)"', path.read_text("utf-8")).groups()
     shapes = (end.split(":")[2].split("x") for end in signature.split(" -> "))
     taken, given = (np.prod([int(size) for size in shape]) for shape in shapes)
     library = pathlib.Path(folder) / f"{path.name}.so"
@@ -45,7 +45,7 @@ def compiled(path, folder):
     subprocess.run(
         [c_compiler(), "-std=c99", *options, "-x", "c", "-", "-o", library, "-lm"],
         input=_LOOP.format(header=path.name, taken=taken, given=given, name=macro.lower()),
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     function = ctypes.CDLL(library).seconds

@@ -30,7 +30,7 @@ def process(code):
 def imported(code):
     """Returns the seconds that a statement takes inside a fresh process."""
     timed = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
-    done = subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", timed], capture_output=True, encoding="utf-8", check=True)
     return float(done.stdout.splitlines()[-1])
 
 
@@ -39,7 +39,7 @@ def main():
         bundle = pathlib.Path(folder) / "bundle"
         # In a process of its own: a child's peak memory begins at what its parent holds.
         done = subprocess.run(
-            [sys.executable, __file__, bundle], stdout=subprocess.PIPE, text=True, check=True
+            [sys.executable, __file__, bundle], stdout=subprocess.PIPE, encoding="utf-8", check=True
         )
         export_seconds = json.loads(done.stdout.splitlines()[-1])
         first_image = (

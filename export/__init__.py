@@ -1,4 +1,4 @@
-"""Export: a trained model becomes a bundle, proven equal to it, or nothing at all.
+"""Export: turns a trained model into a bundle that is proven equal to it, or into nothing at all.
 
 `export_bundle` is the way in, and `ExportOptions` what it can be told; `proof` holds the proof and runs where
 TensorFlow is not installed.
@@ -9,7 +9,7 @@ from typing import Any
 
 _PUBLIC = {"ExportOptions": "aezoo.export.options", "export_bundle": "aezoo.export.bundling"}
 
-__all__ = ["ExportOptions", "export_bundle"]
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:  # who proves a bundle does not pay for Keras

@@ -1,4 +1,4 @@
-"""What a file of lower precision loses: the shares that a budget is held against. NumPy only."""
+"""What a file of lower precision loses: the shares that a budget limits. NumPy only."""
 
 from collections.abc import Mapping
 

@@ -12,8 +12,9 @@ import numpy as np
 from aezoo import __version__
 from aezoo.core import files
 from aezoo.core.calibration import Calibration, refuse_training_data, roc_area
-from aezoo.core.errors import OptionError
+from aezoo.core.errors import ExportError, OptionError
 from aezoo.core.examples import as_labels
+from aezoo.core.imports import refused_by_tensorflow
 from aezoo.core.options import check_choice
 from aezoo.core.versions import versions
 from aezoo.export import formats, model_card, scorer
@@ -138,6 +139,10 @@ def export_bundle(
         manifest = write(draft, model, options, given, proof)
         manifest = prove(draft, manifest, proof.arrays, provers)
         publish(draft, folder, manifest)
+    except Exception as error:
+        if lines := refused_by_tensorflow(error):
+            raise ExportError(**lines) from error
+        raise
     finally:
         for prover in provers:
             prover.stop()
@@ -247,7 +252,7 @@ def prove(
 def publish(draft: pathlib.Path, folder: pathlib.Path, manifest: Manifest) -> None:
     """Writes the manifest and the model card of a proven draft, and gives it its name."""
     contract.write_manifest(draft, manifest)
-    (draft / contract.CARD).write_text(model_card.render(manifest))
+    (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
     files.publish(draft, folder)
 
 

@@ -132,7 +132,7 @@ def _prove(draft, manifest, golden):
     trace = tracing.write(draft, artifacts, golden)
     manifest = dataclasses.replace(manifest, artifacts=artifacts, trace=trace)
     contract.write_manifest(draft, manifest)
-    (draft / contract.CARD).write_text(model_card.render(manifest))
+    (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
 
 
 def calibrate_file(

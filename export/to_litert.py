@@ -1,4 +1,4 @@
-"""Writes a part as a LiteRT file (.tflite) for phones and small boards: built-in operators alone.
+"""Writes a part as a LiteRT file (.tflite) for phones and small boards: built-in operators only.
 
 TensorFlow's converter has two ways out that are never taken here. Flex operators would need TensorFlow
 on the device. Dynamic-range weights, int8 with float32 arithmetic, make a transposed convolution a

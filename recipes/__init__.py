@@ -1,1 +1,1 @@
-"""Recipes: one command each, and the number that it reaches. Also `aezoo train` with other defaults."""
+"""Recipes: one command each, and the number it reaches. Also `aezoo train` with other defaults."""

@@ -31,6 +31,7 @@ import numpy as np
 from aezoo import data
 from aezoo.cli.shell import add_common_arguments, guarded
 from aezoo.core.files import replacing, write_json
+from aezoo.core.imports import print_anything
 from aezoo.plots import style
 from aezoo.training.recipe import build_for
 from aezoo.training.settings import Settings
@@ -172,6 +173,7 @@ def follow(parsed):
 def main(arguments=None):
     """Runs the recipe; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
+    print_anything()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--data", default="mnist_mini", metavar="SOURCE", help="images, default mnist_mini")
     parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")

@@ -30,6 +30,7 @@ import numpy as np
 from aezoo import data
 from aezoo.cli.shell import add_common_arguments, guarded
 from aezoo.core.files import write_json
+from aezoo.core.imports import print_anything
 from aezoo.plots import style
 from aezoo.training.recipe import build_for, unversioned
 from aezoo.training.settings import Settings
@@ -152,6 +153,7 @@ def follow(parsed):
 def main(arguments=None):
     """Runs the recipe; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
+    print_anything()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument(
         "--data", default="mnist_mini", metavar="SOURCE", help="of digits, default mnist_mini"

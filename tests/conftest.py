@@ -1,11 +1,22 @@
 """Settings of all tests: warnings are errors, and fixtures that several files use."""
 
 import dataclasses
+import os
 import pathlib
 import re
 
 import numpy as np
 import pytest
+
+# The processes that run the tests are told before they start to warn of texts without an encoding, see
+# pyproject.toml; what they start themselves is not, or warnings of other packages would be in its output.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("PYTHONWARNDEFAULTENCODING", None)
+else:
+    os.environ["PYTHONWARNDEFAULTENCODING"] = "1"
+
+# As aezoo does, which some tests import behind onnxruntime.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 ROOT = pathlib.Path(__file__).parents[1]
 MNIST_DIR = ROOT.parent / "shared" / "tfds"

@@ -9,7 +9,7 @@ import tomllib
 import pytest
 from conftest import ROOT
 
-CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 MODULES = {
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): path
     for folder in ("aezoo", "export", "recipes")
@@ -36,7 +36,7 @@ OUTSIDE = {
 
 def imports(path):
     """Yields (module, whether at the top of the file) for each import."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text("utf-8"))
     top = set(map(id, tree.body))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -88,7 +88,7 @@ def test_nothing_of_the_checkout_becomes_importable():
 def test_files_stay_short():
     for module, path in MODULES.items():
         most = 150 if module.startswith("aezoo.models.") and "._" not in module else 400
-        assert len(path.read_text().splitlines()) <= most, module
+        assert len(path.read_text("utf-8").splitlines()) <= most, module
 
 
 def test_the_wheel_lists_every_package():
@@ -115,7 +115,7 @@ def loaded_after(code):
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(' '.join(sys.modules))"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
@@ -142,14 +142,16 @@ def test_import_costs(code, absent):
 
 def test_every_module_and_public_function_has_a_docstring():
     for module, path in MODULES.items():
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_text("utf-8"))
         assert ast.get_docstring(tree), module
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{module}.{node.name}"
 
 
-@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if ">>>" in path.read_text()])
+@pytest.mark.parametrize(
+    "module", [name for name, path in MODULES.items() if ">>>" in path.read_text("utf-8")]
+)
 def test_docstring_examples_run(module):
     import doctest
     import importlib
@@ -162,7 +164,7 @@ def test_docstring_examples_run(module):
 
 
 def test_no_path_of_a_machine_is_in_the_tree():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, encoding="utf-8")
     for name in listed.stdout.split():
         path = ROOT / name
         if (
@@ -170,6 +172,6 @@ def test_no_path_of_a_machine_is_in_the_tree():
             and path.is_file()
             and path.name != pathlib.Path(__file__).name
         ):
-            text = path.read_text()
+            text = path.read_text("utf-8")
             assert "/work/" not in text, name
             assert "/tmp/" not in text, name

@@ -1,4 +1,4 @@
-"""README: its tables are the code's, its programs run, its commands are commands."""
+"""README: its tables are the code's, its programs run, its commands are commands, its length is bearable."""
 
 import importlib.util
 import os
@@ -15,7 +15,7 @@ import aezoo
 from aezoo.cli import main
 from aezoo.testing import smooth_examples
 
-TEXT = (ROOT / "README.md").read_text()
+TEXT = (ROOT / "README.md").read_text("utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 COMMANDS = [
     line[2:] for block in re.findall(r"```console\n(.*?)```", TEXT, re.S) for line in block.splitlines()
@@ -42,7 +42,7 @@ def test_programs_run(program, folder, tmp_path):
         [sys.executable, "-W", "error", "-c", program],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
@@ -51,7 +51,7 @@ def test_programs_run(program, folder, tmp_path):
 
 
 def test_five_lines_are_those_of_the_recipe():
-    recipe = (ROOT / "recipes" / "encode_digits.py").read_text().split('"""\n\n')[1]
+    recipe = (ROOT / "recipes" / "encode_digits.py").read_text("utf-8").split('"""\n\n')[1]
     assert PROGRAMS[0] == recipe
     assert len([line for line in recipe.splitlines() if line]) == 5
 
@@ -63,15 +63,33 @@ def test_commands_are_commands(command):
     main._parser().parse_args(arguments)
 
 
-def test_tables_are_up_to_date():
+@pytest.mark.parametrize("page", ["README.md", "docs/models/index.md", "docs/results/index.md"])
+def test_tables_are_up_to_date(page):
     spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
     readme = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(readme)
-    assert readme.render(TEXT) == TEXT, "run python tools/readme.py"
+    assert page in readme.PAGES
+    text = (ROOT / page).read_text("utf-8")
+    assert "made by tools/readme.py" in text
+    assert readme.render(text) == text, "run python tools/readme.py"
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+def test_rows_of_speed_are_those_that_were_measured():
+    """README shows some rows of the page of measurements, as they stand there."""
+    measured = (ROOT / "docs" / "results" / "speed.md").read_text("utf-8").splitlines()
+    rows = re.findall(r"^\|.* ms .*\|$", TEXT, re.M)
+    assert len(rows) >= 4
+    assert set(rows) <= set(measured)
+
+
+@pytest.mark.parametrize(("page", "most"), [("README.md", 130), ("CONTRIBUTING.md", 100)])
+def test_a_newcomer_reads_it_in_one_go(page, most):
+    assert len((ROOT / page).read_text("utf-8").splitlines()) <= most
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / page).read_text("utf-8")):
         assert (ROOT / target).exists(), target
 
 
@@ -80,4 +98,4 @@ def test_the_first_two_commands_are_what_ci_runs():
     assert len(blocks) == 2
     assert "recipes/quickstart.py" in blocks[0]
     assert "pytest" in blocks[1]
-    assert "README.md" in (ROOT / ".ci" / "run").read_text()
+    assert "README.md" in (ROOT / ".ci" / "run").read_text("utf-8")

@@ -1,6 +1,6 @@
-"""Writes the tables of README.md: from the registry, the recipes, and docs/results.json.
+"""Writes the tables of README.md and docs/: from the registry, the recipes and docs/results.json.
 
-python tools/readme.py            # a test fails where README.md is not what this writes
+python tools/readme.py            # a test fails where a page is not what this writes
 """
 
 import importlib
@@ -11,14 +11,14 @@ import re
 import aezoo
 
 ROOT = pathlib.Path(__file__).parents[1]
-README = ROOT / "README.md"
 RESULTS = ROOT / "docs" / "results.json"
+PAGES = ("README.md", "docs/models/index.md", "docs/results/index.md")
 
 
 def recipes():
     """Yields (path, RECIPE) of every recipe."""
     for path in sorted((ROOT / "recipes").glob("*_*.py")):
-        if "RECIPE = " in path.read_text():  # else a program of another kind
+        if "RECIPE = " in path.read_text("utf-8"):  # else a program of another kind
             yield path, importlib.import_module(f"aezoo.recipes.{path.stem}").RECIPE
 
 
@@ -29,49 +29,75 @@ def looked_up(metrics, name):
     return metrics
 
 
+def zoo():
+    """Returns README's short table: what each model is, with a link to its page."""
+    yield "| model | takes | what it is |"
+    yield "|---|---|---|"
+    for name in aezoo.list_models():
+        entry = aezoo.describe(name)
+        yield f"| [`{name}`](docs/models/{name}.md) | {entry.task} | {entry.summary} |"
+
+
 def models():
-    """Returns the table of models: the registry's rows with what their first recipe reached."""
-    results = json.loads(RESULTS.read_text())
+    """Returns the registry's rows: what each model takes and is, and where it is from."""
+    yield "| model | takes | what it is | source |"
+    yield "|---|---|---|---|"
+    for name in aezoo.list_models():
+        entry = aezoo.describe(name)
+        yield f"| [`{name}`]({name}.md) | {entry.task} | {entry.summary} | {entry.paper} |"
+
+
+def sizes():
+    """Returns what each model's first recipe reached, and how large it is."""
+    results = json.loads(RESULTS.read_text("utf-8"))
     first = {}
     # The recipe that bears the model's name alone goes before its variants.
     for path, recipe in sorted(recipes(), key=lambda row: row[0].stem != f"{row[1].model}_mnist"):
         if path.stem in results:
-            first.setdefault(recipe.model, (path, recipe, results[path.stem]))
-    yield "| model | takes | what it is | source | parameters | test figure | encoder, decoder as ONNX |"
-    yield "|---|---|---|---|---:|---|---:|"
-    for name in aezoo.list_models():
-        entry = aezoo.describe(name)
-        cells = [f"[`{name}`](docs/{name}.md)", entry.task, entry.summary, entry.paper, "", "", ""]
-        if name in first:
-            _, recipe, result = first[name]
-            metric = next(iter(recipe.expected.get(result["data"], {"mse": None})))
-            sizes = (f"{result['onnx_bytes'][part] / 1000:,.0f} kB" for part in ("encoder", "decoder"))
-            cells[4:] = [
-                f"{result['parameters']:,}",
-                f"{metric} {looked_up(result['metrics'], metric):.4g} (`{result['data']}`)",
-                ", ".join(sizes),
-            ]
+            first.setdefault(recipe.model, (recipe, results[path.stem]))
+    yield "| model | data | test figure | reached | parameters | encoder | decoder |"
+    yield "|---|---|---|---:|---:|---:|---:|"
+    for name, (recipe, result) in sorted(first.items()):
+        metric = next(iter(recipe.expected.get(result["data"], {"mse": None})))
+        cells = [f"[`{name}`]({name}.md)", f"`{result['data']}`", metric]
+        cells += [f"{looked_up(result['metrics'], metric):.4g}", f"{result['parameters']:,}"]
+        cells += [f"{result['onnx_bytes'][part] / 1000:,.0f} kB" for part in ("encoder", "decoder")]
         yield "| " + " | ".join(cells) + " |"
 
 
 def numbers():
-    """Returns the table of what the recipes reach, from the recipes."""
-    yield "| recipe | data | test figure | reached |"
-    yield "|---|---|---|---:|"
+    """Returns the table of what the recipes reach, from the recipes and from what their runs left."""
+    results = json.loads(RESULTS.read_text("utf-8"))
+    yield "| recipe | data | test figure | stated | reached |"
+    yield "|---|---|---|---:|---:|"
     for path, recipe in recipes():
         for data, expected in recipe.expected.items():
+            result = results[path.stem]
             for metric, (value, tolerance) in expected.items():
-                link = f"[`{path.name}`](recipes/{path.name})"
-                yield f"| {link} | `{data}` | {metric} | {value:g} ± {tolerance:g} |"
+                reached = looked_up(result["metrics"], metric)
+                cells = [
+                    f"`{path.name}`",
+                    f"`{data}`",
+                    metric,
+                    f"{value:g} ± {tolerance:g}",
+                    f"{reached:.4g}",
+                ]
+                yield "| " + " | ".join(cells) + " |"
+
+
+TABLES = {"zoo": zoo, "models": models, "sizes": sizes, "numbers": numbers}
 
 
 def render(text):
-    """Returns the text of README.md with the tables made anew."""
-    for mark, lines in (("models", models()), ("numbers", numbers())):
-        block = "\n".join([f"<!-- {mark}: made by tools/readme.py -->", *lines, f"<!-- /{mark} -->"])
-        text = re.sub(rf"<!-- {mark}:.*?<!-- /{mark} -->", lambda _, block=block: block, text, flags=re.S)
+    """Returns the text of a page with its tables made anew."""
+    for mark, table in TABLES.items():
+        if f"<!-- {mark}:" in text:
+            block = "\n".join([f"<!-- {mark}: made by tools/readme.py -->", *table(), f"<!-- /{mark} -->"])
+            text = re.sub(rf"<!-- {mark}:.*?<!-- /{mark} -->", lambda _, block=block: block, text, flags=re.S)
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(render(README.read_text()))
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(render(path.read_text("utf-8")), encoding="utf-8")

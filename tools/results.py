@@ -1,4 +1,4 @@
-"""Collects what a recipe's run reached into docs/results.json, from which README's tables are made.
+"""Collects what a recipe's run reached into docs/results.json, from which tools/readme.py makes tables.
 
 python tools/results.py conv_mnist runs/conv_mnist     # writes its parts as ONNX, for their sizes
 python tools/readme.py
@@ -19,7 +19,7 @@ def collect(folder):
     Of a recipe that leaves no run but figures, as `one_latent` does, those alone.
     """
     if not (pathlib.Path(folder) / "run.json").is_file():
-        return {"metrics": json.loads((pathlib.Path(folder) / "metrics.json").read_text())}
+        return {"metrics": json.loads((pathlib.Path(folder) / "metrics.json").read_text("utf-8"))}
     from aezoo.export import to_onnx
     from aezoo.training.recipe import unversioned
     from aezoo.training.run import Run
@@ -51,9 +51,9 @@ def main():
     parser.add_argument("recipe", help="name of the recipe's file, without .py")
     parser.add_argument("run", help="folder of its finished run")
     parsed = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {}
     results[parsed.recipe] = collect(parsed.run)
-    RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+    RESULTS.write_text(json.dumps(dict(sorted(results.items())), indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

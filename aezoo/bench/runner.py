@@ -339,7 +339,7 @@ def machine():
     """Returns what a table must say of the machine it was made on, a dict."""
     name = platform.processor() or platform.machine()
     try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        lines = pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
     except OSError:
         pass

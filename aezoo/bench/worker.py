@@ -1,4 +1,4 @@
-"""A process that opens files of a bundle and measures them, for `latency`. NumPy and a runtime, no Keras.
+"""A process that opens files of a bundle and measures them, for `runner`. NumPy and a runtime, no Keras.
 
 Started with one argument, JSON: {"folder", "cold", "artifact", "options"}. With "cold" it says how much
 memory it has held, and with an artifact opens that first and computes one batch. Else it answers questions,
@@ -97,7 +97,7 @@ def peak_bytes():
     """Returns the most memory that this process has held, in bytes, or None where the system does not say."""
     try:
         # Not ru_maxrss, which begins at what the parent held when it started this process.
-        for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        for line in pathlib.Path("/proc/self/status").read_text("utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:

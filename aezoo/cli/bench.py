@@ -60,7 +60,7 @@ def bench(parsed):
         settings = dataclasses.replace(settings, slow_cold_starts=True)
     found = _measured(parsed, settings, forms)
     if parsed.csv is not None:
-        pathlib.Path(parsed.csv).write_text(as_csv(found["rows"]))
+        pathlib.Path(parsed.csv).write_text(as_csv(found["rows"]), encoding="utf-8")
     if parsed.plot is not None:
         save_plot(found, parsed.plot)
     if parsed.json:

@@ -24,6 +24,7 @@ from aezoo.cli import (
 )
 from aezoo.cli.shell import add_common_arguments, guarded
 from aezoo.cli.train import add_training_arguments
+from aezoo.core.imports import print_anything
 
 _EPILOG = """\
 from nothing to an encoder that runs without TensorFlow:
@@ -48,6 +49,7 @@ _LABELS = "of a conditional model: one for each example, one for all, or a .npy 
 
 def main(arguments=None):
     """Runs the command; returns the exit status."""
+    print_anything()
     parsed = _parser().parse_args(arguments)
     return guarded(lambda: parsed.command(parsed), parsed)
 

@@ -16,7 +16,7 @@ def show_metrics(metrics):
     for names, rows in tables(metrics):
         # Folded rather than cut where the terminal is narrow: a figure must keep its name.
         columns = [Column(name, overflow="fold") for name in names]
-        table = Table("", *columns, box=box.SIMPLE, title=title)
+        table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE, title=title)
         for label, cells in rows:
             table.add_row(label, *cells)
         console.print(table)

@@ -4,7 +4,7 @@ import os
 import sys
 
 from aezoo.core.errors import AezooError, OptionError, message
-from aezoo.core.imports import import_named
+from aezoo.core.imports import import_named, refused_by_tensorflow
 
 
 def add_common_arguments(parser):
@@ -48,15 +48,20 @@ def guarded(command, parsed):
         print(f"OSError: {text}", file=sys.stderr)
         return 1
     except Exception as error:
-        if not _is_out_of_memory(error):
+        name, lines = type(error).__name__, refused_by_tensorflow(error)
+        if _is_out_of_memory(error):
+            name = "MemoryError"
+            lines = {
+                "problem": "there is not enough memory for this",
+                "got": str(error).strip().splitlines()[0][:200]
+                if str(error).strip()
+                else type(error).__name__,
+                "expected": "arrays that fit into this machine's memory",
+                "fix": "fewer examples at a time, or a smaller batch size, image or latent_dim",
+            }
+        if lines is None:
             raise
-        text = message(
-            "there is not enough memory for this",
-            got=str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
-            expected="arrays that fit into this machine's memory",
-            fix="fewer examples at a time, or a smaller batch size, image or latent_dim",
-        )
-        print(f"MemoryError: {text}", file=sys.stderr)
+        print(f"{name}: {message(**lines)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped" + _how_to_resume(parsed), file=sys.stderr)

@@ -11,6 +11,7 @@ from aezoo import models
 from aezoo.cli.output import show_metrics
 from aezoo.cli.shell import add_common_arguments, guarded
 from aezoo.core.errors import OptionError
+from aezoo.core.imports import print_anything
 from aezoo.training.recipe import Recipe, build_for, start_from, unversioned
 from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
 
@@ -65,6 +66,7 @@ def image_shape(text):
 
 def main(recipe, description, arguments=None):
     """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
+    print_anything()
     name = os.path.basename(sys.argv[0])
     parser = argparse.ArgumentParser(
         name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -1,4 +1,4 @@
-"""The errors of aezoo, and the one form that their texts have.
+"""The errors of aezoo, and the form that all their texts have.
 
 Every text that a user can cause has four lines: what is wrong, what was given, what was
 expected, and what to type instead. They are attributes of the error; tests read them.

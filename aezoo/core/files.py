@@ -41,7 +41,7 @@ def read_json(path):
         RunError: the file is missing or no JSON.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text())
+        return json.loads(pathlib.Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(
             "a file of the run cannot be read",
@@ -54,7 +54,7 @@ def read_json(path):
 def write_json(path, content):
     """Writes a JSON file, whole or not at all."""
     with replacing(path) as new:
-        new.write_text(json.dumps(content, indent=2) + "\n")
+        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def sha256_of(path):

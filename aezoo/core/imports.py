@@ -5,11 +5,14 @@ descriptor itself is pointed elsewhere while it is first imported. AEZOO_VERBOSE
 command's -v) brings every line back.
 """
 
+import codecs
 import contextlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
+import unicodedata
 import warnings
 
 from aezoo.core.errors import AezooError, MissingExtraError, OptionError
@@ -42,13 +45,34 @@ def silent_stderr():
             os.close(saved)
 
 
+def print_anything():
+    """Lets standard output take every text, whatever the locale: the nearest ASCII for what it cannot encode.
+
+    Names of files that are no text in the locale go out as they are; tables keep their columns.
+    """
+    codecs.register_error("aezoo", _spelled_out)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="aezoo")
+
+
+def _spelled_out(error):
+    letters = error.object[error.start : error.end]
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeEncodeError:
+        plain = (unicodedata.normalize("NFKD", letter)[0] for letter in letters.replace("±", "~"))
+        return "".join(letter if letter.isascii() else "?" for letter in plain), error.end
+
+
 def import_keras():
     """Returns the module keras, imported without a word. Call it before any other framework import."""
     if "keras" in sys.modules:
         return sys.modules["keras"]
+    # TensorFlow turns it on by itself on newer processors alone; layers without it would fail on others.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if not verbose():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     pass
 
@@ -118,3 +142,27 @@ def import_named(module, *, given):
             expected="the name of a module, without .py, in the current folder or installed",
             fix=f"mend what it says, or go to the folder of {module}, or add that to PYTHONPATH",
         ) from error
+
+
+def refused_by_tensorflow(error):
+    """Returns the four lines {"problem": ..., ...} for an error of TensorFlow's kernels, None for any other.
+
+    Which layers have a kernel depends on processor, build and settings: dilated transposed
+    convolutions, for example, have one for CPUs in oneDNN alone.
+    """
+    names = {base.__name__ for base in type(error).__mro__}
+    if "OpError" not in names or "ResourceExhaustedError" in names:  # too little memory is another matter
+        return None
+    # In between stand the lines of the program, and behind it what the user did not name.
+    lines = [line.strip() for line in str(error.message).splitlines() if not line.startswith((" ", "\t"))]
+    told = [line for line in lines if line and not line.startswith(("Graph execution", "Detected at"))]
+    node = re.search(r"{{node (\S+)}}", str(error.message))
+    is_on = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "") == "1"
+    return {
+        "problem": "TensorFlow cannot compute this model on this machine",
+        "got": f"{node[1]}: {told[0]}" if node and told else " ".join(told)[:200] or type(error).__name__,
+        "expected": "a model whose layers all have a kernel for this processor",
+        "fix": "use another layer, or a machine that has a kernel for this one"
+        if is_on
+        else "TF_ENABLE_ONEDNN_OPTS=1 in the environment, which turns oneDNN's kernels on",
+    }

@@ -1,4 +1,4 @@
-"""Moving about in the latent space: what a Keras model and a loaded bundle share. NumPy only."""
+"""`sample`, `interpolate` and `traverse`, which Keras models and loaded bundles share. NumPy only."""
 
 import numpy as np
 

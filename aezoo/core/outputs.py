@@ -79,7 +79,8 @@ def clear_folder(folder, files):
     folder.mkdir(parents=True, exist_ok=True)
     for name in _files_in(folder):
         (folder / name).unlink()
-    (folder / _WRITTEN).write_text(json.dumps(files))  # first: a killed call's files are ours as well
+    # first: a killed call's files are ours as well
+    (folder / _WRITTEN).write_text(json.dumps(files), encoding="utf-8")
 
 
 def write(path, results, names, *, as_images, sources=()):
@@ -133,7 +134,7 @@ def _files_in(folder):
 
 def _earlier(folder):
     try:
-        return set(json.loads((folder / _WRITTEN).read_text()))
+        return set(json.loads((folder / _WRITTEN).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return set()
 

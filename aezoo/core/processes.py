@@ -29,11 +29,18 @@ def fresh(module, *arguments, environment=None, **options):
     root = str(pathlib.Path(aezoo.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *arguments],
+        [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {}), "PYTHONPATH": path},
+        # Whatever the locale is: the two must spell the name of a folder alike.
+        encoding="utf-8",
+        errors="surrogateescape",
+        env={
+            **os.environ,
+            **(environment or {}),
+            "PYTHONPATH": path,
+            "PYTHONIOENCODING": "utf-8:surrogateescape",
+        },
         **options,
     )
 

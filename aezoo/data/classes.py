@@ -1,4 +1,4 @@
-"""Some classes of a dataset."""
+"""Picks some classes of a dataset."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Compares the latents of two models: may those of one be used with an index that was built from the other?
+"""Compares the latents of two models: can an index built from one serve the other?
 
 found = compare(aezoo.load("new"), aezoo.load("old"), examples)
 found["verdict"]  # "same", "rotation" or "different"

@@ -28,7 +28,7 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         the columns), for images also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as
         many components as the last axis of the latents is long, fitted on the training part; for a
         denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
-        `likelihood`, `codebook`, `sparsity` and `generation`. docs/evaluation.md defines every figure.
+        `likelihood`, `codebook`, `sparsity` and `generation`. docs/reference/figures.md defines every figure.
     """
     check_positive("likelihood_samples", likelihood_samples)
     check_positive("likelihood_examples", likelihood_examples)

@@ -1,1 +1,1 @@
-"""The page of `aezoo explore`: Python that lays it out, and the page itself. On `runtime` and `data`."""
+"""The page of `aezoo explore`, and the Python that lays it out. Stands on `runtime` and `data`."""

@@ -68,7 +68,15 @@ def find(source=None, *, say=lambda text: None):
 def _cache():
     """Returns the folder of this release in the user's cache; XDG_CACHE_HOME counts if it is absolute."""
     root = os.environ.get("XDG_CACHE_HOME", "")
-    root = pathlib.Path(root) if os.path.isabs(root) else pathlib.Path.home() / ".cache"
+    try:
+        root = pathlib.Path(root) if os.path.isabs(root) else pathlib.Path.home() / ".cache"
+    except RuntimeError as error:  # a user without a name, as in some containers
+        raise AezooError(
+            f"there is no folder to keep {PACKAGE} in",
+            got=f"no HOME: {error}",
+            expected="a home folder, or another one for caches",
+            fix="set XDG_CACHE_HOME to the path of a folder, or pass --runtime",
+        ) from error
     return root / "aezoo" / f"{PACKAGE}-{VERSION}"
 
 
@@ -86,7 +94,14 @@ def _packed():
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts"]
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_SECONDS,
+            )
             told = done.stderr.strip() or f"exit status {done.returncode}"
         except subprocess.TimeoutExpired:
             done, told = None, f"nothing after {_SECONDS} s"

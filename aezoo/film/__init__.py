@@ -1,1 +1,1 @@
-"""Films of a latent space while a model is trained. Stands on `training` and `plots`."""
+"""Films of a latent space during training. Stands on `training` and `plots`."""

@@ -1,4 +1,4 @@
-"""A film of latents in training: the same autoencoder with other activations of its two latents.
+"""Films two latents during training: the same autoencoder with different activations of its latents.
 
 All panels begin with the same weights and see the same examples in the same order, so that what
 differs between them is the activation alone; the word `vae` adds a panel with the prior N(0, I).

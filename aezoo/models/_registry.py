@@ -104,7 +104,7 @@ _TABLE = {
             "aezoo.models.beta_tcvae:build",
             "Chen et al. 2018, arXiv:1802.04942",
             "images, rows",
-            "variational: the KL in three terms, the total correlation weighed more",
+            "variational: the KL in three terms, of which the total correlation weighs more",
         ),
         Entry(
             "factor_vae",
@@ -125,7 +125,7 @@ _TABLE = {
             "aezoo.models.iwae:build",
             "Burda et al. 2016, arXiv:1509.00519",
             "images, rows",
-            "variational with a tighter bound from several latents an example",
+            "variational with a tighter bound from several latents per example",
         ),
         Entry(
             "vamp_vae",
@@ -209,7 +209,7 @@ _TABLE = {
             "aezoo.models.lstm:build",
             "Srivastava et al. 2015, arXiv:1502.04681",
             "sequences",
-            "one LSTM reads a sequence, another writes it the other way round",
+            "one LSTM reads a sequence, another writes it in reverse",
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""Beta-TCVAE: the KL falls into three terms, and the one that ties the latent axes together weighs more.
+"""Beta-TCVAE: the KL is split into three terms, and the one that ties latent axes together weighs more.
 
 Source: Chen et al. 2018, "Isolating Sources of Disentanglement in Variational Autoencoders",
 arXiv:1802.04942.

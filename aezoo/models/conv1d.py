@@ -1,4 +1,4 @@
-"""Convolutional autoencoder of sequences: convolutions over time to a bottleneck, and back.
+"""Convolutional autoencoder for sequences: convolutions over time to a bottleneck, and back.
 
 Source: Masci, Meier, Cireşan & Schmidhuber 2011, "Stacked Convolutional Auto-Encoders for
 Hierarchical Feature Extraction", doi:10.1007/978-3-642-21735-7_7.

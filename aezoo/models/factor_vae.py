@@ -1,4 +1,4 @@
-"""FactorVAE: a discriminator measures how far the latent axes hang together, and the encoder loosens them.
+"""FactorVAE: a discriminator measures how much latent axes depend on each other, and training separates them.
 
 Source: Kim & Mnih 2018, "Disentangling by Factorising", arXiv:1802.05983.
 Differs: the body is dense or convolutional; the discriminator is smaller than the paper's six layers of

@@ -1,4 +1,4 @@
-"""Importance-weighted autoencoder: a tighter bound from several latents an example.
+"""Importance-weighted autoencoder: a tighter bound from several latents per example.
 
 Source: Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders", arXiv:1509.00519.
 Differs: one stochastic layer; the body is dense or convolutional; Adam. The k latents of an example are

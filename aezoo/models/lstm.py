@@ -1,4 +1,4 @@
-"""Recurrent autoencoder of sequences: one LSTM reads a sequence, another writes it the other way round.
+"""Recurrent autoencoder for sequences: one LSTM reads a sequence, another writes it in reverse.
 
 Source: Srivastava, Mansimov & Salakhutdinov 2015, "Unsupervised Learning of Video Representations
 using LSTMs", arXiv:1502.04681, section 2.2: the composite's autoencoder, with the decoder that is

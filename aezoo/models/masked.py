@@ -1,4 +1,4 @@
-"""Masked autoencoder: a transformer that sees some patches of an image and paints the others.
+"""Masked autoencoder: a transformer that sees some patches of an image and fills in the others.
 
 Source: He, Chen, Xie, Li, Dollár & Girshick 2022, "Masked Autoencoders Are Scalable Vision Learners",
 arXiv:2111.06377.

@@ -1,4 +1,4 @@
-"""Maps of what a decoder answers: a plane of latents, single axes, ways between examples, reconstructions."""
+"""Maps of what a decoder answers: a plane of latents, single axes, paths between examples, errors."""
 
 import statistics
 

@@ -1,4 +1,4 @@
-"""Maps of a trained model, a run's or a bundle's: one function a map, each returns a Matplotlib figure.
+"""Maps of a trained model, a run's or a bundle's: one function per map, each returns a Matplotlib figure.
 
     figure = draw("manifold", model, shown)      # within `drawing.style()`
 

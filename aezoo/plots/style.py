@@ -1,4 +1,4 @@
-"""What all pictures share: one style sheet, colours and signs of classes, grids of images, files.
+"""What all pictures share: one style sheet, colours and markers of classes, grids of images, files.
 
 Matplotlib without a screen and without `pyplot`, so that drawing changes nothing in a program that has
 figures of its own. The same input gives the same bytes, PNG and SVG: no date, no version, no random name.

@@ -4,7 +4,7 @@ import importlib
 
 _PUBLIC = {"Bundle": "aezoo.runtime.session", "load": "aezoo.runtime.session"}
 
-__all__ = ["Bundle", "load"]
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name):  # who reads a manifest does not pay for onnxruntime

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 
 from aezoo.core import strict_json
@@ -84,6 +85,7 @@ def read_manifest(folder: Folder) -> Manifest:
             the place inside the JSON.
     """
     path = pathlib.Path(folder) / MANIFEST
+    check_spelling(folder)
     try:
         with open(path, "rb") as file:
             content = strict_json.parse(file.read(strict_json.LARGEST + 1))
@@ -117,6 +119,25 @@ def write_manifest(folder: Folder, manifest: Manifest) -> None:
     text = json.dumps(strict_json.to_json(manifest), indent=2) + "\n"
     (pathlib.Path(folder) / MANIFEST).write_text(text, encoding="utf-8")
     read_manifest(folder)
+
+
+def check_spelling(folder: Folder) -> None:
+    """Raises BundleError for a path whose bytes are no UTF-8: every runtime would look for another one.
+
+    So it is with letters beyond ASCII where the locale has another encoding.
+    """
+    path = os.path.abspath(folder)
+    try:
+        is_alike = path.encode() == os.fsencode(path)
+    except UnicodeEncodeError:
+        is_alike = False
+    if not is_alike:
+        raise BundleError(
+            "the runtimes cannot open files of this name in this locale",
+            got=f"{path!a}, with names of files in {sys.getfilesystemencoding()}",
+            expected="a path in UTF-8, or of ASCII alone",
+            fix="set LC_ALL=C.UTF-8 or PYTHONUTF8=1, or name another folder",
+        )
 
 
 def files_of(manifest: Manifest) -> Iterator[dict[str, str]]:
@@ -223,6 +244,7 @@ def check_files(folder: Folder, files: dict[str, str]) -> None:
 
 def check_target(folder: Folder) -> None:
     """Raises BundleError where publishing would destroy something that is no bundle."""
+    check_spelling(folder)
     folder = pathlib.Path(folder).resolve()
     if folder.is_file() or (folder.is_dir() and not is_bundle(folder) and any(folder.iterdir())):
         raise BundleError(

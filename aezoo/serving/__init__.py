@@ -1,1 +1,1 @@
-"""Layouts in which servers find the files of a bundle, and what MLServer runs. Stands on `runtime`."""
+"""Lays a bundle's files out for servers, and holds the runtime that MLServer loads. Stands on `runtime`."""

@@ -105,7 +105,7 @@ def lay_out(
             _copy(bundle, artifact, draft / model / number)
             texts = _texts(model.name, number, artifact, servers, max_batch, threshold)
             for file, text in texts.items():
-                (draft / model / file).write_text(text)
+                (draft / model / file).write_text(text, encoding="utf-8")
             _check_place(folder / model, number, texts)
         for model, _ in jobs:  # nothing is published before all is there and fits
             _publish(draft / model, folder / model, number)
@@ -255,7 +255,7 @@ def _check_place(model, version, texts):
         problem, got = "this version is there already", f"{model / version}"
     for file, text in texts.items():
         there = model / file
-        if there.is_file() and _tensors(there.read_text()) != _tensors(text):
+        if there.is_file() and _tensors(there.read_text("utf-8")) != _tensors(text):
             problem, got = "a model of this name has another configuration", f"{there}"
             fix = f"aezoo serve-layout with another --name or -o, or remove {model}"
     if problem:
@@ -291,7 +291,7 @@ def _list_models(place):
         f'  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}\n'
         for name in dict.fromkeys(names)
     )
-    (place / MODELS).write_text(f"model_config_list {{\n{rows}}}\n")
+    (place / MODELS).write_text(f"model_config_list {{\n{rows}}}\n", encoding="utf-8")
 
 
 def _check_name(name):

@@ -11,7 +11,7 @@ _PUBLIC = {
     "train": "aezoo.training.loop",
 }
 
-__all__ = ["Recipe", "Run", "Settings", "resume", "seed_everything", "train"]
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name):  # settings and runs are read where Keras is not installed

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a bar within the epoch on a terminal, a line after each."""
+"""What training shows while it runs: a bar within the epoch on a terminal, a line after each."""
 
 import math
 import time

@@ -127,7 +127,7 @@ class Run:
         """One dict an epoch: epoch, loss, val_loss, learning_rate, seconds."""
         if not self.history_file.is_file():
             return []
-        with open(self.history_file, newline="") as file:
+        with open(self.history_file, encoding="utf-8", newline="") as file:
             return [
                 {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
                 for row in csv.DictReader(file)
@@ -135,7 +135,7 @@ class Run:
 
     def write_history(self, rows):
         """Writes history.csv anew, whole or not at all."""
-        with replacing(self.history_file) as path, open(path, "w", newline="") as file:
+        with replacing(self.history_file) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

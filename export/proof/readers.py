@@ -128,7 +128,8 @@ def compile_c(path, library):
         [c_compiler(), *_C_OPTIONS, "-x", "c", "-", "-I", path.parent, "-o", library, "-lm"],
         input=program,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     if done.returncode:
         raise OSError(f"the C compiler refuses it: {done.stderr.strip()}")
@@ -175,7 +176,7 @@ def open_c(path, part, library=None):
 
 def signature_of(path):
     """Returns what a C header says of itself: (prefix of its macros, "name:type:sizes -> ...")."""
-    return re.search(r'#define (\w+)_SIGNATURE "(.*)"', pathlib.Path(path).read_text()).groups()
+    return re.search(r'#define (\w+)_SIGNATURE "(.*)"', pathlib.Path(path).read_text("utf-8")).groups()
 
 
 def _c_arrays(text):

@@ -75,7 +75,7 @@ def lower(graph, inputs, outputs):
         if proto.domain not in ("", "ai.onnx") or node.op_type not in LOWERED:
             raise node.refuse(
                 f"the operator {node.op_type}",
-                f"a part of dense layers and convolutions: of {len(LOWERED)} operators, see docs/c_header.md",
+                f"one of the {len(LOWERED)} operators in docs/reference/c_header.md",
             )
         values[node.output] = LOWERED[node.op_type](program, node, *node.operands)
     for row in outputs:

@@ -1,4 +1,4 @@
-"""One function an activation, and the layers that are nothing but an activation.
+"""One function per activation, and the layers that are nothing but an activation.
 
 Every one is elementwise or works along one axis, so it takes a tensor in whatever layout it has.
 """

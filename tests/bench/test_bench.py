@@ -65,7 +65,7 @@ def test_table_csv_plot_and_json(whole, tiny, tmp_path, capfd):
     for word in ("cold ms", "examples/s", "p95/p50", "openvino", "int8", "proven", "without a file"):
         assert word in printed.out
     assert plot.read_bytes().startswith(b"\x89PNG")
-    with open(table) as file:
+    with open(table, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == runner.COLUMNS
     held = {
@@ -127,7 +127,7 @@ def test_a_second_thread_is_a_second_thread(form, whole, exported):
         done = subprocess.run(
             [sys.executable, "-c", program, str(folder), form, threads],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
@@ -199,7 +199,8 @@ def test_an_altered_file_is_refused_and_the_others_are_measured(copy):
 @pytest.mark.parametrize(("form", "cold"), [("onnx", 0), ("onnx", 1), ("litert", 0), ("c", 0)])
 def test_a_file_that_does_not_open_is_refused(form, cold, copy):
     row = contract.find(contract.read_manifest(copy), "encoder", form)
-    (copy / row.file).write_text('#define A_SIGNATURE "x:f:2 -> y:f:2"\nno program\n' * 20)
+    text = '#define A_SIGNATURE "x:f:2 -> y:f:2"\nno program\n' * 20
+    (copy / row.file).write_text(text, encoding="utf-8")
     rehash(copy)  # as if it had been proven elsewhere
     settings = runner.dataclasses.replace(TINY, cold_starts=cold)
     found = runner.measure(copy, settings, parts=["encoder", "decoder"], precisions=["float32"])
@@ -229,7 +230,8 @@ def test_a_runtime_that_dies_takes_no_other_row_with_it(when, whole, tmp_path, m
         f"    if {condition}: os.kill(os.getpid(), signal.SIGSEGV)\n"
         "    return whole(self, *args)\n"
         f"measuring.Opened.{place} = dying\n"
-        "measuring.main()\n"
+        "measuring.main()\n",
+        encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(runner, "MEASURER", "dying")
@@ -246,12 +248,12 @@ def test_a_runtime_that_dies_takes_no_other_row_with_it(when, whole, tmp_path, m
 
 
 def test_a_process_that_hangs_is_ended(tmp_path, monkeypatch):
-    (tmp_path / "hanging.py").write_text("import time; time.sleep(60)")
+    (tmp_path / "hanging.py").write_text("import time; time.sleep(60)", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     process = Process("hanging", {}, patience=0.2)
     assert process.answer({}) == {"refused": "no answer within 0.2 seconds", "died": True}
     process.stop()
-    (tmp_path / "leaving.py").write_text("import sys; sys.exit(3)")
+    (tmp_path / "leaving.py").write_text("import sys; sys.exit(3)", encoding="utf-8")
     process = Process("leaving", {})
     assert process.answer({}) == {"refused": "died with exit status 3", "died": True}
     process.stop()
@@ -367,7 +369,7 @@ def test_gates_of_the_command(whole, tiny, tmp_path, capfd):
     assert run("bench", whole, *options, *gates) == 1
     printed = capfd.readouterr()
     assert "examples/s" in printed.out  # the table comes first, and is kept
-    assert len(table.read_text().splitlines()) == 3
+    assert len(table.read_text("utf-8").splitlines()) == 3
     assert printed.err.startswith("BenchError: 3 misses in 2 rows")
     four_lines(printed.err.strip(), "decoder onnx int8 batch 1 threads 1: mse", "at least 1e+12 examples/s")
 

@@ -45,7 +45,7 @@ def test_the_whole_path(tmp_path, monkeypatch, capfd):
     done = subprocess.run(
         [sys.executable, "-m", "aezoo", "export", "run", "-o", "bundle"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0
@@ -55,7 +55,7 @@ def test_the_whole_path(tmp_path, monkeypatch, capfd):
     assert len(json.loads(capfd.readouterr().out)) == 8
     assert run("evaluate", "bundle") == 2  # a bundle carries no path of the machine it was made on
     assert "--data" in capfd.readouterr().err
-    assert str(tmp_path) not in pathlib.Path("bundle/manifest.json").read_text()
+    assert str(tmp_path) not in pathlib.Path("bundle/manifest.json").read_text("utf-8")
     assert run("evaluate", "bundle", "--data", "blobs.npz", "--json") == 0  # the same test part
     assert json.loads(capfd.readouterr().out)["mse"] == pytest.approx(metrics["mse"], rel=1e-3)
 
@@ -147,7 +147,7 @@ def test_errors_go_to_standard_error_with_their_status(
 def test_wrong_inputs(verb, name, words, exported, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     for text in ("notes.txt", "broken.npy", "broken.png"):
-        pathlib.Path(text).write_text("no array")
+        pathlib.Path(text).write_text("no array", encoding="utf-8")
     np.save("wide.npy", np.zeros((2, 16, 13, 1), "float32"))
     np.save("loud.npy", np.full((2, 16, 12, 1), 200.0, "float32"))
     pathlib.Path("empty").mkdir()
@@ -249,20 +249,20 @@ def test_a_reader_that_leaves_is_no_error():
         f"{shlex.quote(sys.executable)} -m aezoo list --json | head -c 1",
         shell=True,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert "Traceback" not in done.stderr
 
 
-RECIPES = [path for path in sorted((ROOT / "recipes").glob("*.py")) if "RECIPE = " in path.read_text()]
+RECIPES = [path for path in sorted((ROOT / "recipes").glob("*.py")) if "RECIPE = " in path.read_text("utf-8")]
 # One of each kind as a user runs it; of the others each step is the same code with another model.
 AS_PROGRAMS = ("conv_mnist", "dense_tabular", "denoising_mnist", "conditional_vae_mnist", "vq_vae_mnist")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_state_what_they_do_and_can_be_built(path):
-    docstring = path.read_text().split('"""')[1]
+    docstring = path.read_text("utf-8").split('"""')[1]
     for word in ("Source:", "Settings:", "Expected:"):
         assert word in docstring, f"{path.name} does not state {word}"
     assert "not measured yet" not in docstring
@@ -280,7 +280,7 @@ def test_recipes_run_quickly_and_quietly(name, tmp_path):
         [sys.executable, ROOT / "recipes" / f"{name}.py", "--quick", "-o", "run"],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
@@ -324,7 +324,7 @@ def test_evaluate_writes_its_figures(exported, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("COLUMNS", "160")
     np.savez("blobs.npz", images=smooth_examples(SHAPE, 120), labels=np.arange(120) % 3)
     assert run("evaluate", exported, "--data", "blobs.npz") == 0
-    figures = json.loads(pathlib.Path("metrics.json").read_text())
+    figures = json.loads(pathlib.Path("metrics.json").read_text("utf-8"))
     assert {"knn_accuracy", "linear_probe_accuracy", "trustworthiness"} <= set(figures["latents"])
     assert "linear_probe_accuracy" in capfd.readouterr().out
 

@@ -177,7 +177,7 @@ def test_a_wrong_path_needs_no_keras_and_a_run_is_quiet(here):
         return subprocess.run(
             [sys.executable, "-c", f"import sys; {code}", *arguments],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
 

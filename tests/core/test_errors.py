@@ -102,7 +102,9 @@ def test_register(monkeypatch, tmp_path):
     assert "mine" in aezoo.list_models("m*")
     assert aezoo.build("mine", latent_dim=2, units=(4,)).model_name == "mine"
     aezoo.register("bare", lambda latent_dim=2: dense.build(latent_dim, units=(4,)))
-    (tmp_path / "broken_models.py").write_text("def build(latent_dim=2):\n    pass\n\n1 / 0\n")
+    (tmp_path / "broken_models.py").write_text(
+        "def build(latent_dim=2):\n    pass\n\n1 / 0\n", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     for name, builder, *words in [
         ("nowhere", "no_such_module:build", "no_such_module:build", "ModuleNotFoundError"),

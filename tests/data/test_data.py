@@ -72,7 +72,7 @@ print(numbers(numbered(50).batches(50, shuffle_seed=7, epochs=3, skip=2).as_nump
     for name in ("AEZOO_VERBOSE", "PYTHONWARNINGS"):
         environment.pop(name, None)
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, encoding="utf-8"
     )
 
 
@@ -522,7 +522,7 @@ def test_import_loads_no_framework():
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     found = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=environment, capture_output=True, encoding="utf-8", check=True
     )
     assert found.stdout.strip() == "[]"
 

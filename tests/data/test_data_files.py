@@ -54,7 +54,7 @@ def test_missing_files(tmp_path, monkeypatch):
 
 
 def test_unknown_suffix(tmp_path):
-    (tmp_path / "notes.txt").write_text("a")
+    (tmp_path / "notes.txt").write_text("a", encoding="utf-8")
     assert ".parquet" in refused(tmp_path / "notes.txt")[2]
     picture = save_images(tmp_path, 1)[0]
     assert repr(str(tmp_path)) in refused(picture)[3]
@@ -66,9 +66,9 @@ def test_unknown_suffix(tmp_path):
 def test_folder_with_labels(tmp_path):
     for name in ("cat", "Dog", "emu"):
         save_images(tmp_path / name / "deeper", 10, suffix=".PNG", seed=len(name) + ord(name[0]))
-    (tmp_path / ".DS_Store").write_text("x")
-    (tmp_path / "cat" / ".hidden.png").write_text("x")
-    (tmp_path / "cat" / "readme.txt").write_text("x")
+    (tmp_path / ".DS_Store").write_text("x", encoding="utf-8")
+    (tmp_path / "cat" / ".hidden.png").write_text("x", encoding="utf-8")
+    (tmp_path / "cat" / "readme.txt").write_text("x", encoding="utf-8")
     (tmp_path / "nothing here").mkdir()
     dataset = load(tmp_path)
     assert dataset.label_names == ("Dog", "cat", "emu")
@@ -198,7 +198,7 @@ def test_links_that_lead_back(tmp_path):
 
 def test_a_prepared_set_is_no_folder_of_images(tmp_path):
     (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
-    (tmp_path / "mnist" / "3.0.1" / "dataset_info.json").write_text("{}")
+    (tmp_path / "mnist" / "3.0.1" / "dataset_info.json").write_text("{}", encoding="utf-8")
     assert f"data_dir={str(tmp_path)!r}" in refused(tmp_path / "mnist")[3]
 
 
@@ -438,7 +438,7 @@ def test_csv_spellings(tmp_path, text, shape, names, labels):
     ],
 )
 def test_csv_refused(tmp_path, text, texts):
-    (tmp_path / "set.csv").write_text(text, newline="")
+    (tmp_path / "set.csv").write_text(text, newline="", encoding="utf-8")
     lines = refused(tmp_path / "set.csv")
     assert lines[0].startswith("set")
     for line, wanted in zip(lines, texts, strict=True):

@@ -195,7 +195,7 @@ def test_arrays_refused(tmp_path, array, options, words):
 
 def test_a_table_with_a_series_a_line(tmp_path):
     lines = [",".join(["label", "a", "b", "c"]), *(f"{i % 2},{i},{i + 1},{i + 2}" for i in range(8))]
-    (tmp_path / "set.csv").write_text("\n".join(lines))
+    (tmp_path / "set.csv").write_text("\n".join(lines), encoding="utf-8")
     dataset = load(tmp_path / "set.csv", kind="sequences")
     assert (dataset.kind, dataset.shape, dataset.feature_names) == ("sequences", (3, 1), None)
     assert np.array_equal(dataset.train.array()[:, 0, 0] % 2, dataset.train.labels)
@@ -278,7 +278,7 @@ def shipped(tmp_path, monkeypatch):
     """The folder of data of a package sktime that must not be imported."""
     folder = tmp_path / "sktime" / "datasets" / "data"
     folder.mkdir(parents=True)
-    (tmp_path / "sktime" / "__init__.py").write_text("raise AssertionError('imported')")
+    (tmp_path / "sktime" / "__init__.py").write_text("raise AssertionError('imported')", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sktime", raising=False)
     return folder

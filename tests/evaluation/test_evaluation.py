@@ -187,7 +187,9 @@ def test_the_classifier_says_what_it_is():
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert told["trained_on"] == "MNIST, train part"
     assert float(told["test_accuracy"]) > 0.985
-    assert told["test_accuracy"] in (ROOT / "docs" / "evaluation.md").read_text().replace("%", "")
+    assert told["test_accuracy"] in (ROOT / "docs" / "reference" / "figures.md").read_text("utf-8").replace(
+        "%", ""
+    )
 
 
 def test_the_worse_the_digits_the_farther(mini):

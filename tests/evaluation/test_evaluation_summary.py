@@ -327,13 +327,13 @@ def test_samples_are_drawn_where_a_run_has_a_file_for_them(blobs, tmp_path):
 
 # -- the page -----------------------------------------------------------------------------------
 
-PAGE = (ROOT / "docs" / "evaluation.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "figures.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("program", re.findall(r"```python\n(.*?)```", PAGE, re.S))
 def test_programs_of_the_page_run(program, capsys):
     names = {}
-    exec(compile(program, "docs/evaluation.md", "exec"), names)
+    exec(compile(program, "docs/reference/figures.md", "exec"), names)
     assert "PCA, 8 components" in capsys.readouterr().out
     assert names["metrics"]["mse"] < 0.1
 

@@ -56,12 +56,12 @@ def chromium(tmp_path_factory):
     if shutil.which("npm") is None:
         pytest.skip("neither Chromium nor npm is installed")
     folder = tmp_path_factory.mktemp("chromium")
-    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    (folder / "package.json").write_text('{"private": true, "type": "module"}', encoding="utf-8")
     install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "@sparticuz/chromium"]
     unpack = "import chromium from '@sparticuz/chromium'; console.log(await chromium.executablePath())"
     for command in (install, ["node", "--input-type=module", "-e", unpack]):
         env = {**os.environ, "TMPDIR": str(folder)}
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8")
         if done.returncode:
             pytest.skip("Chromium cannot be installed here")
     return done.stdout.split()[-1]
@@ -158,7 +158,7 @@ def test_the_page_computes_the_golden_arrays(name, visit, browser):
     latents = golden["code_indices"] if name == "quantised" else golden["latents"]
     decode = "explorer.decode({array}, {label}).then((found) => found.reconstructions)"
     assert largest(browser, decode, latents, golden["reconstructions"], labels) < 1e-3
-    output = json.loads((bundle / "manifest.json").read_text())["artifacts"][0]["outputs"][0]["name"]
+    output = json.loads((bundle / "manifest.json").read_text("utf-8"))["artifacts"][0]["outputs"][0]["name"]
     encode = f"explorer.parts.encoder.run({{array}}, {{label}}).then((found) => found.{output})"
     spread = np.ptp(golden["latents"])
     assert largest(browser, encode, examples, golden["latents"], labels) < 1e-3 * max(1, spread)

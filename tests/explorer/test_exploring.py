@@ -81,7 +81,7 @@ def test_a_page_holds_the_bundle(exported, engine, tmp_path):
     assert facts["map"]["labels"] is None
     assert (facts["classes"], facts["codebook_size"], facts["points"]) == (None, None, 64)
     assert [axis["index"] for axis in facts["axes"]] == [0, 1, 2, 3]
-    calibration = json.loads((exported / "manifest.json").read_text())["calibration"]
+    calibration = json.loads((exported / "manifest.json").read_text("utf-8"))["calibration"]
     assert facts["score"]["threshold"] == calibration["threshold"]
     assert sum(facts["score"]["counts"]) == calibration["examples"]
 
@@ -97,12 +97,12 @@ def test_the_same_bundle_gives_the_same_bytes(exported, engine, tmp_path):
 def test_a_page_replaces_a_page_and_nothing_else(exported, bundles, engine, tmp_path):
     page = tmp_path / "page"
     site.lay_out(exported, page, runtime=engine)
-    (page / ".nojekyll").write_text("mine")
+    (page / ".nojekyll").write_text("mine", encoding="utf-8")
     site.lay_out(bundles["vq_vae"], page, runtime=engine)
     assert not (page / "points.bin").exists()  # a quantised model has no map
     assert (page / "code_decoder.onnx").is_file()
-    assert (page / ".nojekyll").read_text() == "mine"
-    (page / "notes.txt").write_text("mine")
+    assert (page / ".nojekyll").read_text("utf-8") == "mine"
+    (page / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(DataError) as error:
         site.lay_out(exported, page, runtime=engine)
     four_lines(error, "the page would be mixed", "notes.txt", "-o")
@@ -267,7 +267,7 @@ def test_without_npm_or_network(tmp_path, monkeypatch):
         web_runtime.find()
     four_lines(error, "npm", "is not installed", "--runtime onnxruntime-web-")
     npm = tmp_path / "npm"
-    npm.write_text("#!/bin/sh\necho npm error network is unreachable >&2\nexit 1\n")
+    npm.write_text("#!/bin/sh\necho npm error network is unreachable >&2\nexit 1\n", encoding="utf-8")
     npm.chmod(0o755)
     with pytest.raises(AezooError) as error:
         web_runtime.find()
@@ -307,7 +307,12 @@ def test_it_serves_until_ctrl_c(exported, engine, tmp_path):
     site.lay_out(exported, page, runtime=engine)
     command = [sys.executable, "-m", "aezoo", "explore", "--serve", "--port", "0", "-o", str(page)]
     server = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=ROOT,
+        env={**os.environ},
     )
     try:
         address = re.match(r"(http://127\.0\.0\.1:\d+/) ", server.stdout.readline()).group(1)
@@ -337,7 +342,7 @@ def test_it_serves_until_ctrl_c(exported, engine, tmp_path):
 
 @pytest.mark.parametrize("path", ASSETS, ids=lambda path: path.name)
 def test_assets(path):
-    text = path.read_text()
+    text = path.read_text("utf-8")
     assert len(text.splitlines()) < 400
     assert max(map(len, text.splitlines())) <= 120 or path.suffix in (".html", ".svg")
     found = set(re.findall(r"https?://[^\"'`\s)]+", text))
@@ -345,8 +350,8 @@ def test_assets(path):
 
 
 def test_every_element_that_the_script_names_is_there():
-    html = (ROOT / "aezoo" / "explorer" / "page" / "index.html").read_text()
-    script = (ROOT / "aezoo" / "explorer" / "page" / "explorer.js").read_text()
+    html = (ROOT / "aezoo" / "explorer" / "page" / "index.html").read_text("utf-8")
+    script = (ROOT / "aezoo" / "explorer" / "page" / "explorer.js").read_text("utf-8")
     there = set(re.findall(r'\bid="([^"]+)"', html))
     named = set(re.findall(r'\$\("([^"]+)"\)', script))
     assert named <= there

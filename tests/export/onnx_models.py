@@ -195,20 +195,20 @@ def write(model, path, **options):
     return onnx.load(path)
 
 
-def assert_equal_to_keras(model, path, tolerance=1e-5):
+def assert_equal_to_keras(model, path, tolerance=1e-5, outputs=keras_outputs):
     for batch in (1, 7):
         given = examples(model, batch)
-        for expected, got in zip(keras_outputs(model, given), onnxruntime_outputs(path, given), strict=True):
+        for expected, got in zip(outputs(model, given), onnxruntime_outputs(path, given), strict=True):
             assert difference(expected, got) < tolerance
 
 
-def assert_direct(model, path, opsets=(17, 18, 21), tolerance=1e-5):
+def assert_direct(model, path, opsets=(17, 18, 21), tolerance=1e-5, outputs=keras_outputs):
     """Writes at several opsets and compares with Keras; returns the operators of the last."""
     for opset in opsets:
         proto = write(model, path, route="direct", opset=opset)
         assert_clean(proto)
         assert not {"Loop", "Scan", "If"} & set(ops_of(proto))
-        assert_equal_to_keras(model, path, tolerance)
+        assert_equal_to_keras(model, path, tolerance, outputs)
     return ops_of(proto)
 
 

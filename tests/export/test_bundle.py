@@ -142,14 +142,14 @@ def test_a_link_to_a_bundle_stays_a_link(trained, copy, tmp_path):
 
 def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
     """Neither what the current folder holds nor what a program has imported may matter."""
-    (tmp_path / "onnxruntime.py").write_text("raise SystemExit('the wrong onnxruntime')")
+    (tmp_path / "onnxruntime.py").write_text("raise SystemExit('the wrong onnxruntime')", encoding="utf-8")
     code = f"from aezoo.export.proof import parity; print(len(parity.verify({str(exported)!r})))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.stdout.strip() == "8", done.stderr
 
@@ -207,10 +207,10 @@ def test_manifest_says_what_is_there(exported):
 
 
 def test_the_card_shows_what_was_proven_and_its_example_runs(exported):
-    card = (exported / "README.md").read_text()
+    card = (exported / "README.md").read_text("utf-8")
     code = card.split("```python\n")[1].split("```")[0]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=exported, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=exported, capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.strip() == "(1, 4)"
     for artifact in contract.read_manifest(exported).artifacts:
@@ -287,7 +287,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, copy, monkeypatch):
 
 
 def test_a_new_export_replaces_the_old_bundle_whole(trained, copy):
-    (copy / "stray.txt").write_text("of an older version")
+    (copy / "stray.txt").write_text("of an older version", encoding="utf-8")
     export_bundle(trained[0], copy, ExportOptions(formats=["onnx"]), examples=trained[1])
     assert not (copy / "stray.txt").exists()
     assert not (copy / "saved_model").exists()
@@ -305,7 +305,7 @@ def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(trained, tmp_pa
         [sys.executable, "-c", code],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert process.stdout.readline().strip() == "written"
@@ -322,13 +322,17 @@ def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(trained, tmp_pa
 def test_no_bundle(tmp_path):
     for spoil, word in (
         (lambda: None, "No such file"),
-        (lambda: (tmp_path / "manifest.json").write_text("{"), "manifest.json"),
-        (lambda: (tmp_path / "manifest.json").write_text('{"artifacts": []}'), "schema_version is missing"),
+        (lambda: (tmp_path / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json"),
+        (
+            lambda: (tmp_path / "manifest.json").write_text('{"artifacts": []}', encoding="utf-8"),
+            "schema_version is missing",
+        ),
         (
             lambda: (tmp_path / "manifest.json").write_text(
                 '{"schema_version": 99, "artifacts": [], "model": 1, "kind": 1, '
                 '"example_shape": 1, "latent_shape": 1, "input_dtype": 1, '
-                '"error_scale": 1, "golden": 1}'
+                '"error_scale": 1, "golden": 1}',
+                encoding="utf-8",
             ),
             "99",
         ),
@@ -353,7 +357,7 @@ def test_the_prover_that_dies_is_reported(exported, monkeypatch):
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
-                    text=True,
+                    encoding="utf-8",
                 ),
             )
         ),
@@ -385,9 +389,9 @@ def test_weights_beside_a_large_file_belong_to_it(trained, tmp_path, monkeypatch
 def test_publish_swaps_in_one_step(tmp_path):
     for name in ("draft", "bundle"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "which").write_text(name)
+        (tmp_path / name / "which").write_text(name, encoding="utf-8")
     files.publish(tmp_path / "draft", tmp_path / "bundle")
-    assert (tmp_path / "bundle" / "which").read_text() == "draft"
+    assert (tmp_path / "bundle" / "which").read_text("utf-8") == "draft"
     assert [p.name for p in pathlib.Path(tmp_path).iterdir()] == ["bundle"]
 
 
@@ -435,9 +439,9 @@ def test_a_failed_proof_names_the_first_layer_that_differs(layer, copy):
 def test_a_manifest_that_says_less_is_no_proof(change, words, exported, tmp_path):
     shutil.copytree(exported, tmp_path / "bundle")
     path = tmp_path / "bundle" / "manifest.json"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text("utf-8"))
     change(manifest)
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(BundleError) as error:
         parity.verify(tmp_path / "bundle")
     four_lines(error, *words)

@@ -116,7 +116,7 @@ for name in ("tensorflow", "keras", "jax", "torch", "onnx"):
 from aezoo.export.proof.parity import prove_format
 print(len(prove_format({str(edge)!r}, {form!r})))
 """
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, encoding="utf-8")
     assert int(done.stdout) == {"litert": 11, "openvino": 8}[form]
 
 
@@ -151,7 +151,7 @@ def test_a_changed_weight_is_found(copy, trained, file, form):
 
 def test_other_names_are_found(copy):
     path = copy / "openvino" / "encoder.xml"
-    path.write_text(path.read_text().replace('names="latents"', 'names="latentz"'))
+    path.write_text(path.read_text("utf-8").replace('names="latents"', 'names="latentz"'), encoding="utf-8")
     rehash(copy)
     with pytest.raises(ParityError) as error:
         parity.prove_format(copy, "openvino")
@@ -244,7 +244,7 @@ def test_a_fixed_batch(trained, tmp_path):
     assert [list(port.shape) for port in (*read.inputs, *read.outputs)] == [[3, 16, 12, 1], [3, 4]]
     for count in (1, 3, 7):
         assert_equal_to_keras(folder, model, examples[:count])
-    assert "np.zeros((3, 16, 12, 1)" in (folder / "README.md").read_text()
+    assert "np.zeros((3, 16, 12, 1)" in (folder / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", ["conv", "dense", "vq_vae", "masked"])

@@ -65,7 +65,7 @@ def test_the_area_is_measured_and_proven(bundle, trained):
     found = opened.score(golden["labelled_examples"])["reconstruction_error"]
     before = roc_area(golden["labelled_scores"], golden["labelled_is_anomaly"])
     assert before - roc_area(found, golden["labelled_is_anomaly"]) <= 0.01
-    card = (bundle / "README.md").read_text()
+    card = (bundle / "README.md").read_text("utf-8")
     assert f"{known.roc_area:.2%} of the time" in card
     assert "the fall of a scorer's ROC area" in card
 
@@ -131,5 +131,5 @@ def test_the_command(tmp_path, capfd):
     assert main.main([*train, "--epochs", "1", "-o", str(run)]) == 0
     export = ["export", str(run), "-o", str(bundle), "--formats", "onnx", "--parts", "scorer"]
     assert main.main([*export, "--anomalies", str(tmp_path / "odd.npy")]) == 0
-    known = json.loads((bundle / "manifest.json").read_text())["anomalies"]
+    known = json.loads((bundle / "manifest.json").read_text("utf-8"))["anomalies"]
     assert known["examples"] == 30

@@ -261,7 +261,7 @@ def test_layers_that_cost_too_much_stay_float32_and_are_named(trained, examples,
     assert any("down_2" in name for name in row.float_layers)
     proto = onnx.load(folder / "encoder.int8.onnx")
     assert set(row.float_layers) < {node.name for node in proto.graph.node}
-    card = (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text("utf-8")
     for name in row.float_layers:
         assert f"`{name}`" in card
 
@@ -330,7 +330,7 @@ def test_a_bundle_of_int8_alone(trained, examples, tmp_path):
         runtime.load(folder)
     four_lines(error, "float32", "pass precision='int8'")
     assert runtime.load(folder, precision="int8").encode(examples).shape == (160, 4)
-    card = (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text("utf-8")
     assert 'InferenceSession("encoder.int8.onnx")' in card
     assert parity.verify(folder)
 

@@ -189,13 +189,13 @@ def test_edge_formats_are_calibrated_or_leave(trained, tmp_path):
     folder = export_bundle(
         trained, tmp_path / "b", ExportOptions(**options), examples=smooth_examples(SHAPE, 120)
     )
-    before = (folder / "openvino" / "scorer.xml").read_text()
+    before = (folder / "openvino" / "scorer.xml").read_text("utf-8")
     found, gone = recalibrate(str(folder), smooth_examples(SHAPE, 1500, seed=3), false_positive_rate=0.1)
     assert gone == ["scorer.tflite", "scorer.float16.tflite"]
     assert not list(folder.glob("*.tflite"))
     figures = parity.verify(folder)
     assert {"openvino/scorer.xml", "openvino/scorer.float16.xml"} < set(figures)
-    after = (folder / "openvino" / "scorer.xml").read_text()
+    after = (folder / "openvino" / "scorer.xml").read_text("utf-8")
     assert [len(text.splitlines()) for text in (before, after)] == [len(before.splitlines())] * 2
     assert np.float32(found.threshold).tobytes() in (folder / "openvino" / "scorer.bin").read_bytes()
     assert sorted(path.name for path in (folder / "openvino").iterdir()) == [

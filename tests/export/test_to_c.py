@@ -80,7 +80,7 @@ def compiled(tmp_path_factory):
 
 def compile_(program, options, binary, compiler=None):
     command = [compiler or formats.c_compiler(), *options, "-", "-o", binary, "-lm"]
-    done = subprocess.run(command, input=program, capture_output=True, text=True)
+    done = subprocess.run(command, input=program, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr[:3000]
 
 
@@ -179,7 +179,7 @@ def test_models(compiled, tmp_path, name, options, precision):
             run, found = readers.open_c(path, job.part)
             assert found["outputs"] == {output["name"]: output["dtype"] for output in job.outputs}
             check(job, run(job.calibrated_inputs()))
-        assert f"ARENA_BYTES {figures['arena_bytes']}\n" in path.read_text()
+        assert f"ARENA_BYTES {figures['arena_bytes']}\n" in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
@@ -247,7 +247,7 @@ def test_bytes_as_input(compiled, tmp_path, precision):
     model = aezoo.build("conv", **{**MAPS, "filters": (4, 6)})
     (job,) = jobs(model, precision, ("encoder",), "uint8")
     to_c.write_artifact(job, tmp_path / "a.h")
-    assert "const uint8_t *images" in (tmp_path / "a.h").read_text()
+    assert "const uint8_t *images" in (tmp_path / "a.h").read_text("utf-8")
     check(job, compiled(tmp_path / "a.h", job.calibrated_inputs()))
 
 
@@ -275,7 +275,7 @@ def test_bytes_repeat(tmp_path):
         texts = set()
         for n in range(2):
             to_c.write_artifact(job, tmp_path / f"{n}.h")
-            texts.add((tmp_path / f"{n}.h").read_text())
+            texts.add((tmp_path / f"{n}.h").read_text("utf-8"))
         assert len(texts) == 1
 
 

@@ -32,10 +32,10 @@ def test_bundle(bundle):
     assert sorted(headers) == ["c/decoder.h", "c/decoder.int8.h", "c/encoder.h", "c/encoder.int8.h"]
     assert (bundle / "reconstructor.onnx").is_file()
     for artifact in headers.values():
-        assert artifact.parity["max_difference"] <= artifact.parity["allowed"]
-        assert (
-            f"| {artifact.weights_bytes:,} | {artifact.arena_bytes:,} |" in (bundle / "README.md").read_text()
-        )
+        assert artifact.parity.max_difference <= artifact.parity.allowed
+        assert f"| {artifact.weights_bytes:,} | {artifact.arena_bytes:,} |" in (
+            bundle / "README.md"
+        ).read_text("utf-8")
     assert set(headers) <= set(parity.verify(bundle))
     assert aezoo.runtime.load(bundle).encode(np.zeros((1, 16, 12, 1), "float32")).shape == (1, 4)
 
@@ -44,7 +44,7 @@ def test_a_header_that_computes_something_else_is_found(bundle, tmp_path):
     manifest = contract.read_manifest(bundle)
     golden = parity.read_golden(bundle, manifest)
     artifact = contract.find(manifest, "encoder", "c")
-    text = (bundle / artifact.file).read_text()
+    text = (bundle / artifact.file).read_text("utf-8")
     for old, new, words in (
         ("0.5f * x * (1.0f", "0.501f * x * (1.0f", "does not compute what"),
         (':float32:4"', ':float32:5"', "another shape"),
@@ -54,7 +54,7 @@ def test_a_header_that_computes_something_else_is_found(bundle, tmp_path):
         assert old in text
         changed = tmp_path / artifact.file
         changed.parent.mkdir(exist_ok=True)
-        changed.write_text(text.replace(old, new))
+        changed.write_text(text.replace(old, new), encoding="utf-8")
         row = contract.rehashed(tmp_path, artifact)
         with pytest.raises(ParityError) as error:
             parity.prove(tmp_path, row, golden)

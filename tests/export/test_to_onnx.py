@@ -368,7 +368,7 @@ def test_the_same_bytes_in_every_process_and_on_jax(tmp_path):
     for backend, routes in (("tensorflow", ("direct", "tf2onnx")), ("jax", ("direct",))):
         command = [sys.executable, "-c", _DIGESTS, tmp_path, tmp_path / "it.onnx", *routes]
         environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
         assert run.returncode == 0, run.stderr
         assert run.stderr == ""
         wanted = [here["maps", route] for route in routes]

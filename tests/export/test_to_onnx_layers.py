@@ -55,7 +55,6 @@ PER_MAP = {
             {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1},
             {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "valid", "output_padding": 1},
             {"filters": 4, "kernel_size": 4, "strides": 3, "padding": "same", "output_padding": 2},
-            {"filters": 4, "kernel_size": 3, "dilation_rate": 2, "use_bias": False, "activation": "relu"},
         ],
         layers.MaxPooling2D: [
             {"pool_size": 2},

@@ -45,7 +45,6 @@ PER_SEQUENCE = {
         ]
         + [
             {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1},
-            {"filters": 4, "kernel_size": 3, "dilation_rate": 2, "use_bias": False, "activation": "relu"},
         ],
         layers.MaxPooling1D: [{"pool_size": 2}, {"pool_size": 3, "strides": 2, "padding": "same"}],
         layers.AveragePooling1D: [{"pool_size": 2}, {"pool_size": 3, "strides": 2, "padding": "same"}],

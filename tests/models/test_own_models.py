@@ -48,7 +48,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(_registry, "_TABLE", dict(_registry._TABLE))
     objects = dict(keras.saving.get_custom_objects())
-    pathlib.Path("own_models.py").write_text(MODULE)
+    pathlib.Path("own_models.py").write_text(MODULE, encoding="utf-8")
     yield tmp_path
     forget()
     keras.saving.get_custom_objects().update(objects)
@@ -86,7 +86,7 @@ def test_every_command_takes_a_model_of_ones_own(here, monkeypatch, capfd):
 
 
 def test_modules_that_cannot_be_imported(here, capfd):
-    pathlib.Path("broken.py").write_text("import json\n\njson.no_such_name\n")
+    pathlib.Path("broken.py").write_text("import json\n\njson.no_such_name\n", encoding="utf-8")
     for name, *words in (
         ("no_such_module", "--import no_such_module: ModuleNotFoundError", "PYTHONPATH"),
         ("broken", "AttributeError", "broken.py, line 3"),

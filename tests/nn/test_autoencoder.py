@@ -228,5 +228,7 @@ def test_a_family_is_loaded_in_a_process_that_has_not_imported_it(tmp_path):
         tmp_path / "vae.keras"
     )
     code = f"import aezoo; print(type(aezoo.load({str(tmp_path / 'vae.keras')!r})).__name__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=ROOT
+    )
     assert done.stdout.strip() == "Variational"

@@ -183,7 +183,7 @@ def test_a_bundle_is_drawn_where_there_is_no_keras(exported, tmp_path):
         [sys.executable, "-W", "error", "-c", code],
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
@@ -267,7 +267,7 @@ def test_a_run_and_the_command(tmp_path, monkeypatch, capfd):
     assert "20 held-out examples, since blobs is not there" in capfd.readouterr().out
     assert run("plot", "run", "--maps", "scores", "--data", "elsewhere.npz", "--json") == 0
     assert json.loads(capfd.readouterr().out)["files"] == [os.path.join("plots", "scores.png")]
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     np.savez("others.npz", images=smooth_examples((9, 9, 1), 60))
     for arguments, status, words in (
         (["--maps", "manifld"], 2, "did you mean 'manifold'?"),
@@ -291,7 +291,7 @@ def test_a_run_and_the_command(tmp_path, monkeypatch, capfd):
 
 
 def results():
-    return json.loads((ROOT / "docs" / "results.json").read_text())
+    return json.loads((ROOT / "docs" / "results.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", ["one_latent", "unseen_latents"])
@@ -306,7 +306,7 @@ def test_recipes_state_what_they_reached(name):
             found = found[key]
         assert abs(found - value) <= tolerance, metric
         assert f"{value:g}" in recipe.__doc__, metric
-    assert (ROOT / "docs" / f"{name}.png").stat().st_size < 200_000
+    assert (ROOT / "docs" / "images" / f"{name}.png").stat().st_size < 200_000
 
 
 def test_turning_of_known_curves():
@@ -344,7 +344,7 @@ def test_recipes_run_quickly(tmp_path, monkeypatch):
 
     monkeypatch.setattr(one_latent, "ALONE", 100)
     assert one_latent.main(["--quick", "-o", str(tmp_path / "one")]) == 0
-    found = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    found = json.loads((tmp_path / "one" / "metrics.json").read_text("utf-8"))
     assert found["train_mse"] < found["held_out_mse"]
     assert (tmp_path / "one" / "one_latent.png").stat().st_size > 5000
 

@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote read a bundle: onnxruntime in Node, and the programs of docs/scorer.md.
+"""Programs that nobody here wrote read a bundle: onnxruntime in Node, and those of docs/jobs/anomalies.md.
 
 OpenVINO, OpenCV and onnx.reference read every model of the zoo in test_zoo_onnx.py.
 """
@@ -20,7 +20,7 @@ from aezoo.export import ExportOptions, export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
 pytestmark = pytest.mark.clients
-PAGE = (ROOT / "docs" / "scorer.md").read_text()
+PAGE = (ROOT / "docs" / "jobs" / "anomalies.md").read_text("utf-8")
 MODELS = ("conv", "vae", "vq_vae", "conditional_vae", "lstm", "masked", "sparse")
 
 
@@ -34,9 +34,9 @@ def node(tmp_path_factory):
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("Node.js is not installed")
     folder = tmp_path_factory.mktemp("node")
-    (folder / "package.json").write_text('{"private": true}')
+    (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "onnxruntime-node"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
     if done.returncode:
         pytest.skip("onnxruntime-node cannot be installed here")
     return folder
@@ -44,7 +44,7 @@ def node(tmp_path_factory):
 
 def run(command, folder):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -72,7 +72,7 @@ def test_the_python_program(digits):
 def test_the_javascript_program(digits, node):
     folder, expected = digits
     shutil.copytree(folder / "bundle", node / "bundle", dirs_exist_ok=True)
-    (node / "score.mjs").write_text(program("js"))
+    (node / "score.mjs").write_text(program("js"), encoding="utf-8")
     first, second = run(["node", "score.mjs"], node)
     error, p_value, verdict = map(float, first.split())
     assert error == pytest.approx(expected["reconstruction_error"][0], rel=1e-4)
@@ -99,10 +99,10 @@ def test_node_computes_what_keras_computed(name, node, tmp_path):
         index[key] = {"dtype": str(value.dtype), "shape": value.shape}
         (arrays / f"{key}.bin").write_bytes(np.ascontiguousarray(value).tobytes())
     spreads = {key: np.ptp(value.astype("float64")) for key, value in values.items()}
-    (arrays / "index.json").write_text(json.dumps(index))
+    (arrays / "index.json").write_text(json.dumps(index), encoding="utf-8")
     shutil.copy(ROOT / "tests" / "clients" / "read_bundle.mjs", node)
     report = json.loads(run(["node", "read_bundle.mjs", str(bundle), str(arrays)], node)[-1])
-    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
     assert {artifact["file"] for artifact in manifest["artifacts"]} == set(report)
     assert "scorer.onnx" in report
     for artifact in manifest["artifacts"]:

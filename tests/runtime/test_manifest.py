@@ -138,7 +138,7 @@ def put(value):
 def test_what_is_written_is_read(tmp_path):
     contract.write_manifest(tmp_path, WHOLE)
     assert contract.read_manifest(tmp_path) == WHOLE
-    content = json.loads((tmp_path / "manifest.json").read_text())
+    content = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     assert content == strict_json.to_json(WHOLE)
     assert content["artifacts"][0]["inputs"][0]["shape"] == ["batch", 8, 8, 1]
 

@@ -78,14 +78,14 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 print(json.dumps({
     path.parent.name: json_format.MessageToDict(
-        text_format.Parse(path.read_text(), ModelConfig()), preserving_proto_field_name=True)
+        text_format.Parse(path.read_text("utf-8"), ModelConfig()), preserving_proto_field_name=True)
     for path in pathlib.Path(sys.argv[1]).glob("*/config.pbtxt")
 }))
 """
 
 
 def parsed_by_triton(python, folder):
-    done = subprocess.run([python, "-c", PARSE, str(folder)], capture_output=True, text=True)
+    done = subprocess.run([python, "-c", PARSE, str(folder)], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -148,9 +148,9 @@ def server(python, models, tmp_path_factory):
             ports.append(probe.getsockname()[1])
     names = ("MLSERVER_HTTP_PORT", "MLSERVER_GRPC_PORT", "MLSERVER_METRICS_PORT")
     settings = dict(zip(names, map(str, ports), strict=True))
-    # Without workers: MLServer 1.7.1 starts none beside uvloop 0.22, see docs/serving.md.
+    # Without workers: MLServer 1.7.1 starts none beside uvloop 0.22, see docs/jobs/serve.md.
     settings |= {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0", "PYTHONPATH": str(ROOT)}
-    log = (folder / "log").open("w")
+    log = (folder / "log").open("w", encoding="utf-8")
     process = subprocess.Popen(
         [python, "-c", "from mlserver.cli.main import main; main()", "start", str(models / "onnx")],
         cwd=folder,
@@ -169,7 +169,7 @@ def server(python, models, tmp_path_factory):
                     return
             except OSError:
                 time.sleep(0.5)
-        pytest.fail((folder / "log").read_text()[-3000:])
+        pytest.fail((folder / "log").read_text("utf-8")[-3000:])
     finally:
         process.terminate()
         process.wait(30)
@@ -277,7 +277,7 @@ def test_tensorflow_serving(exported, tmp_path):
     assert sorted(path.name for path in place.iterdir() if path.is_dir()) == sorted(
         f"conv_{p}" for p in parts
     )
-    listed = (place / "models.config").read_text()
+    listed = (place / "models.config").read_text("utf-8")
     assert all(f'name: "conv_{part}" base_path: "/models/conv_{part}"' in listed for part in parts)
     endpoint = tf.saved_model.load(str(place / "conv_encoder" / "1")).signatures  # as the server asks for it
     with np.load(exported / "golden.npz") as golden:
@@ -296,7 +296,7 @@ def test_versions(bundles, tmp_path, capsys):
     assert main.main([*command, "--model-version", "2"]) == 0
     model = folder / "onnx" / "digits_encoder"
     assert sorted(path.name for path in model.iterdir()) == ["1", "2", "config.pbtxt", "model-settings.json"]
-    assert json.loads((model / "model-settings.json").read_text())["parameters"]["version"] == "2"
+    assert json.loads((model / "model-settings.json").read_text("utf-8"))["parameters"]["version"] == "2"
     with pytest.raises(OptionError) as error:  # latents of another size would break every client
         layouts.lay_out(bundles["lstm"], folder, name="digits", version=3, servers=("triton",))
     four_lines(error, "another configuration", "config.pbtxt")
@@ -360,10 +360,10 @@ def test_parts_alone_are_served_and_other_tensors_are_not_a_version(bundles, tmp
     bundle = export_bundle(model, tmp_path / "bundle", options, examples=examples)
     (folder,) = layouts.lay_out(bundle, tmp_path / "models", ["mlserver"], name="any")
     assert folder.name == "any_decoder"
-    before = (folder / "model-settings.json").read_text()
+    before = (folder / "model-settings.json").read_text("utf-8")
     with pytest.raises(OptionError) as error:
         layouts.lay_out(bundles["vq_vae"], tmp_path / "models", ["mlserver"], name="any", version=2)
     four_lines(error, "another configuration", "another --name")
-    assert (folder / "model-settings.json").read_text() == before
+    assert (folder / "model-settings.json").read_text("utf-8") == before
     layouts.lay_out(bundle, tmp_path / "models", ["mlserver"], name="any", version=2)
-    assert json.loads((folder / "model-settings.json").read_text())["parameters"]["version"] == "2"
+    assert json.loads((folder / "model-settings.json").read_text("utf-8"))["parameters"]["version"] == "2"

@@ -148,7 +148,7 @@ def start(arguments, folder):
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         # Where the tests run in the background, a shell has told them to ignore Ctrl-C, and Python obeys.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -263,7 +263,7 @@ def test_refusals(run, blobs, tmp_path):
         loop.train(other, blobs, TINY, tmp_path / "run")
     four_lines(error, "(12, 10, 1)", "(8, 8, 1)", "image_shape=(12, 10, 1)")
     assert not (tmp_path / "run").exists()
-    (tmp_path / "run.json").write_text("{")
+    (tmp_path / "run.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunError) as error:
         read_json(tmp_path / "run.json")
     four_lines(error, "run.json")
@@ -275,7 +275,7 @@ def test_overwriting_takes_the_run_and_nothing_else(run, blobs, tmp_path):
     shutil.copytree(run.folder, tmp_path / "run")
     done = loop.train(tiny_model(), blobs, TINY, tmp_path / "run", overwrite=True, progress=False)
     assert done.info["status"] == "finished"
-    (tmp_path / "run" / "thesis.txt").write_text("years of work")
+    (tmp_path / "run" / "thesis.txt").write_text("years of work", encoding="utf-8")
     for overwrite in (False, True):
         with pytest.raises(RunError) as error:
             loop.train(tiny_model(), blobs, TINY, tmp_path / "run", overwrite=overwrite, progress=False)
@@ -296,7 +296,7 @@ def test_damaged_runs(run, tmp_path):
     with pytest.raises(RunError) as error:
         _ = damaged.held_out
     four_lines(error, "held_out.npz")
-    damaged.info_file.write_text("{}")
+    damaged.info_file.write_text("{}", encoding="utf-8")
     with pytest.raises(RunError) as error:
         Run.load(damaged.folder)
     four_lines(error, "does not describe a run")
@@ -321,16 +321,16 @@ def test_divergence_is_said(blobs, tmp_path):
 
 def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
     path = tmp_path / "file.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
 
     def write_half():
         with replacing(path) as new:
-            new.write_text("half")
+            new.write_text("half", encoding="utf-8")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         write_half()
-    assert path.read_text() == "old"
+    assert path.read_text("utf-8") == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 
@@ -367,7 +367,9 @@ else:
     raise AssertionError("metrics of rows on JAX were not refused")
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
