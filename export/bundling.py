@@ -20,6 +20,7 @@ from aezoo.core.versions import versions
 from aezoo.export import formats, model_card, scorer
 from aezoo.export.calibration import calibrate, label, write_calibration
 from aezoo.export.formats import FORMATS, Job, artifact_file
+from aezoo.export.given import Arrays, Given, Golden
 from aezoo.export.golden import make_golden, stored_examples, with_scores
 from aezoo.export.options import ExportOptions
 from aezoo.export.proof import parity, tracing
@@ -40,48 +41,6 @@ from aezoo.runtime.schema import (
 _CALIBRATION = 512  # examples that tell the ranges of values
 _LABELLED, _LABELLED_KEPT = 512, 64  # examples of each kind that judge a scorer, and that golden.npz keeps
 _LICENCE = "not stated; ask whoever holds the rights in the training data"
-
-Arrays = dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Given:
-    """The examples of an export, as `export_bundle` takes them, and what is known of the run."""
-
-    examples: np.ndarray | None
-    labels: np.ndarray | None
-    normals: np.ndarray | None
-    anomalies: np.ndarray | None
-    representative: np.ndarray | None
-    trained_on: np.ndarray | None
-    info: dict[str, Any] | None
-    metrics: dict[str, Any] | None
-
-    @property
-    def normal(self) -> np.ndarray | None:
-        """What a scorer is calibrated on, or None."""
-        return self.examples if self.normals is None else self.normals
-
-
-@dataclasses.dataclass(frozen=True)
-class Golden:
-    """What is written, and what Keras makes of the examples that prove it.
-
-    Attributes:
-        parts: {name: (Keras model, names of inputs, names of outputs)}.
-        arrays: of golden.npz.
-        ranges: the same of the examples that tell the ranges of values.
-        calibration: of the float32 scorer, or None without one; overlap: see `refuse_training_data`.
-        anomalies: row of the manifest, or None; labelled: the examples that judge, see `label`.
-    """
-
-    parts: dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]]
-    arrays: Arrays
-    ranges: Arrays
-    calibration: Calibration | None
-    overlap: str
-    anomalies: Anomalies | None
-    labelled: Arrays
 
 
 def export_bundle(
@@ -131,14 +90,11 @@ def export_bundle(
     given = Given(examples, labels, normals, anomalies, representative, trained_on, info, metrics)
     given = validate(model, options, given)
     contract.check_target(folder)
-    draft = files.make_draft(folder)
-    # Started now, so that their imports overlap the writing.
-    provers = [parity.Prover(format) for format in dict.fromkeys(format for format, _ in options.pairs)]
+    draft, provers = files.make_draft(folder), parity.start(format for format, _ in options.pairs)
     try:
         proof = golden(model, options, given)
         manifest = write(draft, model, options, given, proof)
-        manifest = prove(draft, manifest, proof.arrays, provers)
-        publish(draft, folder, manifest)
+        publish(draft, folder, prove(draft, manifest, proof.arrays, provers))
     except Exception as error:
         if lines := refused_by_tensorflow(error):
             raise ExportError(**lines) from error

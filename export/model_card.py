@@ -2,6 +2,7 @@
 
 from aezoo.evaluation.table import tables
 from aezoo.runtime.batching import fixed_batch
+from aezoo.runtime.schema import Manifest
 
 _USE = """import numpy as np, onnxruntime
 
@@ -12,7 +13,7 @@ print(latents.shape)
 """
 
 
-def render(manifest):
+def render(manifest: Manifest) -> str:
     """Returns the card as Markdown.
 
     Args:
@@ -40,7 +41,11 @@ def render(manifest):
         taken, given = (", ".join(_tensor(tensor) for tensor in tensors) for tensors in ends)
         lines.append(
             f"| `{artifact.file}` | {taken} | {given} | {artifact.size_bytes:,} "
-            f"| {parity.max_difference:.1e} | {parity.allowed:.1e} |"
+            + (
+                "| not proven | |"
+                if parity is None
+                else f"| {parity.max_difference:.1e} | {parity.allowed:.1e} |"
+            )
         )
     golden = manifest.golden
     lines += _memory(manifest.artifacts)
@@ -71,7 +76,7 @@ def render(manifest):
 
 def _allowances(artifacts):
     """What the figures of the table mean, and which layers have kept float32."""
-    tolerances = dict.fromkeys(a.parity.tolerance for a in artifacts if a.budget is None)
+    tolerances = dict.fromkeys(a.parity.tolerance for a in artifacts if a.parity and a.budget is None)
     for tolerance in tolerances:
         held = " and ".join(dict.fromkeys(a.precision for a in artifacts if _tolerance(a) == tolerance))
         yield (
@@ -94,7 +99,7 @@ def _allowances(artifacts):
 
 
 def _tolerance(artifact):
-    return None if artifact.budget is not None else artifact.parity.tolerance
+    return None if artifact.budget is not None or not artifact.parity else artifact.parity.tolerance
 
 
 def _memory(artifacts):

@@ -153,8 +153,8 @@ def calibrate_file(
         score: of `scorer.SCORES`.
         false_positive_rate: as for `recalibrate`.
     """
-    run, _ = readers.open_artifact(folder, artifact)
-    run = fitted(readers.listed(run), artifact)
+    opened, _ = readers.open_artifact(folder, artifact)
+    run = fitted(readers.listed(opened), artifact)
     given = {artifact.inputs[0].name: normals, **({} if labels is None else {"labels": labels})}
     starts = range(0, len(normals), _BATCH)
     batches = ({name: array[start : start + _BATCH] for name, array in given.items()} for start in starts)

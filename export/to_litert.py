@@ -5,18 +5,22 @@ on the device. Dynamic-range weights, int8 with float32 arithmetic, make a trans
 hundred times slower. A file holds operators of LiteRT's own, in float32, or in int8 throughout.
 """
 
+import pathlib
 import re
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import ExportError
 from aezoo.core.imports import import_keras, silent_stderr
+from aezoo.export.formats import Job
 
 _CALIBRATION = 200  # examples that tell the ranges of values; one at a time, so their number is time
 
 
-def write_artifact(job, path):
+def write_artifact(job: Job, path: pathlib.Path) -> dict[str, Any] | None:
     """Writes a `formats.Job` as a LiteRT file."""
     write(
         job.model,
@@ -32,8 +36,16 @@ def write_artifact(job, path):
 
 
 def write(
-    part, path, *, inputs, outputs, precision="float32", input_dtype="float32", calibration=None, batch=None
-):
+    part: Any,
+    path: pathlib.Path,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    precision: str = "float32",
+    input_dtype: str = "float32",
+    calibration: Mapping[str, np.ndarray] | None = None,
+    batch: int | None = None,
+) -> None:
     """Writes a Keras model as a LiteRT file with one signature, "serving_default".
 
     Args:

@@ -12,6 +12,8 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,8 +61,8 @@ class Settings:
         limit_seconds: no further round begins later, and no cold start after half of them; None: no limit.
     """
 
-    batch_sizes: tuple = (1, 16, 256)
-    threads: tuple = (1,)
+    batch_sizes: tuple[int, ...] = (1, 16, 256)
+    threads: tuple[int, ...] = (1,)
     rounds: int = 10
     turn_seconds: float = 0.05
     cold_starts: int = 3
@@ -78,7 +80,15 @@ QUICK = Settings(
 )
 
 
-def measure(folder, settings=None, *, parts=None, formats=None, precisions=None, progress=None):
+def measure(
+    folder: contract.Folder,
+    settings: Settings | None = None,
+    *,
+    parts: Sequence[str] | None = None,
+    formats: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> dict[str, Any]:
     """Measures the files of a bundle.
 
     Args:
@@ -138,14 +148,14 @@ class _File:
     number: int
     artifact: Artifact
     threads: int | None
-    options: dict
+    options: dict[str, Any]
     status: str
     refused: bool = False
-    cold: list = dataclasses.field(default_factory=list)
-    peaks: list = dataclasses.field(default_factory=list)
-    figures: dict = dataclasses.field(default_factory=dict)
+    cold: list[float] = dataclasses.field(default_factory=list)
+    peaks: list[int] = dataclasses.field(default_factory=list)
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def refuse(self, status):
+    def refuse(self, status: str) -> None:
         """Nothing more is measured."""
         self.status, self.refused = status, True
 
@@ -157,10 +167,10 @@ class _Case:
     file: _File
     batch: int
     refusal: str | None = None
-    seconds: list = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
 
     @property
-    def open(self):
+    def open(self) -> bool:
         return not self.file.refused and self.refusal is None
 
 
@@ -179,7 +189,7 @@ class _Bench:
             options = {} if threads is None else {"threads": threads}
             yield _File(number, artifact, threads, options, status)
 
-    def run(self, scratch):
+    def run(self, scratch: pathlib.Path) -> dict[str, Any]:
         """Measures; returns what `measure` does."""
         self._prepare(scratch)
         self._start_cold()
@@ -286,7 +296,7 @@ class _Bench:
             self.processes.pop(key).stop()
         return answer
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends every process."""
         while self.processes:
             self.processes.popitem()[1].stop()
@@ -335,7 +345,7 @@ def _shuffled(values, seed):
     return random.Random(seed).sample(values, len(values))
 
 
-def machine():
+def machine() -> dict[str, Any]:
     """Returns what a table must say of the machine it was made on, a dict."""
     name = platform.processor() or platform.machine()
     try:

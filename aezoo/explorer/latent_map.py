@@ -1,13 +1,16 @@
 """The points of a map of latents: which examples, their latents, and the plane in which they spread most."""
 
 import dataclasses
+import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.examples import check_shape
 from aezoo.core.options import check_positive, check_seed
+from aezoo.runtime import Bundle
 from aezoo.runtime import manifest as contract
 
 _NUMBERS = 2_000_000  # in the latents of all points: 8 MB for the visitor
@@ -28,11 +31,18 @@ class Points:
     examples: np.ndarray
     latents: np.ndarray
     labels: np.ndarray | None
-    label_names: list | None
+    label_names: list[str] | None
     source: str
 
 
-def read_points(bundle, data=None, *, data_dir=None, count=2000, seed=0):
+def read_points(
+    bundle: Bundle,
+    data: str | os.PathLike[str] | None = None,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    count: int = 2000,
+    seed: int = 0,
+) -> Points:
     """Reads examples and encodes them.
 
     Args:
@@ -103,7 +113,7 @@ def _read(bundle, data, data_dir):
     return examples, labels, dataset.label_names, f"{dataset.name}, training part"
 
 
-def plane(latents):
+def plane(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the plane in which latents spread most: (mean (D,), axes (2, D), shares of the variance (2,)).
 
     Principal components by a singular value decomposition; each axis points where its largest entry is
@@ -129,7 +139,7 @@ def plane(latents):
     return mean, axes * np.where(signs == 0, 1, signs), shares
 
 
-def slider_axes(latents, most=64):
+def slider_axes(latents: np.ndarray, most: int = 64) -> list[dict[str, Any]]:
     """Returns [{"index", "low", "high"}] of latent axes, in their order.
 
     Of more than `most` axes those are taken that vary most. A slider goes from the smallest to the largest

@@ -12,6 +12,8 @@ page/
 import json
 import pathlib
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.strict_json import to_json
@@ -27,17 +29,17 @@ _BARS = 48  # of the histogram of normal scores
 
 
 def lay_out(
-    bundle,
-    folder,
+    bundle: contract.Folder,
+    folder: contract.Folder,
     *,
-    data=None,
-    data_dir=None,
-    points=2000,
-    seed=0,
-    precision="float32",
-    runtime=None,
-    say=lambda text: None,
-):
+    data: contract.Folder | None = None,
+    data_dir: contract.Folder | None = None,
+    points: int = 2000,
+    seed: int = 0,
+    precision: str = "float32",
+    runtime: contract.Folder | None = None,
+    say: Callable[[str], object] = lambda text: None,
+) -> dict[str, Any]:
     """Writes the page of a bundle: static files for any web server. The same arguments write the same bytes.
 
     Args:

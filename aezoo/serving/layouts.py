@@ -14,13 +14,15 @@ import os
 import pathlib
 import re
 import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from aezoo.core import files
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice, check_positive
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fixed_batch
-from aezoo.runtime.schema import Tensor
+from aezoo.runtime.schema import Artifact, Tensor
 
 # server -> (folder of its models, format of its files)
 SERVERS = {
@@ -49,16 +51,16 @@ _NO_THRESHOLD = """\
 
 
 def lay_out(
-    bundle,
-    folder,
-    servers=tuple(SERVERS),
+    bundle: contract.Folder,
+    folder: contract.Folder,
+    servers: Iterable[str] = tuple(SERVERS),
     *,
-    name=None,
-    version=1,
-    precision="float32",
-    max_batch=64,
-    threshold=False,
-):
+    name: str | None = None,
+    version: int = 1,
+    precision: str = "float32",
+    max_batch: int = 64,
+    threshold: bool = False,
+) -> list[pathlib.Path]:
     """Copies the parts of a bundle into the repositories of servers, as `NAME_PART/VERSION/`.
 
     A version appears in one step, so that a server that watches the folder never sees half of one.
@@ -88,15 +90,6 @@ def lay_out(
     name = _check_name(manifest.model or "model" if name is None else name)
     number = str(check_positive("version", version))
     check_positive("max_batch", max_batch)
-    if not servers or ("tfserving" in servers and precision != "float32"):
-        raise OptionError(
-            "SavedModels are float32" if servers else "which server is it for?",
-            got=f"servers={servers!r}, precision={precision!r}",
-            expected=f"among {', '.join(server for server in SERVERS if server != 'tfserving')}"
-            if servers
-            else f"among {', '.join(SERVERS)}",
-            fix="pass --for triton,mlserver",
-        )
     jobs = _jobs(bundle, manifest, servers, name, precision)
     folder = pathlib.Path(folder)
     draft = files.make_draft(folder / "layout")
@@ -118,6 +111,15 @@ def lay_out(
 
 def _jobs(bundle, manifest, servers, name, precision):
     """Returns [(folder of a model, its artifact)], each artifact checked."""
+    if not servers or ("tfserving" in servers and precision != "float32"):
+        raise OptionError(
+            "SavedModels are float32" if servers else "which server is it for?",
+            got=f"servers={servers!r}, precision={precision!r}",
+            expected=f"among {', '.join(server for server in SERVERS if server != 'tfserving')}"
+            if servers
+            else f"among {', '.join(SERVERS)}",
+            fix="pass --for triton,mlserver",
+        )
     jobs = []
     for place, format in dict.fromkeys(SERVERS[server] for server in servers):
         contract.check_precision(manifest, precision, format)
@@ -130,13 +132,13 @@ def _jobs(bundle, manifest, servers, name, precision):
     return jobs
 
 
-def next_version(folder):
+def next_version(folder: contract.Folder) -> int:
     """Returns the number after the last version of any model in a folder of layouts; 1 at first."""
     found = (path.name for path in pathlib.Path(folder).glob("*/*/[0-9]*"))
     return 1 + max((int(name) for name in found if name.isdigit()), default=0)
 
 
-def check_servers(servers, formats=None):
+def check_servers(servers: Iterable[str], formats: Sequence[str] | None = None) -> tuple[str, ...]:
     """Returns the servers, a tuple, each once.
 
     Args:
@@ -160,7 +162,7 @@ def check_servers(servers, formats=None):
     return servers
 
 
-def config_pbtxt(name, artifact, *, max_batch=64, threshold=False):
+def config_pbtxt(name: str, artifact: Artifact, *, max_batch: int = 64, threshold: bool = False) -> str:
     """Returns Triton's configuration of an ONNX file, a text.
 
     A tensor (B,) is (B, 1) for a client: Triton knows no empty shape beside the batch. A file of a fixed
@@ -202,9 +204,9 @@ def _tensor(end, row, batches, more=""):
     return "\n".join([f"{end} {{", *(f"  {line}" for line in rows if line), "}"])
 
 
-def model_settings(name, version, artifact):
+def model_settings(name: str, version: str, artifact: Artifact) -> dict[str, Any]:
     """Returns MLServer's settings of an ONNX file, a dict; tensors (B,) are (B, 1), as in Triton."""
-    settings = {
+    settings: dict[str, Any] = {
         "name": name,
         "implementation": RUNTIME,
         "platform": "onnxruntime_onnx",

@@ -13,7 +13,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -349,6 +349,11 @@ class Prover:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+
+
+def start(formats: Iterable[str]) -> list[Prover]:
+    """Starts a `Prover` for each format, while there is other work for their imports to overlap."""
+    return [Prover(format) for format in dict.fromkeys(formats)]
 
 
 def main() -> None:
