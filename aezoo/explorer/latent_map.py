@@ -95,7 +95,7 @@ def _read(bundle, data, data_dir):
         contract.check_files(bundle.folder, row.files)
         with np.load(bundle.folder / contract.GOLDEN) as golden:
             labels = golden["labels"].astype("int64") if "labels" in golden.files else None
-            return golden["examples"], labels, None, f"golden examples ({row['source']})"
+            return golden["examples"], labels, None, f"golden examples ({row.source})"
     from aezoo.data import reading
 
     path = pathlib.Path(data).expanduser()

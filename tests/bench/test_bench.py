@@ -115,7 +115,8 @@ def test_a_second_thread_is_a_second_thread(form, whole, exported):
     """A fresh process each: some runtimes keep the number of their first file."""
     folder = exported if form == "saved_model" else whole
     program = (
-        "import json, os, sys; from aezoo import bundle; from aezoo.bench.worker import Opened\n"
+        "import json, os, sys; from aezoo.bench.worker import Opened\n"
+        "from aezoo.runtime import manifest as bundle\n"
         "folder, form, threads = sys.argv[1:]\n"
         "row = bundle.find(bundle.read_manifest(folder), 'encoder', form)\n"
         "opened = Opened(folder, row, {'threads': int(threads)})\n"
@@ -169,7 +170,7 @@ def test_no_round_begins_after_the_limit(whole):
 
 def test_a_runtime_that_is_not_installed_is_a_row(whole, tiny, monkeypatch, capfd):
     asked = formats.is_installed
-    monkeypatch.setattr(formats, "is_installed", lambda form: form != "litert" and asked(form))
+    monkeypatch.setattr(runner, "is_installed", lambda form: form != "litert" and asked(form))
     options = ["--quick", "--parts", "encoder", "--precision", "float32", "--batch", "1"]
     assert run("bench", whole, *options, "--json", "--min-throughput", "0.001") == 0
     found = json.loads(capfd.readouterr().out)
@@ -218,19 +219,19 @@ def test_a_runtime_that_dies_takes_no_other_row_with_it(when, whole, tmp_path, m
     """A measuring process that kills itself in one place, as a runtime with a bug does."""
     place = {"open": "__init__", "figures": "figures", "seconds": "seconds"}[when]
     condition = {
-        "open": "args[1]['part'] == 'encoder'",
-        "figures": "self.artifact['part'] == 'encoder'",
-        "seconds": "self.artifact['part'] == 'encoder' and args[0] == 3",
+        "open": "args[1].part == 'encoder'",
+        "figures": "self.artifact.part == 'encoder'",
+        "seconds": "self.artifact.part == 'encoder' and args[0] == 3",
     }[when]
     (tmp_path / "dying.py").write_text(
         "import os, signal\n"
-        "from aezoo import measuring\n"
-        f"whole = measuring.Opened.{place}\n"
+        "from aezoo.bench import worker\n"
+        f"whole = worker.Opened.{place}\n"
         "def dying(self, *args):\n"
         f"    if {condition}: os.kill(os.getpid(), signal.SIGSEGV)\n"
         "    return whole(self, *args)\n"
-        f"measuring.Opened.{place} = dying\n"
-        "measuring.main()\n",
+        f"worker.Opened.{place} = dying\n"
+        "worker.main()\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

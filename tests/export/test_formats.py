@@ -90,7 +90,7 @@ def test_int8_is_int8_throughout(edge):
     for part in ("encoder", "decoder", "reconstructor"):
         plain = interpreter(edge / f"{part}.int8.tflite")
         ends = {t["index"] for t in plain.get_input_details() + plain.get_output_details()}
-        floats = {t["index"] for t in plain.get_tensor_details() if t.dtype == np.float32 and t.name}
+        floats = {t["index"] for t in plain.get_tensor_details() if t["dtype"] == np.float32 and t["name"]}
         assert floats == ends
 
 

@@ -162,7 +162,7 @@ def test_files_say_what_the_float32_ones_say(bundle):
         onnx.checker.check_model(proto, full_check=True)
         assert [entry.domain for entry in proto.opset_import] == [""]
         assert proto.opset_import[0].version == row.opset
-        plain = onnx.load(bundle / rows[part, "float32"]["file"]).graph
+        plain = onnx.load(bundle / rows[part, "float32"].file).graph
         for end in ("input", "output"):
             assert list(getattr(proto.graph, end)) == list(getattr(plain, end)), (part, precision)
         read = {name for node in proto.graph.node for name in node.input}
@@ -204,7 +204,7 @@ def test_verify_proves_all_precisions_again(bundle):
     for file, row in figures.items():
         assert row.max_difference <= row.allowed
         lossy_scorer = file.startswith("scorer.") and file != "scorer.onnx"  # a verdict has no tolerance
-        assert (row["tolerance"] is None) == (".int8." in file or lossy_scorer)
+        assert (row.tolerance is None) == (".int8." in file or lossy_scorer)
 
 
 def test_a_spoiled_int8_file_is_found(bundle, tmp_path):

@@ -177,7 +177,7 @@ def test_models(compiled, tmp_path, name, options, precision):
             check(job, answers)
         if precision == "float32" and job.part == "encoder":
             run, found = readers.open_c(path, job.part)
-            assert found["outputs"] == {output["name"]: output["dtype"] for output in job.outputs}
+            assert found["outputs"] == {output.name: output.dtype for output in job.outputs}
             check(job, run(job.calibrated_inputs()))
         assert f"ARENA_BYTES {figures['arena_bytes']}\n" in path.read_text("utf-8")
 
@@ -296,7 +296,7 @@ def test_memory_is_used_again(tmp_path):
 def test_names_that_c_knows_are_refused(tmp_path):
     inputs = keras.Input((4,), name="examples")
     job = functional(keras.Model(inputs, keras.layers.Dense(2)(inputs)))
-    job = dataclasses.replace(job, outputs=[{**job.outputs[0], "name": "return"}])
+    job = dataclasses.replace(job, outputs=(dataclasses.replace(job.outputs[0], name="return"),))
     with pytest.raises(ExportError) as error:
         to_c.write_artifact(job, tmp_path / "a.h")
     four_lines(error, "'return'")

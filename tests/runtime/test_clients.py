@@ -100,7 +100,7 @@ def test_node_computes_what_keras_computed(name, node, tmp_path):
         (arrays / f"{key}.bin").write_bytes(np.ascontiguousarray(value).tobytes())
     spreads = {key: np.ptp(value.astype("float64")) for key, value in values.items()}
     (arrays / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    shutil.copy(ROOT / "tests" / "clients" / "read_bundle.mjs", node)
+    shutil.copy(ROOT / "tests" / "runtime" / "clients" / "read_bundle.mjs", node)
     report = json.loads(run(["node", "read_bundle.mjs", str(bundle), str(arrays)], node)[-1])
     manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
     assert {artifact["file"] for artifact in manifest["artifacts"]} == set(report)
