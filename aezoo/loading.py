@@ -1,17 +1,17 @@
 """`aezoo.load`: opens whatever aezoo wrote to disk."""
 
 import pathlib
+from typing import Any
 
 from aezoo.core.errors import RunError
-from aezoo.nn.saving import load_model
 
 
-def load(path):
+def load(path: Any) -> Any:
     """Loads a bundle, a run or a .keras file.
 
     Args:
-        path: a bundle's folder gives an `aezoo.runtime.Bundle` (onnxruntime, no Keras); a run's
-            folder or a .keras file gives the `Autoencoder`.
+        path: text or a `pathlib.Path`. A bundle's folder gives an `aezoo.runtime.Bundle` (onnxruntime,
+            no Keras); a run's folder or a .keras file gives the `Autoencoder`.
 
     Raises:
         RunError: nothing that aezoo wrote lies there, or a class of the model cannot be found.
@@ -34,7 +34,36 @@ def load(path):
 
         return load_bundle(path)
     if path.suffix == ".keras":
+        from aezoo.nn.saving import load_model  # here: it imports Keras
+
         return load_model(path)
     from aezoo.training.run import Run
 
     return Run.load(path).model
+
+
+def golden_examples(bundle: Any) -> Any:
+    """Returns the examples that a loaded bundle was proven on, `aezoo.data.reading.Examples`.
+
+    Raises:
+        BundleError: their file is not the one that was exported.
+    """
+    import numpy as np
+
+    from aezoo.data.reading import Examples
+    from aezoo.runtime import manifest as contract
+
+    golden = bundle.manifest.golden
+    contract.check_files(bundle.folder, golden.files)
+    with np.load(bundle.folder / contract.GOLDEN) as arrays:
+        examples = arrays["examples"]
+        labels = arrays["labels"].astype("int64") if "labels" in arrays.files else None
+    run = bundle.manifest.run
+    return Examples(
+        examples,
+        [str(number) for number in range(len(examples))],
+        labels,
+        None if labels is None else [str(number) for number in range(bundle.classes)],
+        run and run["data"].get("feature_names"),
+        f"golden examples ({golden.source})",
+    )

@@ -3,6 +3,9 @@
 TensorFlow's converter has two ways out that are never taken here. Flex operators would need TensorFlow
 on the device. Dynamic-range weights, int8 with float32 arithmetic, make a transposed convolution a
 hundred times slower. A file holds operators of LiteRT's own, in float32, or in int8 throughout.
+
+Its int8 kernels do not saturate, as onnxruntime's do (to_onnx/rounding.py): with VNNI, without it and without
+AVX2 the same bits came out, also where all weights are 127.
 """
 
 import pathlib

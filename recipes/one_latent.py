@@ -29,7 +29,8 @@ import sys
 import numpy as np
 
 from aezoo import data
-from aezoo.cli.shell import add_common_arguments, guarded
+from aezoo.cli.parsing import add_common_arguments, add_data_dir
+from aezoo.cli.shell import guarded
 from aezoo.core.files import replacing, write_json
 from aezoo.core.imports import print_anything
 from aezoo.plots import style
@@ -176,7 +177,7 @@ def main(arguments=None):
     print_anything()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--data", default="mnist_mini", metavar="SOURCE", help="images, default mnist_mini")
-    parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    add_data_dir(parser)
     parser.add_argument("--quick", action="store_true", help="a tenth of the training, to see that it works")
     parser.add_argument("-o", "--output", default="runs/one_latent", metavar="DIR")
     add_common_arguments(parser)

@@ -28,7 +28,8 @@ import sys
 import numpy as np
 
 from aezoo import data
-from aezoo.cli.shell import add_common_arguments, guarded
+from aezoo.cli.parsing import add_common_arguments, add_data_dir
+from aezoo.cli.shell import guarded
 from aezoo.core.files import write_json
 from aezoo.core.imports import print_anything
 from aezoo.plots import style
@@ -158,7 +159,7 @@ def main(arguments=None):
     parser.add_argument(
         "--data", default="mnist_mini", metavar="SOURCE", help="of digits, default mnist_mini"
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    add_data_dir(parser)
     parser.add_argument("--quick", action="store_true", help="one epoch, to see that it works")
     parser.add_argument("-o", "--output", default="runs/unseen_latents", metavar="DIR")
     add_common_arguments(parser)

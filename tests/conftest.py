@@ -64,6 +64,41 @@ def rehash(folder):
     contract.write_manifest(folder, dataclasses.replace(manifest, artifacts=artifacts, golden=golden))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def fresh_prover():
+    """Lets one process a format prove every bundle of the session, and gives the `Prover` it stands for.
+
+    A process of its own for each would import its runtime anew, TensorFlow for seconds.
+    """
+    from aezoo.export.proof import parity
+
+    kept, fresh = {}, parity.Prover
+
+    class KeptProver(fresh):
+        waiting = False
+
+        def _answer(self):
+            self.waiting = True
+            answer = super()._answer()
+            self.waiting = False
+            return answer
+
+        def stop(self):
+            if self.waiting:  # its answer would be taken for the next bundle's
+                super().stop()
+
+    def keep(form):
+        if form not in kept or kept[form].process.poll() is not None:
+            kept[form] = KeptProver(form)
+        return kept[form]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "Prover", keep)
+        yield fresh
+    for prover in kept.values():
+        fresh.stop(prover)
+
+
 def run_command(*arguments):
     """Runs the command `aezoo` in this process; returns its exit status."""
     from aezoo.cli.main import main
@@ -78,6 +113,16 @@ def without_logs(text):
     """Returns a text without log lines of C++ libraries, which depend on what ran before in the process."""
     logged = re.compile(r"[IWEF]\d{4} \d\d:\d\d:")
     return "".join(line for line in text.splitlines(keepends=True) if not logged.match(line))
+
+
+def mostly_exhaustive(cases, chosen):
+    """Returns cases for `parametrize`: all but those of which `chosen(case)` holds are exhaustive."""
+    return [
+        case
+        if chosen(case)
+        else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.exhaustive)
+        for case in cases
+    ]
 
 
 def four_lines(error, *words):

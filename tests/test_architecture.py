@@ -131,6 +131,7 @@ def loaded_after(code):
             "from aezoo.cli.main import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass",
             FRAMEWORKS | {"numpy"},
         ),
+        ("import aezoo; aezoo.load", FRAMEWORKS),
         ("import aezoo.runtime.session", FRAMEWORKS),
         ("import aezoo.export.proof.parity", FRAMEWORKS),
         ("import aezoo.data", FRAMEWORKS),

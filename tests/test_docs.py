@@ -20,6 +20,7 @@ NAMES = [page.relative_to(DOCS).as_posix() for page in PAGES]
 WITHOUT_EXAMPLE = re.compile(r"(.*/)?index\.md|(decisions|results|reference/api)/.*")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -35,7 +35,7 @@ def zoo():
     yield "|---|---|---|"
     for name in aezoo.list_models():
         entry = aezoo.describe(name)
-        yield f"| [`{name}`](docs/models/{name}.md) | {entry.task} | {entry.summary} |"
+        yield f"| [`{name}`](docs/models/{name}.md) | {', '.join(sorted(entry.kinds))} | {entry.summary} |"
 
 
 def models():
@@ -44,7 +44,8 @@ def models():
     yield "|---|---|---|---|"
     for name in aezoo.list_models():
         entry = aezoo.describe(name)
-        yield f"| [`{name}`]({name}.md) | {entry.task} | {entry.summary} | {entry.paper} |"
+        kinds = ", ".join(sorted(entry.kinds))
+        yield f"| [`{name}`]({name}.md) | {kinds} | {entry.summary} | {entry.paper} |"
 
 
 def sizes():

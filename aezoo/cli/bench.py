@@ -1,46 +1,60 @@
-"""`aezoo bench`."""
+"""`aezoo bench`: what a bundle's files cost on this machine."""
 
+import argparse
 import dataclasses
 import json
 import math
 import pathlib
 import sys
+from typing import Any
 
 from aezoo.bench.report import _PICTURES, as_csv, check_gates, save_plot, show
+from aezoo.cli import parsing
 from aezoo.core.errors import OptionError
+from aezoo.core.files import replacing
 from aezoo.core.imports import need
 
 
-def add_arguments(command):
-    """Adds the arguments of `aezoo bench` to its parser."""
-    command.add_argument("bundle", metavar="BUNDLE")
-    command.add_argument("--parts", metavar="P,P", help="default all that the bundle holds")
-    command.add_argument(
-        "--formats", metavar="F,F", help="likewise; those named here must be installed to pass"
+def add_bench(commands: Any) -> None:
+    """Adds `aezoo bench`."""
+    command = parsing.add_command(
+        commands,
+        "bench",
+        bench,
+        "measure a bundle's files on this machine: size, start-up, latency, memory, error",
+        "aezoo bench bundle --formats onnx,openvino --batch 1,64 --csv bench.csv --plot bench.png\n"
+        "  aezoo bench bundle --quick --formats onnx --min-throughput 500 --max-mse 1e-8",
     )
-    command.add_argument("--precision", metavar="P,P", help="likewise")
+    parsing.add_bundle(command)
+    command.add_argument("--parts", metavar="P,P", help="default: all parts in the bundle")
+    command.add_argument(
+        "--formats", metavar="F,F", help="default: all in the bundle; a format named here must be installed"
+    )
+    command.add_argument(
+        "--precision", dest="precisions", metavar="P,P", help="default: every precision in the bundle"
+    )
     command.add_argument("--batch", metavar="N,N", help="batch sizes, default 1,16,256; with --quick 1,16")
-    command.add_argument("--threads", metavar="N,N", help="of a runtime that takes a number, default 1")
+    command.add_argument("--threads", metavar="N,N", help="for runtimes that can be told, default 1")
     command.add_argument(
-        "--quick", action="store_true", help="within a minute: few rounds, no cold start of SavedModels"
+        "--quick", action="store_true", help="finish in a minute: few rounds, no cold start of SavedModels"
     )
-    command.add_argument("--csv", metavar="FILE", help="write every row and column")
-    command.add_argument("--plot", metavar="FILE", help=f"draw the rows: {', '.join(_PICTURES)}")
+    command.add_argument("--csv", metavar="FILE", help="write all rows and columns to this file")
+    command.add_argument("--plot", metavar="FILE", help=f"plot the rows: {', '.join(_PICTURES)}")
     command.add_argument(
         "--min-throughput",
         type=float,
         metavar="X",
-        help="exit 1 where a row of the table computes fewer examples/s",
+        help="exit with status 1 if a row of the table has fewer examples/s",
     )
     command.add_argument(
         "--max-mse",
         type=float,
         metavar="X",
-        help="exit 1 where reconstructions of a row are further from Keras",
+        help="exit with status 1 if reconstructions in a row are further from Keras",
     )
 
 
-def bench(parsed):
+def bench(parsed: argparse.Namespace) -> None:
     """Measures a bundle, shows what was found, and holds it to the gates."""
     sizes = {
         setting: _whole(parsed, option)
@@ -55,12 +69,13 @@ def bench(parsed):
     from aezoo.bench import runner
 
     settings = dataclasses.replace(runner.QUICK if parsed.quick else runner.Settings(), **sizes)
-    forms = _words(parsed.formats)
+    forms = None if parsed.formats is None else parsing.words(parsed.formats)
     if forms and "saved_model" in forms:  # asked for
         settings = dataclasses.replace(settings, slow_cold_starts=True)
     found = _measured(parsed, settings, forms)
     if parsed.csv is not None:
-        pathlib.Path(parsed.csv).write_text(as_csv(found["rows"]), encoding="utf-8")
+        with replacing(parsed.csv) as path:
+            path.write_text(as_csv(found["rows"]), encoding="utf-8")
     if parsed.plot is not None:
         save_plot(found, parsed.plot)
     if parsed.json:
@@ -105,9 +120,9 @@ def _measured(parsed, settings, forms):
             return runner.measure(
                 parsed.bundle,
                 settings,
-                parts=_words(parsed.parts),
+                parts=None if parsed.parts is None else parsing.words(parsed.parts),
                 formats=forms,
-                precisions=_words(parsed.precision),
+                precisions=None if parsed.precisions is None else parsing.words(parsed.precisions),
                 progress=progress,
             )
     except KeyboardInterrupt:
@@ -118,10 +133,6 @@ def _measured(parsed, settings, forms):
             end="",
         )
         raise
-
-
-def _words(text):
-    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _whole(parsed, option):

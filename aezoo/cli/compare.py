@@ -1,78 +1,61 @@
-"""`aezoo compare`."""
+"""`aezoo compare`: whether latents of two bundles can be used together."""
 
+import argparse
 import json
+from typing import Any
 
-from aezoo.cli import output, parsing
+from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import AezooError, OptionError
+from aezoo.core.options import check_positive
 
 
-def add_compare(add, *, examples, labels):
-    """Adds `aezoo compare` to the command, given the helper of `cli` and its texts about arguments."""
-    command = add(
+def add_compare(commands: Any) -> None:
+    """Adds `aezoo compare`."""
+    command = parsing.add_command(
+        commands,
         "compare",
         compare,
-        "tell whether latents of bundle A may be used with an index built from bundle B",
+        "check whether latents from bundle A can be used with an index built from bundle B",
         "aezoo compare new old --data images/ --require same",
     )
     command.add_argument("first", metavar="A", help="bundle or run whose latents are to be used")
-    command.add_argument("second", metavar="B", help="bundle or run that the index was built from")
-    command.add_argument("--data", metavar="INPUT", required=True, help=examples)
-    command.add_argument("--labels", metavar="N,N|FILE", help=labels)
+    command.add_argument("second", metavar="B", help="bundle or run from which the index was built")
+    parsing.add_source(command, "--data", required=True)
+    parsing.add_labels(command)
     command.add_argument(
         "--require",
         choices=("same", "rotation"),
-        help="exit with 1 unless latents are the same, or a rotation apart at most",
+        help="exit with status 1 unless the latents are the same, or differ by a rotation at most",
     )
     command.add_argument(
-        "--examples", type=int, default=2000, metavar="N", help="of INPUT, drawn by a seed; default 2000"
-    )
-    command.add_argument("--neighbours", type=int, default=10, metavar="K", help="default 10")
-    command.add_argument("--tolerance", type=float, metavar="X", help="of 'same', share of the range: 2e-5")
-    command.add_argument(
-        "--rotation-limit", type=float, metavar="X", help="of 'rotation', share of the spread: 1e-3"
+        "--examples", type=int, default=2000, metavar="N", help="how many to compare on, default 2000"
     )
     command.add_argument(
-        "--precision", default="float32", metavar="P[,P]", help="of the files that run, of A and B"
+        "--neighbours", type=int, default=10, metavar="K", help="nearest neighbours to compare, default 10"
+    )
+    command.add_argument(
+        "--tolerance", type=float, metavar="X", help="of 'same', as a fraction of the range; default 2e-5"
+    )
+    command.add_argument(
+        "--rotation-limit",
+        type=float,
+        metavar="X",
+        help="of 'rotation', as a fraction of the spread; default 1e-3",
+    )
+    command.add_argument(
+        "--precision", default="float32", metavar="P[,P]", help="which files of A and of B to run"
     )
 
 
-def compare(parsed):
+def compare(parsed: argparse.Namespace) -> None:
     """Compares the latents of two bundles on examples."""
-    import numpy as np
-
-    from aezoo.core.options import check_positive
-    from aezoo.data import reading
     from aezoo.evaluation import comparison
 
-    precisions = parsing.words(parsed.precision) or ["float32"]
-    if len(precisions) > 2:
-        raise OptionError(
-            "there are two bundles, so there are two precisions at most",
-            got=f"--precision {parsed.precision}",
-            expected="one for both, or one of A and one of B",
-            fix=f"--precision {','.join(precisions[:2])}",
-        )
-    models = [
-        parsing.load_in(path, precision)
-        for path, precision in zip(
-            (parsed.first, parsed.second), (precisions[0], precisions[-1]), strict=True
-        )
-    ]
-    # Where one of the two takes bytes, both get them: floats cannot be made bytes without rounding.
-    takes_bytes = [getattr(model, "input_dtype", "float32") == "uint8" for model in models]
-    _, examples = reading.read_for(
-        models[takes_bytes.index(True)] if any(takes_bytes) else models[0], parsed.data
-    )
-    labels = parsing.labels_of(parsed.labels, len(examples)).get("labels")
-    check_positive("examples", parsed.examples)
-    if len(examples) > parsed.examples:
-        chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[: parsed.examples])
-        # Labels of another length are left for the model to refuse.
-        labels = labels[chosen] if labels is not None and len(labels) == len(examples) else labels
-        examples = examples[chosen]
+    (first, second), examples, labels = _opened(parsed)
     limits = {"tolerance": parsed.tolerance, "rotation_limit": parsed.rotation_limit}
     found = comparison.compare(
-        *models,
+        first,
+        second,
         examples,
         labels=labels,
         neighbours=parsed.neighbours,
@@ -92,6 +75,38 @@ def compare(parsed):
             expected=f"{parsed.require}, as --require says",
             fix="build the index anew from latents of A",
         )
+
+
+def _opened(parsed):
+    """Returns the two models, the examples that they are compared on, and labels or None."""
+    import numpy as np
+
+    precisions = parsing.words(parsed.precision) or ["float32"]
+    if len(precisions) > 2:
+        raise OptionError(
+            "there are two bundles, so there are two precisions at most",
+            got=f"--precision {parsed.precision}",
+            expected="one for both, or one of A and one of B",
+            fix=f"--precision {','.join(precisions[:2])}",
+        )
+    opened = [
+        opening.open_model(path, precision)
+        for path, precision in zip(
+            (parsed.first, parsed.second), (precisions[0], precisions[-1]), strict=True
+        )
+    ]
+    # Where one of the two takes bytes, both get them: floats cannot be made bytes without rounding.
+    takes_bytes = [getattr(model, "input_dtype", "float32") == "uint8" for model, _ in opened]
+    model, run = opened[takes_bytes.index(True) if any(takes_bytes) else 0]
+    found = opening.read_source(parsed, model, run)
+    examples, labels = found.array, opening.labels_for(parsed, model, found).get("labels")
+    check_positive("--examples", parsed.examples)
+    if len(examples) > parsed.examples:
+        chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[: parsed.examples])
+        # Labels of another length are left for the model to refuse.
+        labels = labels[chosen] if labels is not None and len(labels) == len(examples) else labels
+        examples = examples[chosen]
+    return [model for model, _ in opened], examples, labels
 
 
 def _rows(found):

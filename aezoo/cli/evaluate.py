@@ -1,54 +1,80 @@
-"""`aezoo evaluate`."""
+"""`aezoo evaluate`: the figures of a run or a bundle."""
 
+import argparse
 import json
 import pathlib
+from typing import Any
 
+from aezoo.cli import opening, parsing
 from aezoo.cli.output import show_metrics
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive
 
+_DATA = (
+    "a folder of images, a .npy, .npz, .csv, .parquet or .ts file, or a named dataset such as mnist_mini; "
+    "figures are those of its test part; default: what the model was trained on"
+)
 
-def evaluate(parsed):
+
+def add_evaluate(commands: Any) -> None:
+    """Adds `aezoo evaluate`."""
+    command = parsing.add_command(
+        commands,
+        "evaluate",
+        evaluate,
+        "measure a run or a bundle on the test part of a dataset",
+        "aezoo evaluate runs/conv --data mnist --data-dir ~/tensorflow_datasets",
+    )
+    parsing.add_model(command)
+    parsing.add_source(command, "--data", _DATA)
+    command.add_argument(
+        "--samples",
+        type=int,
+        default=200,
+        metavar="N",
+        help="latents drawn per example to estimate a variational model's likelihood, default 200",
+    )
+    command.add_argument(
+        "--examples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="test examples whose likelihood is estimated, default 1000",
+    )
+    parsing.add_output(
+        command, None, "JSON file; default the run's metrics.json, with --data metrics.json in this folder"
+    )
+
+
+def evaluate(parsed: argparse.Namespace) -> None:
     """Measures a run or a bundle on the test part of data."""
-    from aezoo import data
     from aezoo.core import outputs
     from aezoo.core.files import write_json
+    from aezoo.data.reading import load_for
     from aezoo.evaluation import evaluate as figures_of
-    from aezoo.runtime import manifest as bundles
-    from aezoo.training.run import Run
+    from aezoo.runtime.manifest import is_bundle
 
     samples, examples = (
         check_positive(f"--{name}", getattr(parsed, name)) for name in ("samples", "examples")
     )
     if parsed.output is not None:
-        outputs.check_file(parsed.output, sources=[parsed.data or ""])
-    if bundles.is_bundle(parsed.path):
-        from aezoo import runtime
-
-        model = runtime.load(parsed.path)
-        info = model.manifest.run
-    else:
-        run = Run.load(parsed.path)
-        model, info = run.model, run.info
-    source = parsed.data or (info and info["data"]["source"])
-    if source is None:
+        outputs.check_file(parsed.output, sources=[parsed.source or ""])
+    model, run = opening.open_model(parsed.model)
+    if parsed.source is None and run is None:
         raise OptionError(
-            "this bundle does not say what it was trained on",
-            got=f"{parsed.path} without --data",
+            "nothing says what this model was trained on",
+            got=f"{parsed.model} without --data",
             expected="--data SOURCE",
-            fix=f"aezoo evaluate {parsed.path} --data mnist_mini",
+            fix=f"aezoo evaluate {parsed.model} --data mnist_mini",
         )
-    # The cut of the training, so that the test part holds nothing that was trained on.
-    options = dict(info["data"]["load_options"]) if info else {}
-    options["data_dir"] = parsed.data_dir or options.get("data_dir")
-    if parsed.data is not None:
-        options["kind"] = model.kind if str(parsed.data).endswith((".npy", ".npz")) else None
-        options["image_shape"] = model.example_shape if pathlib.Path(parsed.data).is_dir() else None
-    dataset = data.load(source, **options)
+    dataset = load_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
     metrics = figures_of(model, dataset, full=True, likelihood_samples=samples, likelihood_examples=examples)
+    target = pathlib.Path(parsed.output or "metrics.json")
     # Figures of other data do not replace those of the run's own.
-    own = parsed.data is None and not bundles.is_bundle(parsed.path)
-    target = pathlib.Path(parsed.output or (run.metrics_file if own else "metrics.json"))
+    if parsed.output is None and parsed.source is None and not is_bundle(parsed.model):
+        from aezoo.training.run import Run
+
+        target = Run(parsed.model).metrics_file
     write_json(target, metrics)
     if parsed.json:
         print(json.dumps(metrics))

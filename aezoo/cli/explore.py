@@ -1,47 +1,55 @@
-"""`aezoo explore`."""
+"""`aezoo explore`: a bundle in the browser."""
 
+import argparse
 import contextlib
 import json
 import pathlib
 import sys
+from typing import Any
 
+from aezoo.cli import parsing
 from aezoo.core.errors import OptionError
 from aezoo.explorer import web_runtime
 from aezoo.explorer.server import open_server
 from aezoo.explorer.site import FACTS, lay_out
 
 
-def add_arguments(command):
-    """Adds the arguments of `aezoo explore` to its parser."""
-    command.add_argument(
-        "bundle", metavar="BUNDLE", nargs="?", help="not needed to --serve a page that is there"
+def add_explore(commands: Any) -> None:
+    """Adds `aezoo explore`."""
+    command = parsing.add_command(
+        commands,
+        "explore",
+        explore,
+        "write a static page that runs a bundle's encoder and decoder in the browser",
+        "aezoo explore bundle -o page --data images/ --serve",
     )
     command.add_argument(
-        "--data",
-        metavar="INPUT",
-        help="whose latents the map shows: files as for `encode`, with labels where they have some, or a "
-        "name as for `train`; default the bundle's golden examples",
+        "bundle", metavar="BUNDLE", nargs="?", help="folder of a bundle; optional to --serve an existing page"
     )
-    command.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    text = f"examples for the map: {parsing.SOURCE}; default: the bundle's golden examples"
+    parsing.add_source(command, "--data", text)
     command.add_argument(
         "--points", type=int, default=2000, metavar="N", help="examples on the map, default 2000"
     )
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="by which they are drawn")
-    command.add_argument("--precision", default="float32", metavar="P", help="of the ONNX files")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="for choosing them, default 0")
+    parsing.add_precision(command)
     command.add_argument(
         "--runtime",
         metavar="PATH",
-        help=f"onnxruntime-web {web_runtime.VERSION} as .tgz or folder; default: fetched once, with npm",
+        help=f"onnxruntime-web {web_runtime.VERSION} as a .tgz or a folder; default: npm fetches it once",
     )
     command.add_argument(
         "--serve",
         action="store_true",
-        help="serve the page on 127.0.0.1 until Ctrl-C; files alone do not run",
+        help="serve the page on 127.0.0.1 until Ctrl-C; it does not run from files alone",
     )
-    command.add_argument("--port", type=int, default=8000, metavar="N", help="default 8000; 0 takes any")
+    command.add_argument(
+        "--port", type=int, default=8000, metavar="N", help="default 8000; 0 takes any free port"
+    )
+    parsing.add_output(command, "page")
 
 
-def explore(parsed):
+def explore(parsed: argparse.Namespace) -> None:
     """Writes the page of a bundle, serves it, or both."""
     folder = pathlib.Path(parsed.output).expanduser()
     there = (folder / FACTS).is_file()
@@ -59,7 +67,7 @@ def explore(parsed):
             facts = lay_out(
                 parsed.bundle,
                 folder,
-                data=parsed.data,
+                data=parsed.source,
                 data_dir=parsed.data_dir,
                 points=parsed.points,
                 seed=parsed.seed,
@@ -90,7 +98,7 @@ def _tell(parsed, folder, facts):
         return
     print(f"{folder}: {size / 1e6:.1f} MB, static files for any web server")
     print(f"map: {facts['points']} point{'s' * (facts['points'] != 1)}, {facts['source']}")
-    if parsed.data is None:
-        print("     --data INPUT shows others, for example what the model was trained on")
+    if parsed.source is None:
+        print("     --data SOURCE shows others, for example what the model was trained on")
     if not parsed.serve:
         print(f"look at it: aezoo explore --serve -o {parsed.output}")

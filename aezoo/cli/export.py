@@ -1,34 +1,149 @@
-"""`aezoo export` and `aezoo verify`."""
+"""`aezoo export` and `aezoo verify`: bundles of proven files."""
 
+import argparse
 import json
 import math
+from typing import Any
 
-from aezoo.cli.output import _show_parity
-from aezoo.cli.parsing import words
+from aezoo.cli import parsing
+from aezoo.cli.output import show_parity
+from aezoo.cli.score import FALSE_POSITIVES
 from aezoo.core.strict_json import to_json
 
+_FORMATS = "saved_model, onnx, litert, openvino or c; default saved_model,onnx"
 
-def export(parsed):
+
+def add_export(commands: Any) -> None:
+    """Adds `aezoo export`."""
+    command = parsing.add_command(
+        commands,
+        "export",
+        export,
+        "export a run as a bundle of proven files",
+        "aezoo export runs/conv -o bundle",
+    )
+    command.add_argument("run", metavar="RUN", help="folder of a finished run")
+    parsing.add_output(command, "bundle")
+    command.add_argument("--licence", metavar="TEXT", help="licence of the weights, written into every file")
+    _add_files(command.add_argument_group("which files"))
+    _add_int8(command.add_argument_group("int8"))
+    _add_scorer(command.add_argument_group("scorer"))
+    group = command.add_argument_group("examples")
+    group.description = f"SOURCE: {parsing.SOURCE}"
+    parsing.add_data_dir(group)
+
+
+def _add_files(group):
+    group.add_argument("--formats", default="saved_model,onnx", metavar="F,F", help=_FORMATS)
+    group.add_argument(
+        "--parts", metavar="P,P", help="encoder, decoder, reconstructor, scorer, ...; default all"
+    )
+    group.add_argument(
+        "--precision",
+        dest="precisions",
+        default="float32",
+        metavar="P,P",
+        help="float32, float16 or int8; default float32",
+    )
+    group.add_argument(
+        "--opset", type=int, default=18, metavar="N", help="of ONNX files, 17 to 24; default 18"
+    )
+    group.add_argument(
+        "--input-dtype",
+        choices=("float32", "uint8"),
+        default="float32",
+        help="uint8: encoder and reconstructor take bytes from 0 to 255",
+    )
+    group.add_argument(
+        "--batch", type=int, metavar="N", help="fix the batch size of every file; default: any"
+    )
+    group.add_argument(
+        "--layout",
+        choices=("nhwc", "nchw"),
+        default="nhwc",
+        help="nchw: channels first for images in ONNX and OpenVINO files",
+    )
+    group.add_argument(
+        "--layout-for",
+        dest="servers",
+        metavar="S,S",
+        help="also lay the bundle out for triton, mlserver or tfserving, in OUTPUT-models; each export "
+        "adds a version (see `aezoo serve-layout`)",
+    )
+
+
+def _add_int8(group):
+    group.add_argument(
+        "--budget",
+        type=float,
+        default=0.01,
+        metavar="X",
+        help="fraction of quality that int8 may lose, default 0.01",
+    )
+    group.add_argument(
+        "--calibration",
+        dest="representative",
+        metavar="SOURCE",
+        help="examples from which ranges are taken; default: held-out ones",
+    )
+
+
+def _add_scorer(group):
+    group.add_argument(
+        "--normals",
+        metavar="SOURCE",
+        help="normal examples that were not used in training; default: held-out ones",
+    )
+    group.add_argument(
+        "--anomalies",
+        metavar="SOURCE",
+        help="known anomalies: measures the ROC area, of which int8 may then lose --budget",
+    )
+    group.add_argument(
+        "--false-positive-rate",
+        type=float,
+        metavar="X",
+        help=f"{FALSE_POSITIVES}, or the lowest that so few normal examples allow",
+    )
+    group.add_argument(
+        "--score",
+        choices=("reconstruction_error", "negative_elbo"),
+        default="reconstruction_error",
+        help="what to score by; negative_elbo is for variational models",
+    )
+
+
+def export(parsed: argparse.Namespace) -> None:
     """Exports a run as a bundle."""
-    from aezoo.data.reading import read_for
-    from aezoo.runtime.manifest import check_target, read_manifest
+    from aezoo.runtime.manifest import check_target
     from aezoo.serving.layouts import check_servers, lay_out, next_version
     from aezoo.training.run import Run
 
-    formats = words(parsed.formats)
-    servers = check_servers(words(parsed.layout_for or ""), formats)
+    formats = parsing.words(parsed.formats)
+    servers = check_servers(parsing.words(parsed.servers), formats)
     run = Run.load(parsed.run)
     check_target(parsed.output)
+    folder = _exported(parsed, run, formats)
+    place = f"{str(parsed.output).rstrip('/')}-models"
+    models = lay_out(folder, place, servers, version=next_version(place)) if servers else []
+    _tell(folder, place, models, servers, parsed.json)
 
-    def examples(path):
-        return None if path is None else read_for(run.model, path)[1]
+
+def _exported(parsed, run, formats):
+    """Exports a run as the command says; returns the folder of the bundle."""
+    from aezoo.data.reading import read_for
+
+    def examples(source):
+        if source is None:
+            return None
+        return read_for(run.model, source, run=run.info, data_dir=parsed.data_dir).array
 
     from aezoo.export import ExportOptions, export_bundle
 
     options = ExportOptions(
         formats=formats,
-        precisions=words(parsed.precision),
-        parts=words(parsed.parts or ""),
+        precisions=parsing.words(parsed.precisions),
+        parts=parsing.words(parsed.parts),
         budget=parsed.budget,
         opset=parsed.opset,
         input_dtype=parsed.input_dtype,
@@ -38,26 +153,29 @@ def export(parsed):
         false_positive_rate=parsed.false_positive_rate,
         licence=parsed.licence,
     )
-    folder = export_bundle(
+    return export_bundle(
         run.model,
         parsed.output,
         options,
         **run.held_out,
-        representative=examples(parsed.calibration),
+        representative=examples(parsed.representative),
         normals=examples(parsed.normals),
         anomalies=examples(parsed.anomalies),
         info=run.info,
         metrics=run.metrics,
     )
-    place = f"{str(parsed.output).rstrip('/')}-models"
-    models = lay_out(folder, place, servers, version=next_version(place)) if servers else []
+
+
+def _tell(folder, place, models, servers, as_json):
+    from aezoo.runtime.manifest import read_manifest
+
     manifest = read_manifest(folder)
     figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
-    if parsed.json:
+    if as_json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
         print(json.dumps({"bundle": str(folder), "artifacts": to_json(figures), **laid_out}))
         return
-    _show_parity(f"{folder}: proven", figures)
+    show_parity(f"{folder}: proven", figures)
     if models:
         print(f"models for {', '.join(servers)}: {place}")
     calibration = manifest.calibration
@@ -73,7 +191,14 @@ def export(parsed):
     print(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 
-def verify(parsed):
+def add_verify(commands: Any) -> None:
+    """Adds `aezoo verify`."""
+    summary = "prove every file of a bundle again"
+    command = parsing.add_command(commands, "verify", verify, summary, "aezoo verify bundle")
+    parsing.add_bundle(command)
+
+
+def verify(parsed: argparse.Namespace) -> None:
     """Proves a bundle again."""
     from aezoo.export.proof import parity
 
@@ -81,4 +206,4 @@ def verify(parsed):
     if parsed.json:
         print(json.dumps(to_json(figures)))
     else:
-        _show_parity(f"{parsed.bundle}: proven again", figures)
+        show_parity(f"{parsed.bundle}: proven again", figures)

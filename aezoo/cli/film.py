@@ -1,47 +1,53 @@
-"""`aezoo film`."""
+"""`aezoo film`: two latents while they are trained."""
 
+import argparse
 import json
+from typing import Any
 
 from aezoo.cli import output, parsing
 
 
-def add_film(add):
-    """Adds `aezoo film` to the command, given the helper of `cli`."""
-    command = add(
+def add_film(commands: Any) -> None:
+    """Adds `aezoo film`."""
+    command = parsing.add_command(
+        commands,
         "film",
         film,
-        "film two latents in training, side by side for several activations: MP4, GIF and a poster",
+        "film two latents during training, one panel per activation: MP4, GIF and a poster",
         "aezoo film --data mnist --classes 0,1,3,7 --latent-activation tanh,leaky_relu,vae -o film",
-        output="film",
     )
-    command.add_argument(
-        "--data", metavar="SOURCE", default="mnist_mini", help="of images or rows, default mnist_mini"
-    )
-    command.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    text = "images or rows to train on, as for `aezoo train`; default mnist_mini"
+    parsing.add_source(command, "--data", text, default="mnist_mini")
     command.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
-    command.add_argument("--classes", metavar="C,C", help="names or labels of the classes, default all")
+    command.add_argument(
+        "--classes", metavar="C,C", help="which classes to train on, by name or label; default all"
+    )
     command.add_argument(
         "--latent-activation",
+        dest="activations",
         metavar="A,A",
         default="tanh,leaky_relu,vae",
-        help="Keras activations of the latents, a panel each; `vae` is one with a prior; "
+        help="Keras activations of the latents, one panel each; vae is a variational model; "
         "default tanh,leaky_relu,vae",
     )
     command.add_argument("--epochs", type=int, default=10, metavar="N", help="of each training, default 10")
     command.add_argument(
-        "--frames", type=int, default=120, metavar="N", help="default 120, most of them at the beginning"
+        "--frames", type=int, default=120, metavar="N", help="default 120, most of them at the start"
     )
-    command.add_argument("--every", type=int, metavar="N", help="a frame every N steps instead")
-    command.add_argument("--fps", type=int, default=20, metavar="N", help="frames a second, default 20")
+    command.add_argument("--every", type=int, metavar="N", help="one frame every N steps instead")
+    command.add_argument("--fps", type=int, default=20, metavar="N", help="frames per second, default 20")
     command.add_argument("--size", type=int, default=960, metavar="PIXELS", help="width, default 960")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same film; default 0")
     command.add_argument(
-        "--formats", default="mp4,gif,png", metavar="F,F", help="among mp4, gif, png; default all"
+        "--seed", type=int, default=0, metavar="N", help="the same seed gives the same film; default 0"
     )
-    command.add_argument("--font", metavar="NAME", help="of texts, default DejaVu Sans")
+    command.add_argument(
+        "--formats", default="mp4,gif,png", metavar="F,F", help="mp4, gif or png; default all three"
+    )
+    command.add_argument("--font", metavar="NAME", help="font for all text, default DejaVu Sans")
+    parsing.add_output(command, "film")
 
 
-def film(parsed):
+def film(parsed: argparse.Namespace) -> None:
     """Films the latents of trainings."""
     from aezoo import data
     from aezoo.core import outputs
@@ -51,10 +57,10 @@ def film(parsed):
     formats = frames.check_formats(parsing.words(parsed.formats))
     frames.check_numbers(parsed.size, parsed.fps)
     for form in formats:
-        outputs.check_file(f"{parsed.output}.{form}", sources=[parsed.data])
+        outputs.check_file(f"{parsed.output}.{form}", sources=[parsed.source])
     classes = None if parsed.classes is None else parsing.words(parsed.classes)
     with style.style(parsed.font):  # a font that is not there is told before minutes of training
-        dataset = data.load(parsed.data, data_dir=parsed.data_dir, download=parsed.download)
+        dataset = data.load(parsed.source, data_dir=parsed.data_dir, download=parsed.download)
         from aezoo.core.progress import progress_bar
         from aezoo.data.classes import class_names
         from aezoo.film import recording
@@ -62,7 +68,7 @@ def film(parsed):
         style.check_texts(classes or class_names(dataset) or ())
         made = recording.make_film(
             dataset,
-            parsing.words(parsed.latent_activation),
+            parsing.words(parsed.activations),
             classes=classes,
             epochs=parsed.epochs,
             frames=parsed.frames,
@@ -80,6 +86,10 @@ def film(parsed):
                 fps=parsed.fps,
                 tell=lambda done, of: bar.update(task, completed=done, total=of),
             )
+    _tell(made, paths, parsed.json)
+
+
+def _tell(made, paths, as_json):
     rows = [
         {
             "panel": panel.name,
@@ -89,7 +99,7 @@ def film(parsed):
         }
         for panel in made.panels
     ]
-    if parsed.json:
+    if as_json:
         print(json.dumps({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows}))
         return
     table = [

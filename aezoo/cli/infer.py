@@ -1,18 +1,67 @@
-"""`aezoo encode`, `decode` and `reconstruct`."""
+"""`aezoo encode`, `decode` and `reconstruct`: a bundle's files at work."""
 
-from aezoo.cli.output import _writer
-from aezoo.cli.parsing import labels_of
+import argparse
+from typing import Any
+
+from aezoo.cli import opening, output, parsing
 
 
-def infer(parsed):
-    """Encodes, decodes or reconstructs examples with a bundle."""
-    from aezoo import runtime
-    from aezoo.data import reading
+def add_encode(commands: Any) -> None:
+    """Adds `aezoo encode`."""
+    summary = "encode examples with a bundle, into latents.npy"
+    command = parsing.add_command(commands, "encode", encode, summary, "aezoo encode bundle images/")
+    _add_arguments(command, "latents.npy")
 
-    bundle = runtime.load(parsed.bundle, precision=parsed.precision)
-    write = _writer(parsed, as_images=parsed.verb != "encode" and bundle.kind == "images")
-    if parsed.verb == "decode":
-        names, examples = reading.read_latents(parsed.input)
-    else:
-        names, examples = reading.read_for(bundle, parsed.input)
-    write(getattr(bundle, parsed.verb)(examples, **labels_of(parsed.labels, len(examples))), names)
+
+def encode(parsed: argparse.Namespace) -> None:
+    """Encodes examples with a bundle."""
+    bundle, run = opening.open_bundle(parsed)
+    write = output.writer(parsed, as_images=False)
+    found = opening.read_source(parsed, bundle, run)
+    write(bundle.encode(found.array, **opening.labels_for(parsed, bundle, found)), found.names)
+
+
+def add_reconstruct(commands: Any) -> None:
+    """Adds `aezoo reconstruct`."""
+    summary = "reconstruct examples with a bundle, into an array or a folder of PNG files"
+    command = parsing.add_command(
+        commands, "reconstruct", reconstruct, summary, "aezoo reconstruct bundle images/"
+    )
+    _add_arguments(command, "reconstructions.npy")
+
+
+def reconstruct(parsed: argparse.Namespace) -> None:
+    """Reconstructs examples with a bundle."""
+    bundle, run = opening.open_bundle(parsed)
+    write = output.writer(parsed, as_images=bundle.kind == "images")
+    found = opening.read_source(parsed, bundle, run)
+    write(bundle.reconstruct(found.array, **opening.labels_for(parsed, bundle, found)), found.names)
+
+
+def add_decode(commands: Any) -> None:
+    """Adds `aezoo decode`."""
+    summary = "decode latents with a bundle, into an array or a folder of PNG files"
+    command = parsing.add_command(commands, "decode", decode, summary, "aezoo decode bundle latents.npy")
+    parsing.add_bundle(command)
+    command.add_argument("latents", metavar="LATENTS", help="a .npy or .npz file, such as encode writes")
+    parsing.add_labels(command)
+    parsing.add_precision(command)
+    parsing.add_output(command, "reconstructions.npy")
+
+
+def decode(parsed: argparse.Namespace) -> None:
+    """Decodes latents with a bundle."""
+    from aezoo.data.reading import read_latents
+
+    bundle, _ = opening.open_bundle(parsed)
+    write = output.writer(parsed, as_images=bundle.kind == "images")
+    names, latents = read_latents(parsed.latents)
+    write(bundle.decode(latents, **opening.labels_for(parsed, bundle, count=len(latents))), names)
+
+
+def _add_arguments(command, written):
+    parsing.add_bundle(command)
+    parsing.add_source(command)
+    parsing.add_labels(command)
+    parsing.add_precision(command)
+    parsing.add_output(command, written)

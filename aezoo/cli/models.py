@@ -1,23 +1,44 @@
 """`aezoo list` and `aezoo info`."""
 
+import argparse
 import json
 import pathlib
+from typing import Any
 
 from aezoo import models
-from aezoo.cli.output import _short, print_table
+from aezoo.cli.output import print_table, short
+from aezoo.cli.parsing import add_command
 
 
-def list_models(parsed):
+def add_list(commands: Any) -> None:
+    """Adds `aezoo list`."""
+    command = add_command(commands, "list", list_models, "list the models", 'aezoo list "*conv*"')
+    command.add_argument(
+        "pattern", nargs="?", default="*", help="names to list, a shell pattern; default all"
+    )
+
+
+def list_models(parsed: argparse.Namespace) -> None:
     """Lists the models."""
     entries = [models.describe(name) for name in models.list_models(parsed.pattern)]
     if parsed.json:
-        fields = ("name", "task", "paper", "summary")
-        print(json.dumps([{field: getattr(entry, field) for field in fields} for entry in entries]))
+        rows = [
+            {"name": e.name, "kinds": sorted(e.kinds), "paper": e.paper, "summary": e.summary}
+            for e in entries
+        ]
+        print(json.dumps(rows))
         return
-    print_table(None, ("name", "takes", "summary"), [(e.name, e.task, e.summary) for e in entries])
+    table = [(entry.name, ", ".join(sorted(entry.kinds)), entry.summary) for entry in entries]
+    print_table(None, ("name", "takes", "summary"), table)
 
 
-def info(parsed):
+def add_info(commands: Any) -> None:
+    """Adds `aezoo info`."""
+    command = add_command(commands, "info", info, "describe a model, a run or a bundle", "aezoo info conv")
+    command.add_argument("what", metavar="WHAT", help="name of a model, or folder of a run or a bundle")
+
+
+def info(parsed: argparse.Namespace) -> None:
     """Describes a model, a run or a bundle."""
     folder = pathlib.Path(parsed.what)
     if (folder / "manifest.json").is_file():
@@ -33,7 +54,7 @@ def info(parsed):
         entry = models.describe(parsed.what)
         found = {
             "name": entry.name,
-            "takes": entry.task,
+            "kinds": sorted(entry.kinds),
             "summary": entry.summary,
             "paper": entry.paper,
             "options": entry.options(),
@@ -45,10 +66,11 @@ def info(parsed):
         if isinstance(value, dict):
             print(f"{key}:")
             for name, inner in value.items():
-                print(f"  {name:<20} {_short(inner)}")
+                print(f"  {name:<20} {short(inner)}")
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             print(f"{key}:")
             for row in value:
                 print(f"  {row.get('file', row)}  {row.get('size_bytes', 0):,} bytes")
         else:
-            print(f"{key + ':':<22} {_short(value)}")
+            text = ", ".join(value) if key == "kinds" else value
+            print(f"{key + ':':<22} {short(text)}")

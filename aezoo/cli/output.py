@@ -1,9 +1,12 @@
 """What the commands print and write."""
 
+import argparse
 import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 
-def show_metrics(metrics):
+def show_metrics(metrics: Mapping[str, Any]) -> None:
     """Prints the figures of metrics.json as tables."""
     from rich import box
     from rich.console import Console
@@ -12,7 +15,7 @@ def show_metrics(metrics):
     from aezoo.evaluation.table import tables
 
     console = Console(highlight=False)
-    title = f"{metrics['test_examples']:,} test examples"
+    title: str | None = f"{metrics['test_examples']:,} test examples"
     for names, rows in tables(metrics):
         # Folded rather than cut where the terminal is narrow: a figure must keep its name.
         columns = [Column(name, overflow="fold") for name in names]
@@ -23,7 +26,7 @@ def show_metrics(metrics):
         title = None
 
 
-def print_table(title, columns, rows):
+def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints a table of rich."""
     from rich import box
     from rich.console import Console
@@ -35,12 +38,14 @@ def print_table(title, columns, rows):
     Console(highlight=False).print(table)
 
 
-def _short(value):
+def short(value: object) -> str:
+    """Returns a value as one line of at most 100 characters."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def _show_parity(title, figures):
+def show_parity(title: str, figures: Mapping[str, Any]) -> None:
+    """Prints how far each file of a bundle is from Keras."""
     rows = [
         (file, f"skipped: {row.skipped}", "", "")
         if hasattr(row, "skipped")
@@ -50,19 +55,24 @@ def _show_parity(title, figures):
     print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)
 
 
-def _writer(parsed, *, as_images):
-    """Returns the function that writes results and says so; where that cannot be, refuses now."""
+def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Sequence[str]], None]:
+    """Returns the function that writes results and says so; where that cannot be, refuses now.
+
+    Args:
+        parsed: with `output`, or None and a `stem`; and with `source`, `latents` or `labels` that are read.
+        as_images: whether the results are images, which may become PNG files.
+    """
     from aezoo.core import outputs
 
     path = parsed.output
     if path is None:
         path = parsed.stem if as_images else f"{parsed.stem}.npy"
-    sources = [getattr(parsed, name, None) for name in ("input", "labels")]
-    options = {"as_images": as_images, "sources": [source for source in sources if source is not None]}
-    outputs.check_output(path, **options)
+    read = [getattr(parsed, name, None) for name in ("source", "latents", "labels")]
+    sources = [source for source in read if source is not None]
+    outputs.check_output(path, as_images=as_images, sources=sources)
 
-    def write(results, names):
-        outputs.write(path, results, names, **options)
+    def write(results: Any, names: Sequence[str]) -> None:
+        outputs.write(path, results, names, as_images=as_images, sources=sources)
         if parsed.json:
             print(json.dumps({"output": path, "shape": list(results.shape)}))
         else:
@@ -71,7 +81,7 @@ def _writer(parsed, *, as_images):
     return write
 
 
-def _numbered(word, count):
-    """Returns names that sort as they were made: sample_00, sample_01, ..."""
+def numbered(word: str, count: int) -> list[str]:
+    """Returns names that sort as they were made: sample_00.png, sample_01.png, ..."""
     width = len(str(max(count - 1, 1)))
     return [f"{word}_{number:0{width}}.png" for number in range(count)]

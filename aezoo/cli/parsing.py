@@ -1,55 +1,160 @@
-"""Arguments that several commands take, and what their texts mean."""
+"""What every command is added by, the arguments that several take, and what their texts mean."""
 
+import argparse
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from aezoo.core.errors import OptionError
 
-
-def words(text):
-    """Returns the words of a text with commas between them, a list."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def load_in(path, precision):
-    """Loads a run or a bundle; of a bundle the files of a precision."""
-    from aezoo.loading import load
-    from aezoo.runtime.manifest import is_bundle
-
-    if is_bundle(path):
-        from aezoo import runtime
-
-        return runtime.load(path, precision=precision)
-    if precision != "float32":
-        raise OptionError(
-            "only the files of a bundle have a precision",
-            got=f"--precision {precision} for {path}, which is no bundle",
-            expected="the folder of a bundle",
-            fix=f"aezoo export {path} --formats onnx --precision {precision} -o bundle",
-        )
-    return load(path)
+SOURCE = (
+    "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file, or a named dataset such as "
+    "mnist_mini: its test part, or another as mnist_mini[train]"
+)
+_LABELS = "class of each example, for a conditional model: one for each, one for all, or a .npy file"
 
 
-def labels_of(text, count):
-    """Returns {"labels": (count,)} of "3,1,4", of one number for all, or of a .npy file; {} of None."""
-    import numpy as np
+def add_command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    example: str,
+    *,
+    json: bool = True,
+) -> argparse.ArgumentParser:
+    """Adds a command to the parser.
 
-    if text is None:
-        return {}
-    if pathlib.Path(text).suffix == ".npy":
-        from aezoo.data.reading import read_labels
+    Args:
+        commands: of `ArgumentParser.add_subparsers`.
+        name: of the command.
+        run: is called with what was typed.
+        summary: one line, in lower case and without a full stop.
+        example: a command line to show; further ones on lines of their own.
+        json: whether it takes --json.
 
-        return {"labels": read_labels(text)}
-    numbers = _numbers(text, int, "--labels")
-    return {"labels": np.asarray(numbers * count if len(numbers) == 1 else numbers)}
+    Returns:
+        The command's parser, for its own arguments.
+    """
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(command=run)
+    if json:
+        command.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_common_arguments(command)
+    return command
 
 
-def _numbers(text, kind, option):
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that every command and every recipe takes; `shell.guarded` reads them."""
+    parser.set_defaults(parser=parser)
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show the log output of TensorFlow and Keras"
+    )
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that registers your own models; repeatable, also read from AEZOO_IMPORT",
+    )
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """Adds the run or bundle that a command works on."""
+    command.add_argument("model", metavar="RUN_OR_BUNDLE", help="folder of a run or a bundle")
+
+
+def add_bundle(command: argparse.ArgumentParser) -> None:
+    """Adds the bundle that a command works on."""
+    command.add_argument("bundle", metavar="BUNDLE", help="folder of a bundle")
+
+
+def add_source(command: Any, name: str = "source", text: str = SOURCE, **options: Any) -> None:
+    """Adds an argument that names examples, `source`: positional, or an option of another name."""
+    if name.startswith("-"):
+        options["dest"] = "source"
+    command.add_argument(name, metavar="SOURCE", help=text, **options)
+    add_data_dir(command)
+
+
+def add_data_dir(command: Any) -> None:
+    """Adds where the sets of TensorFlow Datasets lie."""
+    command.add_argument(
+        "--data-dir", metavar="DIR", help="where TensorFlow Datasets keeps prepared datasets"
+    )
+
+
+def add_labels(command: argparse.ArgumentParser, text: str = _LABELS, metavar: str = "N,N|FILE") -> None:
+    """Adds the labels of a conditional model."""
+    command.add_argument(
+        "--labels", metavar=metavar, help=f"{text}; default: those that the source has, if any"
+    )
+
+
+def add_precision(command: argparse.ArgumentParser) -> None:
+    """Adds the precision of a bundle's files."""
+    command.add_argument(
+        "--precision",
+        default="float32",
+        metavar="P",
+        help="which of the bundle's files to run: float32, float16 or int8; default float32",
+    )
+
+
+def add_output(command: argparse.ArgumentParser, default: str | None, text: str = "") -> None:
+    """Adds -o with a default."""
+    command.add_argument("-o", "--output", metavar="PATH", default=default, help=text or f"default {default}")
+
+
+def add_pictures_output(command: argparse.ArgumentParser, stem: str) -> None:
+    """Adds -o of a folder of pictures, or an array where the examples are no images; see `output.writer`."""
+    command.set_defaults(stem=stem)
+    add_output(
+        command, None, f"folder of PNG files or a .npy file; default {stem}, without images {stem}.npy"
+    )
+
+
+def words(text: str | None) -> list[str]:
+    """Returns the words of a text with commas between them, a list; empty for None."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def numbers(text: str, kind: Callable[[str], Any], option: str) -> list[Any]:
+    """Returns the numbers of a text with commas between them.
+
+    Raises:
+        OptionError: what stands between two commas is no number.
+    """
     try:
         return [kind(number) for number in text.split(",")]
     except ValueError:
         raise OptionError(
-            f"{option} are numbers with commas between",
+            f"{option} takes numbers with commas between them",
             got=f"{option} {text}",
             expected="for example 3,1,4",
             fix=f"{option}=3,1,4",
         ) from None
+
+
+def labels_of(text: str, count: int) -> Any:
+    """Returns labels (count,) of "3,1,4", of one number for all, or of a .npy file.
+
+    Raises:
+        OptionError: other words than numbers.
+        DataError: the file cannot be read, or holds no labels.
+    """
+    import numpy as np
+
+    if pathlib.Path(text).suffix == ".npy":
+        from aezoo.data.reading import read_labels
+
+        return read_labels(text)
+    found = numbers(text, int, "--labels")
+    return np.asarray(found * count if len(found) == 1 else found)

@@ -1,29 +1,48 @@
-"""`aezoo score` and `aezoo calibrate`."""
+"""`aezoo score` and `aezoo calibrate`: anomaly scores, and what they are measured against."""
 
+import argparse
 import csv
 import json
 import pathlib
 import sys
+from typing import Any
 
-from aezoo.cli.parsing import labels_of
+from aezoo.cli import opening, parsing
+
+FALSE_POSITIVES = "fraction of normal examples that may be flagged as anomalies, default 0.01"
 
 
-def score(parsed):
+def add_score(commands: Any) -> None:
+    """Adds `aezoo score`."""
+    command = parsing.add_command(
+        commands,
+        "score",
+        score,
+        "print the reconstruction error, p-value and verdict of each example, as CSV",
+        "aezoo score bundle images/",
+    )
+    parsing.add_bundle(command)
+    parsing.add_source(command)
+    parsing.add_precision(command)
+    command.add_argument(
+        "--threshold", type=float, metavar="X", help="scores above it are anomalies; default: as calibrated"
+    )
+    parsing.add_labels(command)
+
+
+def score(parsed: argparse.Namespace) -> None:
     """Prints score, p-value and verdict of each example."""
-    from aezoo import runtime
-    from aezoo.data import reading
-
-    bundle = runtime.load(parsed.bundle, precision=parsed.precision)
-    names, examples = reading.read_for(bundle, parsed.input)
-    labels = labels_of(parsed.labels, len(examples))
+    bundle, run = opening.open_bundle(parsed)
+    found = opening.read_source(parsed, bundle, run)
+    labels = opening.labels_for(parsed, bundle, found)
     if bundle.manifest.calibration is None and parsed.threshold is None:
-        columns = {"reconstruction_error": bundle.reconstruction_error(examples, **labels)}
+        columns = {"reconstruction_error": bundle.reconstruction_error(found.array, **labels)}
     else:
-        columns = bundle.score(examples, parsed.threshold, **labels)
+        columns = bundle.score(found.array, parsed.threshold, **labels)
         columns = {name: column for name, column in columns.items() if column.ndim == 1}
     rows = [
         {"example": name, **{column: values[number].item() for column, values in columns.items()}}
-        for number, name in enumerate(names)
+        for number, name in enumerate(found.names)
     ]
     if parsed.json:
         print(json.dumps(rows))
@@ -33,21 +52,33 @@ def score(parsed):
     table.writerows([f"{cell:.8g}" if type(cell) is float else cell for cell in row.values()] for row in rows)
 
 
-def calibrate(parsed):
-    """Calibrates a bundle's scorer on normal examples."""
-    from aezoo import runtime
-    from aezoo.data import reading
-    from aezoo.export.recalibration import recalibrate
-    from aezoo.runtime import manifest as aezoo_bundle
-
-    bundle = runtime.load(parsed.bundle)
-    _, examples = reading.read_for(bundle, parsed.input)
-    labels = labels_of(parsed.labels, len(examples)).get("labels")
-    found, gone = recalibrate(
-        pathlib.Path(parsed.bundle), examples, labels=labels, false_positive_rate=parsed.false_positive_rate
+def add_calibrate(commands: Any) -> None:
+    """Adds `aezoo calibrate`."""
+    command = parsing.add_command(
+        commands,
+        "calibrate",
+        calibrate,
+        "calibrate a bundle's anomaly scores on normal examples that were not used in training",
+        "aezoo calibrate bundle normals/ --false-positive-rate 0.01",
     )
+    parsing.add_bundle(command)
+    parsing.add_source(command)
+    command.add_argument("--false-positive-rate", type=float, default=0.01, metavar="X", help=FALSE_POSITIVES)
+    parsing.add_labels(command)
+
+
+def calibrate(parsed: argparse.Namespace) -> None:
+    """Calibrates a bundle's scorer on normal examples."""
+    from aezoo.export.recalibration import recalibrate
+    from aezoo.runtime.manifest import read_manifest
+
+    bundle, run = opening.open_bundle(parsed)
+    normals = opening.read_source(parsed, bundle, run)
+    labels = opening.labels_for(parsed, bundle, normals).get("labels")
+    folder, rate = pathlib.Path(parsed.bundle), parsed.false_positive_rate
+    found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate)
     if parsed.json:
-        print(json.dumps({**found.to_json(), "removed": gone}))
+        print(json.dumps({**found.figures(), "removed": gone}))
         return
     low, high = found.interval
     print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
@@ -55,7 +86,8 @@ def calibrate(parsed):
         f"false positive rate: {found.false_positive_rate:g} asked for, "
         f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
     )
-    if aezoo_bundle.read_manifest(parsed.bundle).calibration.training_examples == "unknown":
+    row = read_manifest(parsed.bundle).calibration
+    if row is not None and row.training_examples == "unknown":
         print("whether these were trained on is unknown: the bundle keeps no fingerprints of its training")
     for file in gone:
         print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")

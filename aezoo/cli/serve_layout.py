@@ -1,42 +1,48 @@
-"""`aezoo serve-layout`."""
+"""`aezoo serve-layout`: a bundle as model servers want it."""
 
+import argparse
 import json
 import pathlib
+from typing import Any
 
 from aezoo.cli import parsing
 
 
-def add_serve_layout(add):
-    """Adds `aezoo serve-layout` to the command, given the helper of `cli`."""
-    command = add(
+def add_serve_layout(commands: Any) -> None:
+    """Adds `aezoo serve-layout`."""
+    command = parsing.add_command(
+        commands,
         "serve-layout",
         serve_layout,
         "lay a bundle out for Triton, MLServer and TensorFlow Serving",
         "aezoo serve-layout bundle -o models --for triton,mlserver",
-        output="models",
     )
-    command.add_argument("bundle", metavar="BUNDLE")
+    parsing.add_bundle(command)
     command.add_argument(
         "--for",
         dest="servers",
         default="triton,mlserver",
         metavar="S,S",
-        help="among triton, mlserver, tfserving; default triton,mlserver",
+        help="triton, mlserver or tfserving; default triton,mlserver",
     )
-    command.add_argument("--name", metavar="TEXT", help="what models are called; default the bundle's model")
-    command.add_argument("--model-version", type=int, default=1, metavar="N", help="default 1")
-    command.add_argument("--precision", default="float32", metavar="P", help="of the ONNX files")
+    command.add_argument("--name", metavar="TEXT", help="name of the models; default that of the bundle's")
     command.add_argument(
-        "--max-batch", type=int, default=64, metavar="N", help="examples in one call of Triton's, default 64"
+        "--model-version", dest="version", type=int, default=1, metavar="N", help="default 1"
+    )
+    parsing.add_precision(command)
+    command.add_argument(
+        "--max-batch", type=int, default=64, metavar="N", help="largest batch that Triton accepts, default 64"
     )
     command.add_argument(
-        "--threshold", action="store_true", help="Triton's scorer takes `threshold`, and batches no requests"
+        "--threshold",
+        action="store_true",
+        help="give Triton's scorer an input `threshold`; its requests are then not batched",
     )
+    parsing.add_output(command, "models")
 
 
-def serve_layout(parsed):
+def serve_layout(parsed: argparse.Namespace) -> None:
     """Lays a bundle out for servers."""
-
     from aezoo.serving import layouts
 
     models = layouts.lay_out(
@@ -44,7 +50,7 @@ def serve_layout(parsed):
         parsed.output,
         parsing.words(parsed.servers),
         name=parsed.name,
-        version=parsed.model_version,
+        version=parsed.version,
         precision=parsed.precision,
         max_batch=parsed.max_batch,
         threshold=parsed.threshold,
@@ -53,4 +59,4 @@ def serve_layout(parsed):
         print(json.dumps({"models": [str(pathlib.Path(model)) for model in models]}))
         return
     for model in models:
-        print(f"{model}: version {parsed.model_version}")
+        print(f"{model}: version {parsed.version}")

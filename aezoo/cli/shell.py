@@ -1,27 +1,21 @@
 """What every command is run in: errors become text and an exit status."""
 
+import argparse
 import os
 import sys
+from collections.abc import Callable
 
+from aezoo.cli.spoken import in_words_of
 from aezoo.core.errors import AezooError, OptionError, message
 from aezoo.core.imports import import_named, refused_by_tensorflow
 
 
-def add_common_arguments(parser):
-    """Adds the arguments that every command takes."""
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the frameworks' log lines")
-    parser.add_argument(
-        "--import",
-        dest="imports",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that registers models of your own; may be repeated, or in AEZOO_IMPORT",
-    )
-
-
-def guarded(command, parsed):
+def guarded(command: Callable[[], object], parsed: argparse.Namespace) -> int:
     """Runs a command; errors become text on standard error and an exit status.
+
+    Args:
+        command: is called without arguments.
+        parsed: with `verbose`, `imports` and the `parser` that made it, in whose words a fix is told.
 
     Returns:
         0, 1 for an error, 2 for an option that cannot be used, 130 after Ctrl-C.
@@ -33,6 +27,7 @@ def guarded(command, parsed):
         command()
         return 0
     except AezooError as error:
+        error.fix = in_words_of(parsed.parser, error.fix)
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2 if isinstance(error, OptionError) else 1
     except OSError as error:  # a full disk, a folder that cannot be written, a path that is a file

@@ -1,4 +1,4 @@
-"""`aezoo train`, and what the recipes share with it."""
+"""`aezoo train`, and the recipes as programs: what they share is all but the model and its settings."""
 
 import argparse
 import ast
@@ -6,56 +6,93 @@ import dataclasses
 import json
 import os
 import sys
+from typing import Any
 
 from aezoo import models
+from aezoo.cli import parsing
 from aezoo.cli.output import show_metrics
-from aezoo.cli.shell import add_common_arguments, guarded
+from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
+from aezoo.core.options import KINDS
 from aezoo.training.recipe import Recipe, build_for, start_from, unversioned
+from aezoo.training.run import Run
 from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
 
 
-def add_training_arguments(parser, *, output):
+def add_train(commands: Any) -> None:
+    """Adds `aezoo train`."""
+    command = parsing.add_command(
+        commands,
+        "train",
+        train,
+        "train a model into a run: weights, figures, pictures",
+        "aezoo train conv --data mnist_mini --latent-dim 16 -o runs/conv\n"
+        "  aezoo train dense --data sensors.csv --latent-dim 4 -O units=64,32\n"
+        "  aezoo train --resume -o runs/conv",
+        json=False,
+    )
+    command.add_argument("model", nargs="?", help="name of a model, see `aezoo list`")
+    command.add_argument("--latent-dim", type=int, metavar="D", help="number of latents, default 16")
+    command.add_argument(
+        "-O",
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the model, see `aezoo info MODEL`; repeatable",
+    )
+    _add_training_arguments(command, output="runs/latest")
+
+
+def _add_training_arguments(parser, *, output):
     """Adds the arguments that every training takes, recipes and `aezoo train` alike."""
-    group = parser.add_argument_group("data")
+    _add_data(parser.add_argument_group("data"))
+    _add_settings(parser.add_argument_group("settings", "default: as the recipe says, else as stated here"))
+    group = parser.add_argument_group("run")
     group.add_argument(
-        "--data",
-        metavar="SOURCE",
-        help="mnist_mini, quasi_periodic, a TensorFlow Datasets name, a folder "
-        "of images, or a .npy, .npz, .csv, .parquet or .ts file",
+        "--start-from", metavar="RUN", help="start with the weights of a run of the same shape"
     )
-    group.add_argument("--data-dir", metavar="DIR", help="where TensorFlow Datasets lie prepared")
+    group.add_argument("-o", "--output", metavar="RUN", default=output, help=f"folder, default {output}")
+    group.add_argument("--resume", action="store_true", help="continue the unfinished run in that folder")
+    group.add_argument("--overwrite", action="store_true", help="replace a run that is already there")
+    group.add_argument(
+        "--quick", action="store_true", help="a trial: one epoch, unless --epochs says otherwise"
+    )
+    group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
+
+
+def _add_data(group):
+    text = (
+        "a folder of images, a .npy, .npz, .csv, .parquet or .ts file, or a named dataset: mnist_mini, "
+        "quasi_periodic, sklearn:NAME, sktime:NAME, or one of TensorFlow Datasets"
+    )
+    parsing.add_source(group, "--data", text)
     group.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")
+    group.add_argument("--kind", choices=KINDS, help="what an array of shape (N, A, B) holds")
     group.add_argument(
-        "--kind", choices=("images", "rows", "sequences"), help="what an array of (N, A, B) holds"
+        "--image-shape", metavar="HxWxC", type=image_shape, help="resize the images of a folder"
     )
-    group.add_argument("--image-shape", metavar="HxWxC", type=image_shape, help="resize images of a folder")
     group.add_argument(
-        "--validation-fraction", type=float, metavar="X", help="of the training part, default 0.1"
+        "--validation-fraction",
+        type=float,
+        metavar="X",
+        help="fraction of the training part to hold back for choosing the best epoch, default 0.1",
     )
-    group = parser.add_argument_group("settings (what is not given is as the recipe or the default says)")
+
+
+def _add_settings(group):
     group.add_argument("--epochs", type=int, metavar="N", help=f"default {Settings.epochs}")
     group.add_argument("--batch-size", type=int, metavar="N", help=f"default {Settings.batch_size}")
     group.add_argument("--learning-rate", type=float, metavar="X", help=f"default {Settings.learning_rate}")
     group.add_argument("--schedule", choices=SCHEDULES, help=f"default {Settings.schedule}")
     group.add_argument("--loss", metavar="NAME", help=f"a Keras loss, default {Settings.loss}")
-    group.add_argument("--patience", type=int, metavar="N", help="stop after N epochs that are no better")
+    group.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without improvement")
     group.add_argument("--precision", choices=PRECISIONS, help=f"default {Settings.precision}")
     group.add_argument("--seed", type=int, metavar="N", help=f"default {Settings.seed}")
-    group = parser.add_argument_group("run")
-    group.add_argument("--start-from", metavar="RUN", help="begin with the weights of a run of the same body")
-    group.add_argument("-o", "--output", metavar="RUN", default=output, help=f"folder, default {output}")
-    group.add_argument("--resume", action="store_true", help="continue the run in that folder")
-    group.add_argument("--overwrite", action="store_true", help="replace a run that lies there")
-    group.add_argument(
-        "--quick", action="store_true", help="one epoch unless --epochs says more, to see that it works"
-    )
-    group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
-    add_common_arguments(parser)
 
 
-def image_shape(text):
+def image_shape(text: str) -> tuple[int, int, int]:
     """Parses "28x28x1"."""
     try:
         height, width, channels = (int(size) for size in text.lower().split("x"))
@@ -64,22 +101,21 @@ def image_shape(text):
     return height, width, channels
 
 
-def main(recipe, description, arguments=None):
+def main(recipe: Recipe, description: str, arguments: list[str] | None = None) -> int:
     """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
     print_anything()
     name = os.path.basename(sys.argv[0])
     parser = argparse.ArgumentParser(
         name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_training_arguments(parser, output=f"runs/{os.path.splitext(name)[0]}")
+    _add_training_arguments(parser, output=f"runs/{os.path.splitext(name)[0]}")
+    parsing.add_common_arguments(parser)
     parsed = parser.parse_args(arguments)
     return guarded(lambda: follow(recipe, parsed), parsed)
 
 
-def follow(recipe, parsed):
+def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
     """Trains as a recipe says, arguments of the command line over it; prints and returns the run."""
-    from aezoo.training.run import Run
-
     run = Run(parsed.output)
     say = (lambda *_: None) if parsed.json else print
     if parsed.resume:
@@ -107,7 +143,7 @@ def _begin(recipe, parsed, run, say):
     from aezoo import data
 
     run.check_free(overwrite=parsed.overwrite)
-    source = parsed.data or recipe.data
+    source = parsed.source or recipe.data
     settings = dataclasses.replace(recipe.settings_for(source), **_given_settings(parsed))
     held_back = parsed.validation_fraction
     dataset = data.load(
@@ -152,9 +188,9 @@ def _check_same(recipe, parsed, info):
     begun = {**info["settings"], **info["options"], "model": info["model"]}
     if recipe.model is not None:
         asked["model"] = recipe.model
-    if parsed.data is not None:
+    if parsed.source is not None:
         asked["data"] = unversioned(
-            parsed.data if parsed.data in _names(info) else os.path.abspath(parsed.data)
+            parsed.source if parsed.source in _names(info) else os.path.abspath(parsed.source)
         )
         begun["data"] = unversioned(info["data"]["source"])
     for name, value in asked.items():
@@ -190,7 +226,7 @@ def _against(expected, metrics):
         yield f"{metric}: {got:.4g}, {verdict} ({value:g} ± {tolerance:g})"
 
 
-def train(parsed):
+def train(parsed: argparse.Namespace) -> None:
     """Trains a model into a run, or resumes one."""
     if parsed.model is None and not parsed.resume:
         raise OptionError(

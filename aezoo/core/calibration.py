@@ -76,7 +76,7 @@ class Calibration:
                 "too few normal examples for this false positive rate",
                 got=f"{count} examples, false_positive_rate={rate:g}",
                 expected=f"at least {math.ceil(1 / rate - 1 - 1e-9)} examples",
-                fix=f"pass more examples, or --false-positive-rate {_rounded_up(1 / (count + 1))}",
+                fix=f"pass more examples, or false_positive_rate={_rounded_up(1 / (count + 1))}",
             )
         gaps = np.diff(scores) / 2
         above = scores + np.append(gaps, gaps[-1] if count > 1 else 0.0)
@@ -104,18 +104,21 @@ class Calibration:
         low, high = scores - margin * np.abs(scores), scores + margin * np.abs(scores)
         return (self.p_values(low) == self.p_values(high)) & (self.is_anomaly(low) == self.is_anomaly(high))
 
+    def figures(self) -> dict[str, Any]:
+        """Returns what a manifest says of a calibration; the table itself is in the files."""
+        low, high = self.interval
+        return {
+            "threshold": self.threshold,
+            "false_positive_rate": self.false_positive_rate,
+            "false_positive_rate_interval": None if math.isnan(low) else (low, high),
+            "examples": self.examples,
+        }
 
-def figures(calibrations: "Mapping[str, Calibration]") -> dict[str, Any]:
+
+def figures(calibrations: Mapping[str, Calibration]) -> dict[str, Any]:
     """Returns what a manifest says of {precision: `Calibration`}, float32 among them; tables are in files."""
-    float32 = calibrations["float32"]
-    low, high = float32.interval
-    return {
-        "threshold": float32.threshold,
-        "false_positive_rate": float32.false_positive_rate,
-        "false_positive_rate_interval": None if math.isnan(low) else (low, high),
-        "examples": float32.examples,
-        "thresholds": {precision: one.threshold for precision, one in calibrations.items()},
-    }
+    thresholds = {precision: one.threshold for precision, one in calibrations.items()}
+    return {**calibrations["float32"].figures(), "thresholds": thresholds}
 
 
 def check_rate(false_positive_rate: float) -> float:
@@ -126,7 +129,7 @@ def check_rate(false_positive_rate: float) -> float:
             "a false positive rate lies between 0 and 1, and is neither",
             got=f"false_positive_rate={rate:g}",
             expected="for example 0.01: one normal example in a hundred",
-            fix="pass --false-positive-rate 0.01",
+            fix="pass false_positive_rate=0.01",
         )
     return rate
 

@@ -180,7 +180,7 @@ def as_labels(labels, count, classes):
         problem, expected, fix = "this model takes no labels", "examples alone", "leave out the labels"
     else:
         expected = f"{count} whole numbers, 0 to {classes - 1}"
-        fix = "labels=[3, 1, ...] in Python, --labels 3,1,... on the command line: one for each example"
+        fix = "pass labels=[3, 1, ...], one for each example"
         if labels is None:
             problem = "this model takes a label with each example"
         elif labels.shape != (count,) or labels.dtype.kind not in "iu":

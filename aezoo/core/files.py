@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and what is known of them."""
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -8,33 +9,35 @@ import pathlib
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 from aezoo.core.errors import RunError
 
-_DRAFT = ".writing-"  # folders of files that are being written; a killed process leaves one
+DRAFT = ".writing-"  # folders of files that are being written; a killed process leaves one
 
 
-class replacing:
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """Context manager: write to the path it gives; it takes the real name only if all went well.
 
-    A killed process leaves the old file, whole. The suffix is kept, since Keras looks at it.
+    A killed process leaves the old file, whole. The suffix is kept, since Keras looks at it. A link stays,
+    and what it leads to is replaced; a device or a pipe, as /dev/stdout, is written to as it is.
     """
-
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix=_DRAFT, dir=self.path.parent)
-        self.new = pathlib.Path(self.folder) / self.path.name
-        return self.new
-
-    def __exit__(self, error_class, error, traceback):
-        if error_class is None:
-            os.replace(self.new, self.path)
-        shutil.rmtree(self.folder, ignore_errors=True)
+    target = pathlib.Path(path).resolve()
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    folder = tempfile.mkdtemp(prefix=DRAFT, dir=target.parent)
+    try:
+        new = pathlib.Path(folder) / target.name
+        yield new
+        os.replace(new, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def read_json(path):
+def read_json(path: str | os.PathLike[str]) -> Any:
     """Returns the content of a JSON file.
 
     Raises:
@@ -51,19 +54,19 @@ def read_json(path):
         ) from error
 
 
-def write_json(path, content):
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Writes a JSON file, whole or not at all."""
     with replacing(path) as new:
         new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def sha256_of(path):
+def sha256_of(path: str | os.PathLike[str]) -> str:
     """Returns the sha256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_draft(folder):
+def make_draft(folder: str | os.PathLike[str]) -> pathlib.Path:
     """Returns a new, hidden folder beside a bundle's place; sweeps away those of killed exports."""
     folder = pathlib.Path(folder).resolve()  # a link stays, and what it leads to is replaced
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +80,7 @@ def make_draft(folder):
     return draft
 
 
-def publish(draft, folder):
+def publish(draft: pathlib.Path, folder: str | os.PathLike[str]) -> None:
     """Gives a proven draft its name. An older bundle there stays whole until the new one is in place."""
     folder = pathlib.Path(folder).resolve()
     if folder.exists() and _exchange(draft, folder):

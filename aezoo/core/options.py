@@ -1,26 +1,35 @@
-"""Checks of the options that several models take."""
+"""THE checks of options, one for each notion. Each returns the value as it is meant, or raises."""
 
 import math
 import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from aezoo.core.errors import OptionError
 
+CHANNELS = (1, 2, 3, 4)  # that an image may have
+KINDS = ("images", "rows", "sequences")  # of examples
 
-def check_positive(option, value, least=1):
-    """Returns the value as an int, or raises OptionError unless it is a whole number of at least `least`."""
-    if not (isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least):
+
+def check_positive(option: str, value: Any, least: int = 1) -> int:
+    """Returns the value as an int, or raises OptionError unless it is a whole number of at least `least`.
+
+    True, 2.5 and "3" are refused.
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or int(value) < least:
         raise OptionError(
             f"{option} is a whole number of at least {least}",
             got=f"{option}={value!r}",
             expected=f"{least}, {least + 1}, {least + 2}, ...",
-            fix=f"pass {option}=16",
+            fix=f"pass {option}={16 if least == 1 else least}",
         )
     return int(value)
 
 
-def check_between(option, value, lowest, highest, usual):
+def check_between(option: str, value: Any, lowest: float, highest: float, usual: float) -> float:
     """Returns the value as a float, or raises OptionError unless it is a number of [lowest, highest)."""
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and lowest <= value < highest
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    good = good and lowest <= float(value) < highest
     if not good:
         below = "" if highest == math.inf else f" and below {highest:g}"
         raise OptionError(
@@ -32,7 +41,20 @@ def check_between(option, value, lowest, highest, usual):
     return float(value)
 
 
-def check_sizes(option, values):
+def check_share(option: str, value: Any) -> float:
+    """Returns the value as a float, or raises OptionError unless it lies above 0 and below 1."""
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (good and 0 < float(value) < 1):
+        raise OptionError(
+            f"{option} is a share of the examples",
+            got=f"{option}={value!r}",
+            expected="a number above 0 and below 1",
+            fix=f"pass {option}=0.1",
+        )
+    return float(value)
+
+
+def check_sizes(option: str, values: Any) -> tuple[int, ...]:
     """Returns a tuple of whole numbers of at least 1; one number alone stands for a tuple of one.
 
     >>> check_sizes("filters", [32, 64]), check_sizes("units", 16)
@@ -50,9 +72,9 @@ def check_sizes(option, values):
     return tuple(check_positive(option, value) for value in values)
 
 
-def check_seed(seed):
+def check_seed(seed: Any) -> int:
     """Returns the seed, or raises OptionError unless it is a whole number of 32 bits."""
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= int(seed) < 2**32:
         raise OptionError(
             "a seed is a whole number of 32 bits",
             got=f"seed={seed!r}",
@@ -62,25 +84,25 @@ def check_seed(seed):
     return int(seed)
 
 
-def check_image_shape(image_shape):
-    """Returns (H, W, C), or raises OptionError: sides from 8 up, 1 to 4 channels."""
+def check_image_shape(image_shape: Any, least: int = 8) -> tuple[int, int, int]:
+    """Returns (H, W, C), or raises OptionError: sides from `least` pixels up, 1 to 4 channels."""
     try:
         height, width, channels = image_shape
         good = all(isinstance(size, numbers.Integral) for size in image_shape)
-        good = good and min(height, width) >= 8 and 1 <= channels <= 4
+        good = good and min(height, width) >= least and channels in CHANNELS
     except (TypeError, ValueError):
         good = False
     if not good:
         raise OptionError(
             "images are (height, width, channels)",
             got=f"image_shape={image_shape!r}",
-            expected="height and width of at least 8 pixels, 1 to 4 channels",
+            expected=f"height and width of at least {least} pixel{'s' * (least > 1)}, 1 to 4 channels",
             fix="pass image_shape=(28, 28, 1), and resize or pad smaller images",
         )
     return int(height), int(width), int(channels)
 
 
-def nearest(word, choices):
+def nearest(word: object, choices: Iterable[object]) -> str:
     """Returns " (did you mean ...?)" for the closest of the choices, or an empty text.
 
     >>> nearest("cnov", ["conv", "dense"])
@@ -92,7 +114,7 @@ def nearest(word, choices):
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def check_choice(option, value, choices):
+def check_choice(option: str, value: object, choices: Sequence[Any]) -> None:
     """Raises OptionError unless `value` is one of `choices`; names the nearest one."""
     if value not in choices:
         raise OptionError(

@@ -3,22 +3,25 @@
 import json
 import os
 import pathlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from aezoo.core.errors import DataError
+from aezoo.core.files import replacing, write_json
 
+Path = str | os.PathLike[str]
 _WRITTEN = ".aezoo_wrote.json"  # in a folder of PNG files: their names, so that only they give way
 
 
-def check_file(path, *, sources):
+def check_file(output: Path, *, sources: Iterable[Path]) -> None:
     """Raises DataError where a file cannot be written or replaces what is read; call it before long work.
 
     Args:
-        path: of the file.
+        output: path of the file.
         sources: paths that are read; what does not exist is passed over.
     """
-    path = pathlib.Path(path).expanduser()
+    path = _expanded(output)
     if path.is_dir() or not path.parent.is_dir():
         _refuse_writing(path, "a folder" if path.is_dir() else f"there is no folder {path.parent}")
     for source in map(_expanded, sources):
@@ -26,38 +29,38 @@ def check_file(path, *, sources):
             _refuse_replacing(path, f"{path.with_name(path.stem)}_2{path.suffix}")
 
 
-def check_output(path, *, as_images, sources):
+def check_output(output: Path, *, as_images: bool, sources: Iterable[Path]) -> None:
     """Raises DataError where `write` would; call it before long work.
 
     A folder for pictures is a new or an empty one, or holds nothing but what an earlier `write` left
     there (hidden files do not count).
 
     Args:
-        path, as_images, sources: as for `write`.
+        output, as_images, sources: as for `write`.
     """
-    target = _expanded(path)
+    target = _expanded(output)
     if target.suffix == ".npy" and not target.is_dir():
         check_file(target, sources=sources)
         return
     if not as_images or target.suffix or not target.name:
         raise DataError(
             "results cannot be written in this form",
-            got=str(path),
+            got=str(output),
             expected="a file that ends in .npy" + (", or a folder for PNG files" if as_images else ""),
-            fix=f"-o {target.stem or 'results'}.npy",
+            fix=f"pass output={(target.stem or 'results') + '.npy'!r}",
         )
     check_folder(target, sources=sources, what="the pictures")
 
 
-def check_folder(path, *, sources, what):
+def check_folder(output: Path, *, sources: Iterable[Path], what: str) -> None:
     """Raises DataError unless a folder is new, empty, or holds nothing but what aezoo wrote there earlier.
 
     Args:
-        path: of the folder.
+        output: path of the folder.
         sources: paths that are read, none of which may lie in it.
         what: goes there, for the error: "the pictures".
     """
-    target = _expanded(path)
+    target = _expanded(output)
     if target.is_file():
         _refuse_writing(target, "a file")
     for source in (_expanded(source).resolve() for source in sources):
@@ -70,24 +73,25 @@ def check_folder(path, *, sources, what):
             f"{what} would be mixed into other files",
             got=f"{target}, which holds {', '.join(foreign[:3])}",
             expected="a new folder, an empty one, or one with nothing but what aezoo wrote",
-            fix=f"-o {target}_2",
+            fix=f"pass output={str(target) + '_2'!r}",
         )
 
 
-def clear_folder(folder, files):
+def clear_folder(folder: pathlib.Path, files: Sequence[str]) -> None:
     """Makes a folder ready for files of these names: removes earlier ones, and notes the new ones as ours."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in _files_in(folder):
         (folder / name).unlink()
-    # first: a killed call's files are ours as well
-    (folder / _WRITTEN).write_text(json.dumps(files), encoding="utf-8")
+    write_json(folder / _WRITTEN, files)  # first: a killed call's files are ours as well
 
 
-def write(path, results, names, *, as_images, sources=()):
+def write(
+    output: Path, results: np.ndarray, names: Sequence[str], *, as_images: bool, sources: Iterable[Path] = ()
+) -> None:
     """Writes an array as .npy, or images as PNG files into a folder, in the place of an earlier call's.
 
     Args:
-        path: ending in .npy; or, for images, a folder, ending in "/" or without a suffix.
+        output: a path ending in .npy; or, for images, a folder, ending in "/" or without a suffix.
         results: float32, (N, ...); images in [0, 1] are rounded to 8 bits in PNG files.
         names: N texts, from which the PNG files get their names.
         as_images: whether the results are images.
@@ -96,11 +100,12 @@ def write(path, results, names, *, as_images, sources=()):
     Raises:
         DataError: another suffix, a source, or a place that cannot be written; see `check_output`.
     """
-    check_output(path, as_images=as_images, sources=sources)
-    target = _expanded(path)
+    check_output(output, as_images=as_images, sources=sources)
+    target = _expanded(output)
     if target.suffix == ".npy":
         try:
-            np.save(target, results)
+            with replacing(target) as new:
+                np.save(new, results)
         except OSError as error:
             _refuse_writing(target, error)
         return
@@ -109,7 +114,7 @@ def write(path, results, names, *, as_images, sources=()):
     # a.png and a.jpg must not both become a.png
     stems = [str(pathlib.Path(name).with_suffix("")) for name in names]
     if len(set(stems)) < len(stems):
-        stems = names
+        stems = list(names)
     files = [f"{stem}.png" for stem in stems]
     pixels = np.rint(np.clip(results, 0.0, 1.0) * 255).astype("uint8")
     try:
@@ -142,9 +147,9 @@ def _earlier(folder):
 def _refuse_replacing(target, other):
     raise DataError(
         "the results would be written over the examples",
-        got=f"-o {target}, where what is read lies",
+        got=f"{target}, where what is read lies",
         expected="another place",
-        fix=f"-o {other}",
+        fix=f"pass output={str(other)!r}",
     )
 
 
@@ -153,5 +158,5 @@ def _refuse_writing(target, error):
         "the results cannot be written there",
         got=f"{target}: {error}",
         expected="a path that can be written",
-        fix=f"mkdir -p {target.parent}, or name another place with -o",
+        fix=f"make the folder {target.parent}, or pass output= another place",
     ) from (error if isinstance(error, OSError) else None)

@@ -45,7 +45,7 @@ def only_classes(dataset, classes):
                 f"the data have no such class{nearest(name, known)}",
                 got=f"class {name!r} of {dataset.name}",
                 expected=f"among {', '.join(known[:20])}" + (", ..." if len(known) > 20 else ""),
-                fix=f"--classes {','.join(known[:2])}",
+                fix=f"pass classes={known[:2]!r}",
             )
     numbers = [known.index(name) for name in wanted]
     parts = {name: _chosen(dataset, name, numbers) for name in ("train", "validation", "test")}

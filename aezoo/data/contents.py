@@ -8,7 +8,7 @@ import numpy as np
 
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import check_finite, check_unit_range, position
-from aezoo.data.options import CHANNELS
+from aezoo.core.options import CHANNELS
 
 _KINDS = {2: "rows", 3: "sequences", 4: "images"}  # by the axes that `as_examples` gives them
 
@@ -193,7 +193,7 @@ def _as_images(images, source):
     )
 
 
-def as_labels(labels, count, *, source):
+def numbered_labels(labels, count, *, source):
     """Returns labels as ((N,) int64, names or None); text is numbered in the order of the alphabet.
 
     Raises:

@@ -1,12 +1,30 @@
-"""`load`: a name or a path becomes a Dataset."""
+"""`load`: a name or a path becomes a Dataset.
 
+"mnist_mini"              the embedded digits
+"sklearn:breast_cancer"   and the other tables that scikit-learn ships
+"sktime:GunPoint"         and the other series of equal length that sktime ships
+"quasi_periodic"          signals made by a generator, with faults in the test part
+a path                    to a folder of images, a .npy, .npz, .csv, .parquet or .ts file;
+                          NAME_TRAIN.ts brings NAME_TEST.ts along
+"mnist", "mnist:3.0.1"    and the other image sets of TensorFlow Datasets; an existing path comes first
+"""
+
+import dataclasses
 import functools
+import importlib.util
 import os
 import pathlib
+from collections.abc import Sequence
 
 from aezoo.core.errors import DataError, OptionError
-from aezoo.core.options import nearest
-from aezoo.data import options
+from aezoo.core.options import (
+    KINDS,
+    check_choice,
+    check_image_shape,
+    check_positive,
+    check_share,
+    nearest,
+)
 from aezoo.data.dataset import Dataset
 from aezoo.data.sources.embedded import FILES, read_embedded
 from aezoo.data.sources.generated import GENERATORS, generate
@@ -26,43 +44,36 @@ READERS = {
     ".parquet": read_table,
     ".ts": read_ts,
 }
+PARTS = {"train": "training", "validation": "validation", "test": "test"}  # and the word for each
 # Suffixes that say "a file" of a source that is not there; no set of TensorFlow Datasets ends so.
 FILE_SUFFIXES = (*READERS, ".png", ".jpg", ".jpeg", ".zip", ".tsv", ".txt", ".h5", ".pkl", ".gz", ".json")
 
 
 def load(
-    source,
+    source: str | os.PathLike[str],
     *,
-    data_dir=None,
-    image_shape=None,
-    kind=None,
-    validation_fraction=0.1,
-    test_fraction=0.1,
-    seed=0,
-    download=False,
-):
+    data_dir: str | os.PathLike[str] | None = None,
+    image_shape: Sequence[int] | None = None,
+    kind: str | None = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+    seed: int = 0,
+    download: bool = False,
+) -> Dataset:
     """Returns a source of examples as a `Dataset` with three parts.
 
     Parts that the source has of its own are used. What is missing is cut from train: validation
     always from train, never from test.
 
     Args:
-        source: "mnist_mini", the embedded digits; "sklearn:breast_cancer" and the other tables that
-            scikit-learn ships; "sktime:GunPoint" and the other series of equal length that sktime
-            ships; "quasi_periodic", signals made by a generator, with faults in the test part; a
-            path to a folder of images, an .npy, .npz, .csv, .parquet or .ts; or the name of a
-            TensorFlow Datasets image set ("mnist", "cifar10", "mnist:3.0.1"). An existing path
-            comes before a set of the same name. NAME_TRAIN.ts brings NAME_TEST.ts along.
+        source: a path or a name, see the top of this module.
         data_dir: where TensorFlow Datasets has prepared its sets; None is TFDS_DATA_DIR, else its
             own default.
         image_shape: (H, W, C) to which the images of a folder or a set are resized; None keeps
             them. Arrays are never resized.
-        kind: "images", "sequences" or "rows", where a file could hold either. None: an array of
-            four axes holds images, of two rows. Of three (N, ?, ?) it holds sequences (N, T, F) if
-            it is called so in its .npz, or if a float is below -1 or above 255; otherwise grey
-            images. "sequences" also makes sequences (N, T, 1) of a table or array (N, T).
-        validation_fraction: of train, where the source has no validation part.
-        test_fraction: of train, where the source has no test part.
+        kind: "images", "sequences" or "rows", where a file could hold either, see `as_examples`.
+            "sequences" also makes sequences (N, T, 1) of a table or array (N, T).
+        validation_fraction, test_fraction: of train, where the source has no such part.
         seed: of the cut, and of signals that are generated. Sets of TensorFlow Datasets are cut at
             their end, as they lie shuffled.
         download: whether a set that is not prepared may be downloaded.
@@ -75,6 +86,70 @@ def load(
     >>> len(dataset.train), len(dataset.validation), len(dataset.test)
     (5400, 600, 1000)
     """
+    _check_source(source)
+    cut = _Cut.checked(image_shape, kind, validation_fraction, test_fraction, seed)
+    if is_image_set(source):
+        return _load_set(str(source), data_dir, download, cut)
+    contents, name, source = _read(source, cut)
+    return _dataset_of(contents.as_kind(cut.kind, source=name), name, source, cut)
+
+
+def is_image_set(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is the name of a set of TensorFlow Datasets, if it is anything."""
+    if source in FILES or source in GENERATORS or str(source).startswith((PREFIX, SKTIME)):
+        return False
+    if isinstance(source, os.PathLike) or _means_a_file(source):
+        return False
+    return not pathlib.Path(source).expanduser().exists()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cut:
+    """The options by which a source is read and cut, checked: those that `Dataset.load_options` keeps."""
+
+    image_shape: tuple[int, ...] | None
+    kind: str | None
+    validation_fraction: float
+    test_fraction: float
+    seed: int
+
+    @classmethod
+    def checked(cls, image_shape, kind, validation_fraction, test_fraction, seed):
+        if kind is not None:
+            check_choice("kind", kind, KINDS)
+        cut = cls(
+            None if image_shape is None else check_image_shape(image_shape, least=1),
+            kind,
+            check_share("validation_fraction", validation_fraction),
+            check_share("test_fraction", test_fraction),
+            check_positive("seed", seed, least=0),
+        )
+        if cut.validation_fraction + cut.test_fraction >= 1.0:
+            raise OptionError(
+                "nothing would be left to train on",
+                got=f"validation_fraction={cut.validation_fraction}, test_fraction={cut.test_fraction}",
+                expected="two shares whose sum is below 1",
+                fix="pass validation_fraction=0.1, test_fraction=0.1",
+            )
+        return cut
+
+    @property
+    def fractions(self):
+        return {"validation_fraction": self.validation_fraction, "test_fraction": self.test_fraction}
+
+    def load_options(self, data_dir=None):
+        """Returns keyword arguments of `load`, fit for JSON."""
+        shape = None if self.image_shape is None else list(self.image_shape)
+        return {
+            "data_dir": data_dir,
+            "image_shape": shape,
+            "kind": self.kind,
+            **self.fractions,
+            "seed": self.seed,
+        }
+
+
+def _check_source(source):
     if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
         raise OptionError(
             "a source is a name or a path",
@@ -84,55 +159,48 @@ def load(
             expected="'mnist_mini', a path, or a name of TensorFlow Datasets",
             fix="pass source='mnist_mini'; an array goes into a file first, with numpy.save",
         )
-    image_shape, kind = options.image_shape(image_shape), options.kind(kind)
-    validation_fraction, test_fraction = options.fractions(validation_fraction, test_fraction)
-    seed = options.whole_number("seed", seed, at_least=0)
-    load_options = {
-        "image_shape": None if image_shape is None else list(image_shape),
-        "kind": kind,
-        "validation_fraction": validation_fraction,
-        "test_fraction": test_fraction,
-        "seed": seed,
-    }
+    whole, bracket, part = str(source).rpartition("[")
+    if bracket and part.rstrip("]") in PARTS and not pathlib.Path(source).expanduser().exists():
+        raise OptionError(
+            "this needs a source with all its parts",
+            got=f"source={str(source)!r}, one part",
+            expected="a name or a path without a part in brackets",
+            fix=f"pass source={whole!r}",
+        )
+
+
+def _read(source, cut):
+    """Returns (contents, short name, source as `load` takes it again) of all but TensorFlow Datasets."""
     if source in FILES:
-        contents, name = read_embedded(source), source
-    elif source in GENERATORS:
-        contents, name = generate(source, seed), source
-    elif str(source).startswith(PREFIX):
-        contents, name = read_scikit_learn(source), source.removeprefix(PREFIX)
-    elif str(source).startswith(SKTIME):
-        contents, name = read_sktime(source), source.removeprefix(SKTIME)
-    else:
-        path = pathlib.Path(source).expanduser()
-        if not path.exists():
-            if isinstance(source, os.PathLike) or _means_a_file(source):
-                _refuse_missing(path)
-            return _load_set(source, data_dir, download, image_shape, load_options)
-        contents = _read_path(path, image_shape, kind)
-        name = problem_name(path) if path.is_file() else path.resolve().name
-        source = os.path.abspath(path)
-    contents = contents.as_kind(kind, source=name)
+        return read_embedded(source), source, source
+    if source in GENERATORS:
+        return generate(source, cut.seed), source, source
+    if str(source).startswith(PREFIX):
+        return read_scikit_learn(source), source.removeprefix(PREFIX), source
+    if str(source).startswith(SKTIME):
+        return read_sktime(source), source.removeprefix(SKTIME), source
+    path = pathlib.Path(source).expanduser()
+    if not path.exists():
+        _refuse_missing(path)
+    name = problem_name(path) if path.is_file() else path.resolve().name
+    return _read_path(path, cut.image_shape, cut.kind), name, os.path.abspath(path)
+
+
+def _dataset_of(contents, name, source, cut):
     examples = contents.parts["train"][0]
-    _check_image_shape(image_shape, contents.kind, examples.shape[1:], name)
+    _check_image_shape(cut.image_shape, contents.kind, examples.shape[1:], name)
     digest = contents.sha256()  # before anything is cut: the same for every seed and fraction
-    parts = three_parts(
-        contents,
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-        seed=seed,
-        source=name,
-    )
     return Dataset(
         name=name,
         source=str(source),
-        load_options={"data_dir": None, **load_options},
+        load_options=cut.load_options(),
         kind=contents.kind,
         shape=tuple(examples.shape[1:]),
         stored_dtype=str(examples.dtype),
         label_names=contents.label_names,
         feature_names=contents.feature_names,
         hasher=lambda: digest,
-        **parts,
+        **three_parts(contents, **cut.fractions, seed=cut.seed, source=name),
     )
 
 
@@ -180,46 +248,36 @@ def _refuse_missing(path):
     names = os.listdir(folder) if folder.is_dir() else []
     raise DataError(
         f"no such file or folder{nearest(path.name, names)}",
-        got=str(path),
+        got=f"{path} (does not exist)",
         expected=f"a folder of images, or a file that ends in {', '.join(READERS)}",
         fix="check the path" if folder.is_dir() else f"check the path: there is no folder {folder}",
     )
 
 
-def _load_set(source, data_dir, download, image_shape, load_options):
+def _load_set(source, data_dir, download, cut):
     """Returns the Dataset of a TensorFlow Datasets name."""
     from aezoo.data.sources import tfds_images
 
-    if load_options["kind"] not in (None, "images"):
+    if cut.kind not in (None, "images"):
         raise OptionError(
             "sets of TensorFlow Datasets are loaded as images",
-            got=f"kind={load_options['kind']!r} for source={source!r}",
+            got=f"kind={cut.kind!r} for source={source!r}",
             expected="kind='images', or no kind",
             fix="leave kind out, or pass the path of a file",
         )
     data_dir = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
     builder = None
     if tfds_images.NAME.fullmatch(source):
-        builder = tfds_images.find_builder(source, data_dir=data_dir, download=download)
+        builder = _builder(source, data_dir, download)
     if builder is None:
-        raise DataError(
-            f"no path and no image set is called {source!r}{tfds_images.nearest_name(source)}",
-            got=f"source={source!r}, in the folder {os.getcwd()}",
-            expected="'mnist_mini', 'quasi_periodic', an existing path, or a name of TensorFlow Datasets",
-            fix="check the spelling; see https://www.tensorflow.org/datasets/catalog for names",
-        )
-    parts, label_names = tfds_images.open_parts(
-        builder,
-        image_shape=image_shape,
-        validation_fraction=load_options["validation_fraction"],
-        test_fraction=load_options["test_fraction"],
-    )
+        _refuse_unknown(source, tfds_images.nearest_name(source))
+    parts, label_names = tfds_images.open_parts(builder, image_shape=cut.image_shape, **cut.fractions)
     shape = parts["train"].shape
     config = f"/{builder.builder_config.name}" if builder.builder_config else ""
     return Dataset(
         name=builder.name,
         source=f"{builder.name}{config}:{builder.version}",
-        load_options={"data_dir": data_dir, **load_options},
+        load_options=cut.load_options(data_dir),
         kind="images",
         shape=shape,
         stored_dtype="uint8",
@@ -227,4 +285,26 @@ def _load_set(source, data_dir, download, image_shape, load_options):
         feature_names=None,
         hasher=functools.partial(tfds_images.hash_files, builder, shape),
         **parts,
+    )
+
+
+def _builder(source, data_dir, download):
+    from aezoo.data.sources import tfds_images
+
+    if importlib.util.find_spec("tensorflow_datasets") is None:  # the base install: most likely a wrong path
+        raise DataError(
+            f"no path and no embedded dataset is called {source!r}",
+            got=f"source={source!r}, in the folder {os.getcwd()}",
+            expected="an existing path, 'mnist_mini' or 'quasi_periodic'",
+            fix='check the path; image sets of TensorFlow Datasets need pip install "aezoo[train]"',
+        )
+    return tfds_images.find_builder(source, data_dir=data_dir, download=download)
+
+
+def _refuse_unknown(source, hint):
+    raise DataError(
+        f"no path and no image set is called {source!r}{hint}",
+        got=f"source={source!r}, in the folder {os.getcwd()}",
+        expected="'mnist_mini', 'quasi_periodic', an existing path, or a name of TensorFlow Datasets",
+        fix="check the spelling; see https://www.tensorflow.org/datasets/catalog for names",
     )

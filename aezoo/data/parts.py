@@ -12,7 +12,7 @@ import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.imports import import_keras, need, silent_stderr
-from aezoo.data.options import whole_number
+from aezoo.core.options import check_positive
 
 ENDLESS = 2**62  # epochs; the last one that fits an int64 with room to count on
 
@@ -103,12 +103,12 @@ class Part:
             OptionError: one of the numbers cannot be used.
             DataError: labels are asked for, and the part has none.
         """
-        batch_size = whole_number("batch_size", batch_size, at_least=1)
-        skip = whole_number("skip", skip, at_least=0)
+        batch_size = check_positive("batch_size", batch_size)
+        skip = check_positive("skip", skip, least=0)
         if shuffle_seed is not None:
-            shuffle_seed = whole_number("shuffle_seed", shuffle_seed, at_least=0)
+            shuffle_seed = check_positive("shuffle_seed", shuffle_seed, least=0)
         if epochs is not None:
-            epochs = whole_number("epochs", epochs, at_least=1)
+            epochs = check_positive("epochs", epochs)
 
         tf = import_tensorflow()
         per_epoch = -(-len(self) // batch_size)
@@ -184,7 +184,7 @@ class ArrayPart(Part):
     def array(self, limit=None):
         """As `Part.array`: a copy, so that writing to it leaves the dataset alone."""
         if limit is not None:
-            limit = whole_number("limit", limit, at_least=1)
+            limit = check_positive("limit", limit)
         return unit_floats(self.examples[:limit])
 
     @functools.cached_property

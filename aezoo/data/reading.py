@@ -1,20 +1,178 @@
-"""Files that the command reads examples from, and writes arrays and pictures to. No framework."""
+"""Where examples come from: ONE notion of a source for every command and for whoever calls it. No framework.
 
+A source is a path (an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file), which is read
+whole; or a name that `data.load` knows ("mnist_mini", "sklearn:wine", "mnist"), of which the test part is
+read. SOURCE[train], SOURCE[validation] and SOURCE[test] are the parts that a training would get.
+"""
+
+import dataclasses
 import itertools
 import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.examples import check_shape
-from aezoo.data.loading import READERS
+from aezoo.core.options import check_choice
+from aezoo.data.classes import class_names
+from aezoo.data.dataset import Dataset
+from aezoo.data.loading import PARTS, READERS, is_image_set, load
 from aezoo.data.sources.image_folder import PART_FOLDERS, SUFFIXES, read_images
 from aezoo.data.sources.numpy_files import read_arrays, read_numpy
 from aezoo.data.sources.ts_files import read_ts
 
+_WITH_PART = re.compile(r"(?P<source>.+)\[(?P<part>\w*)\]", re.DOTALL)
 
-def read(path, shape, *, dtype="float32", feature_names=None):
-    """Reads the examples of a file or a folder for a model of a given shape.
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Examples of a source, as a model takes them.
+
+    Attributes:
+        array: (N, ...): float32, images in [0, 1]; or uint8 where the model takes bytes.
+        names: a text for each, N of them: the file of an image, else its number.
+        labels: (N,) int64, class numbers from 0, or None. Of a file without names of classes they are for a
+            conditional model as they were stored: class numbers of the training.
+        class_names: of class number 0, 1, ..., or None where there are no labels.
+        feature_names: of the columns of a table, or None.
+        source: what they were read from, a text: "photos", "mnist_mini, test part".
+        dataset: that they are a part of, or None where a path was read whole.
+    """
+
+    array: np.ndarray
+    names: list[str]
+    labels: np.ndarray | None
+    class_names: list[str] | None
+    feature_names: Sequence[str] | None
+    source: str
+    dataset: Dataset | None = None
+
+
+def read_for(
+    model: Any,
+    source: str | pathlib.Path,
+    *,
+    run: Mapping[str, Any] | None = None,
+    data_dir: str | pathlib.Path | None = None,
+) -> Examples:
+    """Reads the examples of a source as a model takes them.
+
+    Args:
+        model: an `Autoencoder` or a loaded bundle.
+        source: a path, which is read whole, or a name that `load` knows, of which the test part is read;
+            either with [train], [validation] or [test] behind it is that part, as a training gets it.
+        run: what run.json says of the model's training, or None: a test part is cut as it was for the
+            training, and a table has to have the columns of the training.
+        data_dir: where TensorFlow Datasets lie prepared.
+
+    Raises:
+        DataError: there is no such source, it cannot be read, or its examples are none that the model takes.
+        OptionError: no such part.
+    """
+    takes_bytes = getattr(model, "input_dtype", "float32") == "uint8"
+    if pathlib.Path(source).expanduser().exists():
+        columns = run["data"].get("feature_names") if run else None
+        dtype = "uint8" if takes_bytes else "float32"
+        found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns)
+        return _with_class_numbers(found, getattr(model, "classes", None))
+    name, part = split_part(source)
+    dataset = load_for(model, name, run=run, data_dir=data_dir)
+    chosen = getattr(dataset, part)
+    examples = chosen.array()
+    if takes_bytes and dataset.stored_dtype == "uint8":
+        examples = np.rint(examples * 255).astype("uint8")
+    return Examples(
+        examples,
+        [str(number) for number in range(len(examples))],
+        None if chosen.labels is None else chosen.class_numbers.astype("int64"),
+        class_names(dataset),
+        dataset.feature_names,
+        f"{dataset.name}, {PARTS[part]} part",
+        dataset,
+    )
+
+
+def load_for(
+    model: Any,
+    source: str | pathlib.Path | None = None,
+    *,
+    run: Mapping[str, Any] | None = None,
+    data_dir: str | pathlib.Path | None = None,
+) -> Dataset:
+    """Loads a source with all its parts, in the shape that a model takes and cut as its training was.
+
+    Args:
+        model: an `Autoencoder` or a loaded bundle.
+        source: what `load` takes; None is what the model was trained on, as `run` says.
+        run: what run.json says of the model's training, or None.
+        data_dir: where TensorFlow Datasets lie prepared.
+
+    Raises:
+        DataError: there is no such source, it cannot be read, or its examples have another shape.
+    """
+    # The cut of the training, so that the test part holds nothing that was trained on.
+    options = dict(run["data"]["load_options"]) if run else {}
+    options["data_dir"] = data_dir or options.get("data_dir")
+    if source is None:
+        if run is None:
+            raise DataError(
+                "nothing says what this model was trained on",
+                got="no source",
+                expected="a path, or the name of a dataset",
+                fix="pass source='mnist_mini'",
+            )
+        source = run["data"]["source"]
+    else:
+        path = pathlib.Path(source).expanduser()
+        resized = path.is_dir() or is_image_set(source)
+        of_arrays = path.suffix.lower() in (".npy", ".npz")
+        options["kind"] = model.kind if of_arrays else None
+        options["image_shape"] = model.example_shape if resized and model.kind == "images" else None
+    dataset = load(source, **options)
+    check_shape(np.empty((1, *dataset.shape), "bool"), model.example_shape, source=dataset.name)
+    return dataset
+
+
+def split_part(source: str | pathlib.Path) -> tuple[str, str]:
+    """Returns (source, part) of "SOURCE[PART]"; without one the part is "test".
+
+    Raises:
+        OptionError: no such part.
+
+    >>> split_part("mnist_mini"), split_part("sklearn:wine[train]")
+    (('mnist_mini', 'test'), ('sklearn:wine', 'train'))
+    """
+    match = _WITH_PART.fullmatch(str(source))
+    if match is None:
+        return str(source), "test"
+    check_choice("part", match["part"], tuple(PARTS))
+    return match["source"], match["part"]
+
+
+def _with_class_numbers(found, classes):
+    """Returns examples of a path whose labels are class numbers, each with a name."""
+    if found.labels is None or found.class_names is not None:
+        return found
+    if classes is not None:  # a conditional model's numbers, each as it was trained with
+        return dataclasses.replace(found, class_names=[str(number) for number in range(classes)])
+    known, numbers = np.unique(found.labels, return_inverse=True)
+    return dataclasses.replace(found, labels=numbers, class_names=[str(label) for label in known])
+
+
+def read_path(
+    path: str | pathlib.Path,
+    shape: tuple[int, ...],
+    *,
+    dtype: str = "float32",
+    feature_names: Sequence[str] | None = None,
+) -> Examples:
+    """Reads all examples of a file or a folder for a model of a given shape.
+
+    Labels are those of a file that has them, or of a folder whose images all lie in folders; names of
+    classes are None where labels are numbers alone.
 
     Args:
         path: an image, a folder of images at any depth, or a .npy, .npz, .csv, .parquet or .ts file.
@@ -23,48 +181,15 @@ def read(path, shape, *, dtype="float32", feature_names=None):
         feature_names: of the columns that the model was trained on; a table with others is refused.
         dtype: "float32" gives images in [0, 1]; "uint8" gives bytes.
 
-    Returns:
-        (names, examples): a list of N texts, and (N, ...).
-
     Raises:
         DataError: no such file, an unknown suffix, or examples that break the contract.
     """
-    return _read(path, shape, dtype, feature_names)[:2]
-
-
-def _read(path, shape, dtype, feature_names):
-    """Returns (names, examples, labels (N,) int64 or None, texts of the labels or None), see `read`."""
     path = pathlib.Path(path).expanduser()
-    labels = label_names = None
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in SUFFIXES:
-        files = [path] if path.is_file() else _images_below(path)
-        if len(shape) == 2:
-            raise DataError(
-                "this bundle takes sequences, not images",
-                got=str(path),
-                expected=f"sequences of shape {tuple(shape)}",
-                fix="pass a .npy, .npz or .ts file",
-            )
-        if len(shape) == 1:
-            raise DataError(
-                "this bundle takes rows, not images",
-                got=str(path),
-                expected=f"a table of {shape[0]} columns",
-                fix="pass a .npy, .csv or .parquet file",
-            )
-        examples = read_images(files, shape, name=path.name)
-        names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
-        labels, label_names = _labels_of_folders(names)
+        found = _read_images(path, shape)
     elif suffix in READERS and path.is_file():
-        contents = _contents(path, suffix, shape)
-        _check_columns(path, contents.feature_names, feature_names)
-        parts = contents.parts
-        examples = np.concatenate([examples for examples, _ in parts.values()])
-        if all(found is not None for _, found in parts.values()):
-            labels = np.concatenate([found for _, found in parts.values()])
-            label_names = contents.label_names
-        names = [str(number) for number in range(len(examples))]
+        found = _read_file(path, suffix, shape, feature_names)
     else:
         raise DataError(
             "no examples can be read from there",
@@ -72,29 +197,45 @@ def _read(path, shape, dtype, feature_names):
             expected=f"a folder of images, or a file that ends in {', '.join((*SUFFIXES, *READERS))}",
             fix="check the path, or save an array with numpy.save('images.npy', images)",
         )
-    check_shape(examples, shape, source=path.name)
-    if dtype == "float32" and examples.dtype == np.uint8:
-        examples = examples / np.float32(255)
-    return names, examples, labels, label_names
+    check_shape(found.array, shape, source=path.name)
+    if dtype == "float32" and found.array.dtype == np.uint8:
+        return dataclasses.replace(found, array=found.array / np.float32(255))
+    return found
 
 
-def read_for(model, path):
-    """Returns (names, examples) of a path as a model or a loaded bundle takes them, see `read`."""
-    return read_labelled_for(model, path)[:2]
+def _read_images(path, shape):
+    files = [path] if path.is_file() else _images_below(path)
+    if len(shape) < 3:
+        what, instead = {
+            2: ("sequences", f"sequences of shape {tuple(shape)}"),
+            1: ("rows", f"a table of {shape[0]} columns"),
+        }[len(shape)]
+        raise DataError(
+            f"this model takes {what}, not images",
+            got=str(path),
+            expected=instead,
+            fix=f"pass a .npy, {'.npz or .ts' if what == 'sequences' else '.csv or .parquet'} file",
+        )
+    names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
+    return Examples(
+        read_images(files, shape, name=path.name), names, *_labels_of_folders(names), None, path.name
+    )
 
 
-def read_labelled_for(model, path):
-    """Returns (names, examples, labels, texts of the labels) of a path, see `read`.
-
-    Labels (N,) int64 are those of a file that has them, or of a folder whose images all lie in folders; else
-    they are None, and so are their texts where labels are numbers alone.
-    """
-    run = model.manifest.run if hasattr(model, "manifest") else None
-    return _read(
-        path,
-        model.example_shape,
-        getattr(model, "input_dtype", "float32"),
-        run and run["data"].get("feature_names"),
+def _read_file(path, suffix, shape, feature_names):
+    contents = _contents(path, suffix, shape)
+    _check_columns(path, contents.feature_names, feature_names)
+    examples, labels = zip(*contents.parts.values(), strict=True)
+    array = np.concatenate(examples)
+    labelled = all(each is not None for each in labels)
+    names = contents.label_names if labelled else None
+    return Examples(
+        array,
+        [str(number) for number in range(len(array))],
+        np.concatenate(labels) if labelled else None,
+        None if names is None else list(names),
+        contents.feature_names or feature_names,
+        path.name,
     )
 
 
@@ -106,7 +247,7 @@ def _labels_of_folders(names):
         return None, None
     whole = all(text.isdecimal() for text in texts)  # 10 comes after 9
     found = sorted(set(texts), key=(lambda text: (int(text), text)) if whole else None)
-    return np.array([found.index(text) for text in texts], "int64"), tuple(found)
+    return np.array([found.index(text) for text in texts], "int64"), found
 
 
 def _contents(path, suffix, shape):
@@ -150,7 +291,7 @@ def _images_below(folder):
     return files
 
 
-def read_latents(path):
+def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:
     """Reads latents from a .npy file, or from an .npz with one array or one called "latents".
 
     Returns:
@@ -188,7 +329,7 @@ def read_latents(path):
     return [str(number) for number in range(len(arrays))], arrays
 
 
-def read_labels(path):
+def read_labels(path: str | pathlib.Path) -> np.ndarray:
     """Reads the labels of a conditional model from a .npy file: whole numbers (N,).
 
     Raises:

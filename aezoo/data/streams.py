@@ -15,7 +15,7 @@ import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.imports import need, silent_stderr, verbose
-from aezoo.data.options import whole_number
+from aezoo.core.options import check_positive
 from aezoo.data.parts import Part, import_tensorflow, sort_keys, unit_floats
 
 WINDOW = 20_000  # examples
@@ -72,7 +72,7 @@ class StreamPart(Part):
 
     def array(self, limit=None):
         """As `Part.array`. Decodes no more images than are asked for."""
-        limit = len(self) if limit is None else min(len(self), whole_number("limit", limit, at_least=1))
+        limit = len(self) if limit is None else min(len(self), check_positive("limit", limit))
         images = np.empty((limit, *self.shape), np.float32)
         start = 0
         for batch in self._read(self._decoded(self._encoded().take(limit)).batch(256)):

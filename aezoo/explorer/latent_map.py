@@ -1,17 +1,16 @@
 """The points of a map of latents: which examples, their latents, and the plane in which they spread most."""
 
 import dataclasses
-import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import DataError
-from aezoo.core.examples import check_shape
 from aezoo.core.options import check_positive, check_seed
+from aezoo.data.reading import read_for
+from aezoo.loading import golden_examples
 from aezoo.runtime import Bundle
-from aezoo.runtime import manifest as contract
 
 _NUMBERS = 2_000_000  # in the latents of all points: 8 MB for the visitor
 
@@ -37,9 +36,9 @@ class Points:
 
 def read_points(
     bundle: Bundle,
-    data: str | os.PathLike[str] | None = None,
+    data: str | pathlib.Path | None = None,
     *,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: str | pathlib.Path | None = None,
     count: int = 2000,
     seed: int = 0,
 ) -> Points:
@@ -47,8 +46,7 @@ def read_points(
 
     Args:
         bundle: of `runtime.load`.
-        data: a path, see `inputs.read`, or a name that `data.load` knows, whose train part is taken; None
-            takes the bundle's golden examples.
+        data: a source, see `aezoo.data.reading`; None takes the bundle's golden examples.
         data_dir: where TensorFlow Datasets lie prepared.
         count: examples that are kept at most, drawn by the seed.
         seed: of the draw.
@@ -58,7 +56,11 @@ def read_points(
         OptionError: `count` or `seed` is no such number.
     """
     count, seed = check_positive("points", count), check_seed(seed)
-    examples, labels, names, source = _read(bundle, data, data_dir)
+    if data is None:
+        found = golden_examples(bundle)
+    else:
+        found = read_for(bundle, data, run=bundle.manifest.run, data_dir=data_dir)
+    examples, labels, names, source = found.array, found.labels, found.class_names, found.source
     count = max(1, min(count, _NUMBERS // max(1, int(np.prod(bundle.latent_shape)))))
     if len(examples) > count:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(examples))[:count])
@@ -86,31 +88,6 @@ def read_points(
         else:
             names = list(map(str, names or range(bundle.classes)))
     return Points(examples, latents, labels, names if labels is not None else None, source)
-
-
-def _read(bundle, data, data_dir):
-    """Returns (examples, labels or None, names of labels or None, source)."""
-    if data is None:
-        row = bundle.manifest.golden
-        contract.check_files(bundle.folder, row.files)
-        with np.load(bundle.folder / contract.GOLDEN) as golden:
-            labels = golden["labels"].astype("int64") if "labels" in golden.files else None
-            return golden["examples"], labels, None, f"golden examples ({row.source})"
-    from aezoo.data import reading
-
-    path = pathlib.Path(data).expanduser()
-    if path.exists() or path.suffix:
-        _, examples, labels, names = reading.read_labelled_for(bundle, data)
-        return examples, labels, names, path.name
-    from aezoo.data import load
-
-    part = (dataset := load(data, data_dir=data_dir)).train
-    check_shape(np.empty((1, *part.shape), "float32"), bundle.example_shape, source=data)
-    examples = part.array()
-    if bundle.input_dtype == "uint8":
-        examples = np.rint(examples * 255).astype("uint8")
-    labels = None if part.labels is None else part.labels
-    return examples, labels, dataset.label_names, f"{dataset.name}, training part"
 
 
 def plane(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -32,8 +32,8 @@ def lay_out(
     bundle: contract.Folder,
     folder: contract.Folder,
     *,
-    data: contract.Folder | None = None,
-    data_dir: contract.Folder | None = None,
+    data: str | pathlib.Path | None = None,
+    data_dir: str | pathlib.Path | None = None,
     points: int = 2000,
     seed: int = 0,
     precision: str = "float32",
@@ -45,8 +45,8 @@ def lay_out(
     Args:
         bundle: folder of the bundle, of a model of images.
         folder: of the page: a new or an empty one, or one that holds an earlier page.
-        data: whose latents the map shows: a path, or a name that `data.load` knows, whose training part is
-            taken; None shows the bundle's golden examples.
+        data: whose latents the map shows, a source as `aezoo.data.reading` tells; None shows the bundle's
+            golden examples.
         data_dir: where TensorFlow Datasets lie prepared.
         points: examples on the map at most.
         seed: by which they are drawn.

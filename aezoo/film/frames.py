@@ -300,7 +300,7 @@ def _write_mp4(film, path, width, fps):
             "the encoder of MP4 stopped",
             got=str(error).strip().splitlines()[-1][:200],
             expected=f"a film of {stage.size[0]} x {stage.size[1]} pixels at {path.name}",
-            fix="look for room on the disk, or --formats gif,png",
+            fix="look for room on the disk, or pass formats=['gif', 'png']",
         ) from error
     if not path.is_file():
         raise _without_encoder("the encoder wrote no file")
@@ -323,5 +323,5 @@ def _without_encoder(got):
         "an MP4 is written by a program that is not installed",
         got=got,
         expected="the extra 'film' of aezoo, whose wheel brings the encoder",
-        fix='pip install "aezoo[film]", or --formats gif,png',
+        fix="pip install \"aezoo[film]\", or pass formats=['gif', 'png']",
     )

@@ -145,14 +145,14 @@ def check_activations(activations):
                 f"there is no activation of this name{nearest(name, known)}",
                 got=f"latent activation {name!r}",
                 expected=f"one of {', '.join(known)}",
-                fix="--latent-activation tanh,leaky_relu,vae",
+                fix="pass activations=['tanh', 'leaky_relu', 'vae']",
             )
     if len(names) > MOST_PANELS:
         raise OptionError(
             "so many panels could not be read",
             got=f"{len(names)} activations",
             expected=f"{MOST_PANELS} at most",
-            fix=f"--latent-activation {','.join(names[:MOST_PANELS])}",
+            fix=f"pass activations={names[:MOST_PANELS]!r}",
         )
     return names
 
@@ -174,7 +174,7 @@ def _check_data(dataset, classes):
             "a film shows autoencoders of images and of rows",
             got=f"{dataset.name}, sequences of shape {tuple(dataset.shape)}",
             expected="images, or a table",
-            fix="--data mnist_mini, or `aezoo plot` of a trained conv1d",
+            fix="load 'mnist_mini' instead, or draw maps of a trained conv1d",
         )
     if classes is not None:
         dataset = only_classes(dataset, classes)
@@ -184,7 +184,7 @@ def _check_data(dataset, classes):
             "so many classes cannot be told apart by colour and sign",
             got=f"{len(numbers)} classes of {dataset.name}",
             expected=f"{MOST_CLASSES} at most",
-            fix=f"--classes {','.join(class_names(dataset)[:4])}",
+            fix=f"pass classes={class_names(dataset)[:4]!r}",
         )
     return dataset
 
@@ -257,7 +257,7 @@ def _train(model, dataset, settings, keeper):
             "latents are no longer numbers",
             got=f"{np.count_nonzero(~np.isfinite(latents))} of {latents.size} after {keeper.done} steps",
             expected="finite latents",
-            fix="choose another activation, or fewer --epochs",
+            fix="choose another activation, or fewer epochs",
         )
 
 

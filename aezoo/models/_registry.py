@@ -8,10 +8,12 @@ README's table and the conformance suite are made from it. To add a model: one f
 import dataclasses
 import fnmatch
 import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import import_named
-from aezoo.core.options import nearest
+from aezoo.core.options import KINDS, check_choice, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,17 +24,17 @@ class Entry:
         name: what `build` is called with.
         builder: "module:function", or the function itself for a third party's model.
         paper: authors and year, with the arXiv or DOI number where there is one.
-        task: "images" or "images, rows", what the model takes.
+        kinds: of examples that the model takes, a set among "images", "rows" and "sequences".
         summary: one line.
     """
 
     name: str
-    builder: object
+    builder: Callable[..., Any] | str
     paper: str
-    task: str
+    kinds: frozenset[str]
     summary: str
 
-    def function(self):
+    def function(self) -> Callable[..., Any]:
         """Returns the build function, importing its module on first use."""
         if callable(self.builder):
             return self.builder
@@ -47,7 +49,7 @@ class Entry:
             )
         return function
 
-    def options(self):
+    def options(self) -> dict[str, Any]:
         """Returns {option: default} of the build function, in its order."""
         parameters = inspect.signature(self.function()).parameters.values()
         for parameter in parameters:
@@ -61,6 +63,8 @@ class Entry:
         return {parameter.name: parameter.default for parameter in parameters}
 
 
+_IMAGES, _ROWS, _SEQUENCES = (frozenset([kind]) for kind in KINDS)
+
 _TABLE = {
     entry.name: entry
     for entry in (
@@ -68,154 +72,154 @@ _TABLE = {
             "dense",
             "aezoo.models.dense:build",
             "Hinton & Salakhutdinov 2006, doi:10.1126/science.1127647",
-            "images, rows",
+            _IMAGES | _ROWS,
             "multilayer perceptron; standardises table rows inside the encoder",
         ),
         Entry(
             "conv",
             "aezoo.models.conv:build",
             "Masci et al. 2011, doi:10.1007/978-3-642-21735-7_7",
-            "images",
+            _IMAGES,
             "convolutions down to a fully-connected bottleneck, up-convolutions back",
         ),
         Entry(
             "denoising",
             "aezoo.models.denoising:build",
             "Vincent et al. 2008, doi:10.1145/1390156.1390294",
-            "images, rows",
+            _IMAGES | _ROWS,
             "conv or dense behind a corruption that acts in training only",
         ),
         Entry(
             "vae",
             "aezoo.models.vae:build",
             "Kingma & Welling 2014, arXiv:1312.6114",
-            "images, rows",
+            _IMAGES | _ROWS,
             "variational: latents drawn from a posterior that is kept near N(0, I)",
         ),
         Entry(
             "beta_vae",
             "aezoo.models.beta_vae:build",
             "Higgins et al. 2017, ICLR",
-            "images, rows",
+            _IMAGES | _ROWS,
             "variational with a weighted KL, or one held at a capacity that grows",
         ),
         Entry(
             "beta_tcvae",
             "aezoo.models.beta_tcvae:build",
             "Chen et al. 2018, arXiv:1802.04942",
-            "images, rows",
+            _IMAGES | _ROWS,
             "variational: the KL in three terms, of which the total correlation weighs more",
         ),
         Entry(
             "factor_vae",
             "aezoo.models.factor_vae:build",
             "Kim & Mnih 2018, arXiv:1802.05983",
-            "images, rows",
+            _IMAGES | _ROWS,
             "variational: a discriminator drives the latent axes apart",
         ),
         Entry(
             "info_vae",
             "aezoo.models.info_vae:build",
             "Zhao et al. 2019, arXiv:1706.02262",
-            "images, rows",
+            _IMAGES | _ROWS,
             "variational: all latents together near N(0, I), by a kernel discrepancy",
         ),
         Entry(
             "iwae",
             "aezoo.models.iwae:build",
             "Burda et al. 2016, arXiv:1509.00519",
-            "images, rows",
+            _IMAGES | _ROWS,
             "variational with a tighter bound from several latents per example",
         ),
         Entry(
             "vamp_vae",
             "aezoo.models.vamp_vae:build",
             "Tomczak & Welling 2018, arXiv:1705.07120",
-            "images, rows",
+            _IMAGES | _ROWS,
             "variational: the prior is a mixture of posteriors at learned inputs",
         ),
         Entry(
             "vq_vae",
             "aezoo.models.vq_vae:build",
             "van den Oord et al. 2017, arXiv:1711.00937",
-            "images",
+            _IMAGES,
             "maps of codes: the nearest of a learned codebook at each position",
         ),
         Entry(
             "fsq",
             "aezoo.models.fsq:build",
             "Mentzer et al. 2024, arXiv:2309.15505",
-            "images",
+            _IMAGES,
             "maps of codes: a few channels, each rounded to a few levels",
         ),
         Entry(
             "conditional_vae",
             "aezoo.models.conditional_vae:build",
             "Sohn et al. 2015, NeurIPS",
-            "images",
+            _IMAGES,
             "variational; encoder and decoder are told the class of each image",
         ),
         Entry(
             "wae",
             "aezoo.models.wae:build",
             "Tolstikhin et al. 2018, arXiv:1711.01558",
-            "images, rows",
+            _IMAGES | _ROWS,
             "Wasserstein: a batch of latents is spread like N(0, I), by a kernel discrepancy",
         ),
         Entry(
             "rae",
             "aezoo.models.rae:build",
             "Ghosh et al. 2020, arXiv:1903.12436",
-            "images, rows",
+            _IMAGES | _ROWS,
             "regularised: small latents, a smooth decoder, a density fitted afterwards",
         ),
         Entry(
             "adversarial",
             "aezoo.models.adversarial:build",
             "Makhzani et al. 2016, arXiv:1511.05644",
-            "images, rows",
+            _IMAGES | _ROWS,
             "a discriminator tells latents from draws of N(0, I), until it cannot",
         ),
         Entry(
             "sparse",
             "aezoo.models.sparse:build",
             "Makhzani & Frey 2014, arXiv:1312.5663",
-            "images, rows",
+            _IMAGES | _ROWS,
             "many latents, few of them used: the k largest, or an L1 or KL penalty",
         ),
         Entry(
             "contractive",
             "aezoo.models.contractive:build",
             "Rifai et al. 2011, ICML",
-            "images, rows",
+            _IMAGES | _ROWS,
             "penalises the encoder's Jacobian, exactly or by Hutchinson's estimate",
         ),
         Entry(
             "masked",
             "aezoo.models.masked:build",
             "He et al. 2022, arXiv:2111.06377",
-            "images",
+            _IMAGES,
             "transformer over patches, most of them masked in training",
         ),
         Entry(
             "conv1d",
             "aezoo.models.conv1d:build",
             "Masci et al. 2011, doi:10.1007/978-3-642-21735-7_7",
-            "sequences",
+            _SEQUENCES,
             "convolutions over time down to a bottleneck, and back; raw units in and out",
         ),
         Entry(
             "lstm",
             "aezoo.models.lstm:build",
             "Srivastava et al. 2015, arXiv:1502.04681",
-            "sequences",
+            _SEQUENCES,
             "one LSTM reads a sequence, another writes it in reverse",
         ),
     )
 }
 
 
-def list_models(pattern="*"):
+def list_models(pattern: str = "*") -> list[str]:
     """Returns the names of the models that match a shell pattern, sorted.
 
     >>> list_models("*oi*")
@@ -224,14 +228,14 @@ def list_models(pattern="*"):
     return sorted(fnmatch.filter(_TABLE, pattern))
 
 
-def describe(name):
+def describe(name: str) -> Entry:
     """Returns the table's row for a name, an `Entry`.
 
     Raises:
         OptionError: no model has this name; the nearest name is given.
 
-    >>> describe("conv").task
-    'images'
+    >>> sorted(describe("dense").kinds)
+    ['images', 'rows']
     """
     if name not in _TABLE:
         raise OptionError(
@@ -243,20 +247,28 @@ def describe(name):
     return _TABLE[name]
 
 
-def register(name, builder, *, paper="", task="images", summary=""):
+def register(
+    name: str,
+    builder: Callable[..., Any] | str,
+    *,
+    paper: str = "",
+    kinds: Iterable[str] = ("images",),
+    summary: str = "",
+) -> Callable[..., Any] | str:
     """Adds a model of your own to the table.
 
     Args:
         name: lower-case word, not taken yet.
         builder: function with keyword options and their defaults, which returns a compiled
             `aezoo.nn.autoencoder.Autoencoder`; or "module:function".
-        paper, task, summary: as in `Entry`.
+        paper, kinds, summary: as in `Entry`.
 
     Returns:
         `builder`, unchanged.
 
     Raises:
-        OptionError: the name is taken or no lower-case word, or the builder cannot be called.
+        OptionError: the name is taken or no lower-case word, the builder cannot be called, or there is no
+            such kind of examples.
     """
     problem = None
     if name in _TABLE:
@@ -272,14 +284,17 @@ def register(name, builder, *, paper="", task="images", summary=""):
             expected=f"a new lower-case word (taken: {', '.join(list_models())}) and a function",
             fix=f"aezoo.register({str(name).lower() + '_2'!r}, build)",
         )
-    entry = Entry(name, builder, paper, task, summary)
+    kinds = frozenset([kinds] if isinstance(kinds, str) else kinds)
+    for kind in kinds or [""]:
+        check_choice("kinds", kind, KINDS)
+    entry = Entry(name, builder, paper, kinds, summary)
     if callable(builder):
         entry.options()
     _TABLE[name] = entry
     return builder
 
 
-def build(name, **options):
+def build(name: str, **options: Any) -> Any:
     """Builds a model by name: a compiled `Autoencoder`, ready for `fit(images)`.
 
     Args:

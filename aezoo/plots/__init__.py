@@ -1,1 +1,1 @@
-"""Pictures of figures and of latent spaces, in one style. Stands on `evaluation` and `core`."""
+"""Pictures of figures and of latent spaces, in one style. Stands on `evaluation`, `data` and `core`."""

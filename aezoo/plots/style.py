@@ -48,7 +48,7 @@ def _check_font(font):
             f"no font of this name is installed{nearest(font, known)}",
             got=f"font {font!r}",
             expected=f"one of {', '.join(known[:8])}" + (", ..." if len(known) > 8 else ""),
-            fix="leave --font out, or install the font and delete Matplotlib's font cache",
+            fix="leave font out, or install the font and delete Matplotlib's font cache",
         )
 
 
@@ -70,7 +70,7 @@ def check_texts(texts):
                 "the font has no sign for a letter",
                 got=f"{missing[0]!r} (U+{ord(missing[0]):04X}) in {text!r}, font {families[0]}",
                 expected="letters that the font has",
-                fix="name an installed font that has them, for example --font 'Noto Sans CJK JP'",
+                fix="name an installed font that has them, for example font='Noto Sans CJK JP'",
             )
 
 

@@ -118,7 +118,7 @@ def _jobs(bundle, manifest, servers, name, precision):
             expected=f"among {', '.join(server for server in SERVERS if server != 'tfserving')}"
             if servers
             else f"among {', '.join(SERVERS)}",
-            fix="pass --for triton,mlserver",
+            fix="pass servers=['triton', 'mlserver']",
         )
     jobs = []
     for place, format in dict.fromkeys(SERVERS[server] for server in servers):
@@ -157,7 +157,7 @@ def check_servers(servers: Iterable[str], formats: Sequence[str] | None = None) 
                 f"{server} serves files of the format {format}",
                 got=f"formats {', '.join(formats)}",
                 expected=f"{format} among them",
-                fix=f"add {format} to --formats, or leave {server} out",
+                fix=f"add {format} to formats, or leave {server} out",
             )
     return servers
 
@@ -252,14 +252,14 @@ def _copy(bundle, artifact, target):
 
 def _check_place(model, version, texts):
     """Raises OptionError where a version is there, or versions with other inputs or outputs."""
-    problem, fix = None, f"pass --model-version {int(version) + 1}, another --name, or another folder"
+    problem, fix = None, f"pass version={int(version) + 1}, another name, or another folder"
     if (model / version).exists():
         problem, got = "this version is there already", f"{model / version}"
     for file, text in texts.items():
         there = model / file
         if there.is_file() and _tensors(there.read_text("utf-8")) != _tensors(text):
             problem, got = "a model of this name has another configuration", f"{there}"
-            fix = f"aezoo serve-layout with another --name or -o, or remove {model}"
+            fix = f"pass another name or another folder, or remove {model}"
     if problem:
         raise OptionError(
             problem, got=got, expected="a new version, with inputs and outputs as before", fix=fix
@@ -302,6 +302,6 @@ def _check_name(name):
             "this cannot be the name of a served model",
             got=f"name={name!r}",
             expected="letters, digits, '_', '-' and '.', as a folder and an address have",
-            fix="pass --name digits",
+            fix="pass name='digits'",
         )
     return name

@@ -135,7 +135,7 @@ def _check_fits(model, dataset, settings):
             "this model takes differences that are lost in lower precision",
             got=f"precision={settings.precision!r}",
             expected="precision='float32'",
-            fix="leave out --precision",
+            fix="leave out precision",
         )
 
 

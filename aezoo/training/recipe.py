@@ -57,13 +57,14 @@ def build_for(name, options, dataset):
     """
     from aezoo.models import build, describe
 
-    if dataset.kind not in describe(name).task:
+    kinds = describe(name).kinds
+    if dataset.kind not in kinds:
         raise OptionError(
             f"the model {name!r} does not take {dataset.kind}",
             got=f"{dataset.name}, {dataset.kind} of shape {tuple(dataset.shape)}",
-            expected=describe(name).task,
-            fix=f"aezoo train {_TAKES_ANY[dataset.kind]} --data {dataset.source}"
-            + (" (or --kind sequences)" if "sequences" in describe(name).task else ""),
+            expected=", ".join(sorted(kinds)),
+            fix=f"build {_TAKES_ANY[dataset.kind]!r}"
+            + (", or load the data with kind='sequences'" if "sequences" in kinds else ""),
         )
     size = {
         "rows": lambda: {"features": dataset.shape[0]},

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import RunError
-from aezoo.core.files import _DRAFT, read_json, replacing
+from aezoo.core.files import DRAFT, read_json, replacing
 
 if TYPE_CHECKING:  # a run is looked into without Keras
     import numpy as np
@@ -98,7 +98,7 @@ class Run:
                 "this folder holds something else than a run",
                 got=f"{self.folder}: {', '.join(sorted(foreign)[:3])}",
                 expected="a new folder, an empty one, or a run",
-                fix="name another folder with -o",
+                fix="pass another folder",
             )
         if not self.exists() or overwrite:
             return
@@ -109,7 +109,7 @@ class Run:
             expected="a new folder",
             fix=f"aezoo train --resume -o {self.folder}"
             if unfinished
-            else "name another folder with -o, or pass --overwrite",
+            else "pass another folder, or overwrite=True",
         )
 
     def clear(self) -> None:
@@ -122,7 +122,7 @@ class Run:
         return f"Run({str(self.folder)!r})"
 
     def _is_ours(self, path):
-        return path in self.files or path.name.startswith(_DRAFT)
+        return path in self.files or path.name.startswith(DRAFT)
 
     @property
     def info(self) -> dict[str, Any]:

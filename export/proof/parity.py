@@ -6,15 +6,15 @@ proven at that. NaN is a failure. The same code proves a new bundle before it is
 one in `aezoo verify`.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import json
 import os
 import pathlib
-import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -324,31 +324,45 @@ class Prover:
 
     def __init__(self, format: str) -> None:
         self.format = format
-        self.process = fresh("aezoo.export.proof.parity", format, stderr=subprocess.PIPE)
+        # No pipe, which would fill up and stop it: nobody reads what it logs before it is dead.
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by stop)
+        self.process = fresh("aezoo.export.proof.parity", format, stderr=self.errors)
 
     def prove(self, folder: contract.Folder) -> dict[str, Parity]:
         """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does."""
-        output, errors = self.process.communicate(str(pathlib.Path(folder).absolute()))
-        lines = output.strip().splitlines()
-        try:
-            answer = json.loads(lines[-1])
-        except (IndexError, ValueError):
-            raise ParityError(
-                f"the process that proves the {self.format} files died",
-                got=f"exit status {self.process.returncode}; {errors.strip()[-500:]}",
-                expected="a file that a fresh process can load and run",
-                fix="run `aezoo verify` with -v, and look at the memory that is free",
-            ) from None
+        with contextlib.suppress(BrokenPipeError):  # it is dead, which the answer says
+            self.process.stdin.write(f"{pathlib.Path(folder).absolute()}\n")
+            self.process.stdin.flush()
+        answer = self._answer()
         if "error" in answer:
             error_class = {"BundleError": BundleError}.get(answer["class"], ParityError)
             raise error_class(**answer["error"])
         return {file: strict_json.read(Parity, found) for file, found in answer["figures"].items()}
 
+    def _answer(self):
+        for line in self.process.stdout:
+            with contextlib.suppress(ValueError):  # what a runtime prints
+                answer = json.loads(line)
+                if isinstance(answer, dict):
+                    return answer
+        status = self.process.wait()
+        self.errors.seek(0)
+        raise ParityError(
+            f"the process that proves the {self.format} files died",
+            got=f"exit status {status}; {self.errors.read().strip()[-500:]}",
+            expected="a file that a fresh process can load and run",
+            fix="run `aezoo verify` with -v, and look at the memory that is free",
+        )
+
     def stop(self) -> None:
         """Ends the process if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):  # what it never read
+                pipe.close()
+        self.process.wait()
+        self.errors.close()
 
 
 def start(formats: Iterable[str]) -> list[Prover]:
@@ -357,7 +371,7 @@ def start(formats: Iterable[str]) -> list[Prover]:
 
 
 def main() -> None:
-    """Answers one question on standard input: the folder to prove; the answer is one line of JSON."""
+    """Answers questions on standard input, a folder to prove each; an answer is one line of JSON."""
     format = sys.argv[1]
     if format == "saved_model":  # seconds, which the exporting process uses to write
         from aezoo.core.imports import silent_stderr
@@ -365,11 +379,13 @@ def main() -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with silent_stderr():
             importlib.import_module(FORMATS[format].runtime)
-    folder = sys.stdin.readline().strip()
-    if not folder:  # the exporting process is gone
-        return
+    for line in sys.stdin:  # until the exporting process is gone
+        print(json.dumps(_answer(line.rstrip("\n"), format)), flush=True)
+
+
+def _answer(folder, format):
     try:
-        answer: dict[str, Any] = {"figures": strict_json.to_json(prove_format(folder, format))}
+        answer = {"figures": strict_json.to_json(prove_format(folder, format))}
         if format != "saved_model" and sys.modules.get("tensorflow"):
             raise ParityError(
                 "the proof of a file that must run without TensorFlow imported TensorFlow",
@@ -379,7 +395,7 @@ def main() -> None:
             )
     except (BundleError, ParityError) as error:
         answer = {"error": error.lines, "class": type(error).__name__}
-    print(json.dumps(answer))
+    return answer
 
 
 if __name__ == "__main__":

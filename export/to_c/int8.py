@@ -97,7 +97,11 @@ def calibrate(program, model, inputs):
 
 
 def quantized(weights):
-    """Returns (int8 weights, float32 scale of each output channel) of weights (groups, ..., CO)."""
+    """Returns (int8 weights, float32 scale of each output channel) of weights (groups, ..., CO).
+
+    All of +-127 is used: the header multiplies `int32_t`, so a compiler may not add pairs in 16 bits, as
+    onnxruntime's kernels do (to_onnx/rounding.py).
+    """
     largest = np.abs(weights).max(axis=(1, 2, 3))
     scales = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
     rounded = np.rint(weights / scales[:, None, None, None, :].astype(np.float64))

@@ -203,16 +203,17 @@ class _Editor:
     def _store(self, value, moving=()):
         """Adds the pair that rounds a value, once. The graph's own outputs are rounded by a Conv alone.
 
-        What `moving` does to the value is done to its bytes, between the two.
+        What `moving` does to the value is done to its bytes, between the two. A product that reads an output
+        reads it rounded even where the output itself is not: float32 values with 8-bit weights become a
+        MatMulNBits in onnxruntime, which rounds them in its own way on processors with AVX2 alone.
         """
         if value not in self.wanted or value in self.stored:
             return
         source, target, integers = value, f"{value}/rounded", f"{value}/bytes"
-        if value in self.outputs:
-            if value not in self.integers:
-                return
+        rounded = value in self.outputs and value in self.integers
+        if rounded:
             target = value
-        if moving or value in self.outputs:
+        if moving or rounded:
             # The name now belongs to what comes out behind, or to nothing.
             source = f"{value}/float"
             last = moving[0].input[0] if moving else value

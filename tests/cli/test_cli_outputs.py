@@ -172,7 +172,7 @@ def test_a_wrong_path_needs_no_keras_and_a_run_is_quiet(here):
     """In processes of their own: Keras speaks when it is first imported."""
 
     def alone(
-        *arguments, code="from aezoo.cli import main; print(main(sys.argv[1:]), 'keras' in sys.modules)"
+        *arguments, code="from aezoo.cli.main import main; print(main(sys.argv[1:]), 'keras' in sys.modules)"
     ):
         return subprocess.run(
             [sys.executable, "-c", f"import sys; {code}", *arguments],

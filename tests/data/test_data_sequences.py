@@ -325,19 +325,19 @@ def test_sktime_as_installed():
 def test_inputs(tmp_path):
     sequences = noise(4, 6, 2).clip(0, 1)  # would be images for a model of images
     np.save(tmp_path / "a.npy", sequences)
-    names, found = reading.read(tmp_path / "a.npy", (6, 2))
-    assert names == ["0", "1", "2", "3"]
-    assert np.array_equal(found, sequences.astype(np.float32))
-    assert reading.read(tmp_path / "a.npy", (6, 2, 1))[1].shape == (4, 6, 2, 1)
+    found = reading.read_path(tmp_path / "a.npy", (6, 2))
+    assert found.names == ["0", "1", "2", "3"]
+    assert np.array_equal(found.array, sequences.astype(np.float32))
+    assert reading.read_path(tmp_path / "a.npy", (6, 2, 1)).array.shape == (4, 6, 2, 1)
     np.save(tmp_path / "b.npy", noise(4, 6))
-    assert reading.read(tmp_path / "b.npy", (6, 1))[1].shape == (4, 6, 1)
-    assert reading.read(tmp_path / "b.npy", (6,))[1].shape == (4, 6)
+    assert reading.read_path(tmp_path / "b.npy", (6, 1)).array.shape == (4, 6, 1)
+    assert reading.read_path(tmp_path / "b.npy", (6,)).array.shape == (4, 6)
     written(tmp_path / "toy_TRAIN.ts")
     written(tmp_path / "toy_TEST.ts", HEADER + "1,2,3:up\n")
     Image.new("L", (5, 5)).save(tmp_path / "a.png")
-    assert len(reading.read(tmp_path / "toy_TEST.ts", (3, 1))[1]) == 1  # that file, not the pair
+    assert len(reading.read_path(tmp_path / "toy_TEST.ts", (3, 1)).array) == 1  # that file, not the pair
     with pytest.raises(DataError) as error:
-        reading.read(tmp_path / "a.png", (3, 1))
+        reading.read_path(tmp_path / "a.png", (3, 1))
     four_lines(error, "takes sequences, not images", "(3, 1)")
 
 

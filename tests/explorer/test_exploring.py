@@ -137,8 +137,10 @@ def test_labels_of_files_and_folders(exported, engine, tmp_path):
 def test_a_named_data_set(engine, tmp_path):
     model = aezoo.build("dense", latent_dim=1, image_shape=(28, 28, 1), units=(4,))
     bundle = export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["onnx"], input_dtype="uint8"))
-    facts = site.lay_out(bundle, tmp_path / "page", data="mnist_mini", points=50, runtime=engine)
+    facts = site.lay_out(bundle, tmp_path / "page", data="mnist_mini[train]", points=50, runtime=engine)
     assert facts["source"] == "mnist_mini, training part"
+    points = latent_map.read_points(aezoo.load(bundle), "mnist_mini", count=5)
+    assert points.source == "mnist_mini, test part"
     assert facts["label_names"] == [str(digit) for digit in range(10)]
     assert facts["map"] is None  # one latent has a slider
     assert facts["background"] == [0]

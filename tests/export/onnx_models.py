@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import numpy_helper
 
 from aezoo.core.imports import import_keras
 from aezoo.export import to_onnx
@@ -247,6 +248,34 @@ def assert_clean(proto):
         assert all(size.HasField("dim_value") for size in sizes)
     assert len({node.name for node in graph.node}) == len(graph.node)
     assert proto.producer_name == "aezoo"
+
+
+def assert_exact_sums(proto):
+    """Every 8-bit product reads bytes, and no two of its products leave 16 bits, whichever are neighbours.
+
+    Returns how many there are.
+    """
+    graph = proto.graph
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    makers = {value: node for node in graph.node for value in node.output}
+    count = 0
+    for node in graph.node:
+        kernel = makers.get(node.input[1]) if node.op_type in ("Conv", "Gemm", "MatMul") else None
+        if kernel is None or kernel.op_type != "DequantizeLinear" or kernel.input[0] not in arrays:
+            continue
+        values = makers[node.input[0]]
+        assert values.op_type == "DequantizeLinear", f"{node.name} reads {node.input[0]}, which is float32"
+        assert arrays[values.input[2]].dtype == np.uint8
+        weights, zeros = (arrays[kernel.input[place]] for place in (0, 2))
+        assert weights.dtype == np.int8
+        assert not zeros.any()
+        axis = next((a.i for a in kernel.attribute if a.name == "axis"), 1)
+        rows = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1).astype(int)
+        for signed in (rows, -rows):  # of two signs one takes from the other
+            pairs = np.sort(signed.clip(min=0), axis=1)[:, -2:].sum(axis=1) * 255
+            assert pairs.max() <= np.iinfo(np.int16).max, f"{node.name}: {pairs.max()}"
+        count += 1
+    return count
 
 
 def assert_no_transpose_inside(proto):

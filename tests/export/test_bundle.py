@@ -1,6 +1,5 @@
 """The proof and the publication: a bundle is proven equal to its model, or it is not there."""
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -8,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import onnx
@@ -154,17 +152,8 @@ def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
     assert done.stdout.strip() == "8", done.stderr
 
 
-def test_swapped_files_are_found(copy):
-    for name in ("saved_model", "onnx"):
-        assert any(a.format == name for a in contract.read_manifest(copy).artifacts)
-    shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
-    rehash(copy)
-    with pytest.raises(ParityError) as error:
-        prove_onnx(copy)
-    four_lines(error, "decoder.onnx")
-
-
-def test_verify_proves_both_formats_in_fresh_processes(exported):
+def test_verify_proves_both_formats_in_fresh_processes(exported, fresh_prover, monkeypatch):
+    monkeypatch.setattr(parity, "Prover", fresh_prover)
     figures = parity.verify(exported)
     assert len(figures) == 8
     for row in figures.values():
@@ -343,29 +332,30 @@ def test_no_bundle(tmp_path):
         four_lines(error, word, "aezoo export")
 
 
-def test_the_prover_that_dies_is_reported(exported, monkeypatch):
-    monkeypatch.setattr(
-        parity.Prover,
-        "__init__",
-        lambda self, format: (
-            setattr(self, "format", format)
-            or setattr(
-                self,
-                "process",
-                subprocess.Popen(
-                    [sys.executable, "-c", "import sys; sys.exit(3)"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    encoding="utf-8",
-                ),
-            )
-        ),
-    )
-    time.sleep(0.2)
+def test_the_prover_that_dies_is_reported(exported, fresh_prover, monkeypatch):
+    def dies(module, form, stderr):
+        command = [sys.executable, "-c", "import sys; sys.exit('out of memory')"]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, encoding="utf-8"
+        )
+
+    monkeypatch.setattr(parity, "Prover", fresh_prover)
+    monkeypatch.setattr(parity, "fresh", dies)
     with pytest.raises(ParityError) as error:
         parity.verify(exported)
-    four_lines(error, "died", "exit status 3")
+    four_lines(error, "died", "exit status 1", "out of memory")
+
+
+def test_one_prover_proves_several_bundles(copy, exported, fresh_prover):
+    prover = fresh_prover("onnx")
+    try:
+        figures = prover.prove(exported)
+        shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
+        with pytest.raises(BundleError):
+            prover.prove(copy)
+        assert prover.prove(exported) == figures
+    finally:
+        prover.stop()
 
 
 def test_weights_beside_a_large_file_belong_to_it(trained, tmp_path, monkeypatch):
@@ -393,55 +383,3 @@ def test_publish_swaps_in_one_step(tmp_path):
     files.publish(tmp_path / "draft", tmp_path / "bundle")
     assert (tmp_path / "bundle" / "which").read_text("utf-8") == "draft"
     assert [p.name for p in pathlib.Path(tmp_path).iterdir()] == ["bundle"]
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("error_scale", (5.0,)), ("input_dtype", "uint8"), ("latent_shape", (41,)), ("prior", None)],
-)
-def test_an_edited_manifest_is_found(key, value, copy):
-    manifest = contract.read_manifest(copy)
-    contract.write_manifest(copy, dataclasses.replace(manifest, **{key: value}))
-    with pytest.raises(BundleError) as error:
-        prove_onnx(copy)
-    four_lines(error, "the manifest no longer says", "manifest.json")
-
-
-@pytest.mark.parametrize("layer", ["down_1", "bottleneck"])
-def test_a_failed_proof_names_the_first_layer_that_differs(layer, copy):
-    model = onnx.load(copy / "encoder.onnx")
-    (weight,) = [tensor for tensor in model.graph.initializer if tensor.name == f"{layer}/kernel"]
-    values = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
-    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    onnx.save(model, copy / "encoder.onnx")
-    rehash(copy)
-    with pytest.raises(ParityError) as error:
-        prove_onnx(copy)
-    four_lines(error, "does not compute", "the first layer that differs is")
-    named = str(error.value).split("the first layer that differs is ")[1].split(":")[0]
-    maker = next(node for node in model.graph.node if weight.name in node.input)
-    assert named in (maker.output[0], "latents")
-    assert layer in maker.name
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda manifest: manifest.update(artifacts=manifest["artifacts"][:1]), ["no longer says"]),
-        (lambda manifest: manifest.update(artifacts=[]), ["artifacts", "at least one"]),
-        (lambda manifest: manifest.update(golden=None), ["golden is null"]),
-        (lambda manifest: manifest.update(kind="rows"), ["example_shape has 3 axes"]),
-        (lambda manifest: manifest["artifacts"][0].update(budget=0.5), ["no longer says"]),
-        (lambda manifest: manifest["artifacts"][0].update(format="onxn"), ["artifacts[0].format is 'onxn'"]),
-        (lambda manifest: manifest["artifacts"][0].pop("files"), ["artifacts[0].files is missing"]),
-    ],
-)
-def test_a_manifest_that_says_less_is_no_proof(change, words, exported, tmp_path):
-    shutil.copytree(exported, tmp_path / "bundle")
-    path = tmp_path / "bundle" / "manifest.json"
-    manifest = json.loads(path.read_text("utf-8"))
-    change(manifest)
-    path.write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(BundleError) as error:
-        parity.verify(tmp_path / "bundle")
-    four_lines(error, *words)

@@ -6,9 +6,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import four_lines, rehash
+from conftest import four_lines, mostly_exhaustive, rehash
 from onnx import TensorProto, helper, numpy_helper
-from small_models import small
+from onnx_models import assert_exact_sums
+from small_models import MAKES, small
 
 import aezoo
 from aezoo import runtime
@@ -392,28 +393,17 @@ REFUSED = {
     ("lstm", "float16", part): ("float16", "recurrent layer")
     for part in ("encoder", "decoder", "reconstructor")
 }
+# 6 of 576 codes are others with the layer of the least loss in 8 bits, and 1 % are 5.
+REFUSED["vq_vae", "int8", "encoder"] = ("no mixture", "a loss of 1.04%")
 
 
 def refused(name, precision):
     return {part: words for (model, p, part), words in REFUSED.items() if (model, p) == (name, precision)}
 
 
-class HereProver:
-    """Proves in this process: what starting 46 fresh ones takes, test_bundle.py has paid."""
-
-    def __init__(self, form):
-        self.form = form
-
-    def prove(self, folder):
-        return parity.prove_format(folder, self.form)
-
-    def stop(self):
-        pass
-
-
 @pytest.mark.parametrize("precision", ["float16", "int8"])
-@pytest.mark.parametrize("name", aezoo.list_models())
-def test_every_model(name, precision, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", mostly_exhaustive(aezoo.list_models(), MAKES.__contains__))
+def test_every_model(name, precision, tmp_path):
     from aezoo.nn.autoencoder import keras
 
     keras.utils.set_random_seed(1)
@@ -423,7 +413,6 @@ def test_every_model(name, precision, tmp_path, monkeypatch):
     if hasattr(model, "adapt") and model.kind != "images":
         model.adapt(examples)
     assert precision in FORMATS["onnx"].tolerances
-    monkeypatch.setattr(parity, "Prover", HereProver)
     rows, parts = [], model.parts()
     if not refused(name, precision):
         folder = export_bundle(
@@ -445,3 +434,6 @@ def test_every_model(name, precision, tmp_path, monkeypatch):
     for row in rows:
         assert row.parity.max_difference <= row.parity.allowed
         assert row.precision == precision
+    if precision == "int8":
+        for path in tmp_path.glob("*/*.onnx"):
+            assert assert_exact_sums(onnx.load(path)) > 0

@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import four_lines
+from conftest import four_lines, mostly_exhaustive
 from small_models import small, with_conv
 
 import aezoo
@@ -162,7 +162,11 @@ QUANTISED_BADLY = {"sparse", "fsq", "vq_vae"}  # untrained, a rounding makes ano
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-@pytest.mark.parametrize(("name", "options"), MODELS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    mostly_exhaustive(MODELS, MODELS[::3].__contains__),
+    ids=lambda value: str(value)[:60],
+)
 def test_models(compiled, tmp_path, name, options, precision):
     keras.utils.set_random_seed(1)
     model = aezoo.build(name, **options)
@@ -217,7 +221,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", mostly_exhaustive(LAYERS, list(LAYERS)[::3].__contains__))
 def test_layers(compiled, tmp_path, name, precision):
     keras.utils.set_random_seed(2)
     inputs = keras.Input((11, 7, 4), name="examples")

@@ -46,7 +46,11 @@ class Tripled(layers.Layer):
 
 @pytest.mark.parametrize("pooling", [False, True], ids=["strides", "pooling"])
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("shape", [(13, 10, 3), (9, 9, 1), (1, 11, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [(13, 10, 3), *(pytest.param(shape, marks=pytest.mark.exhaustive) for shape in ((9, 9, 1), (1, 11, 2)))],
+    ids=str,
+)
 def test_encoder_decoder_and_both(shape, norm, pooling, tmp_path):
     for build in (encoder, decoder, both):
         model = randomize(build(shape, norm=norm, pooling=pooling, activation="leaky_relu"))
@@ -354,6 +358,7 @@ def sequences_of_every_kind():
     return randomize(keras.Model(given, layers.TimeDistributed(layers.Dense(2))(layers.RepeatVector(3)(x))))
 
 
+@pytest.mark.exhaustive
 def test_the_same_bytes_in_every_process_and_on_jax(tmp_path):
     pytest.importorskip("jax")
     models = {

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
-from small_models import CASES
+from small_models import CASES, MAKES, small
 
 import aezoo
 from aezoo.export import to_onnx
@@ -43,7 +43,17 @@ READERS = (by_onnxruntime, by_reference, by_openvino, by_opencv)
 NOT_READ = {("by_opencv", "lstm"): "OpenCV 5.0 gives other numbers for the LSTM, without a word"}
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}{case[1] or ''}")
+def is_of_a_make(case):
+    return case[0] in MAKES and case[1] == small(case[0])
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        case if is_of_a_make(case) else pytest.param(case, marks=pytest.mark.exhaustive) for case in CASES
+    ],
+    ids=lambda case: f"{case[0]}{case[1] or ''}",
+)
 def written(request, tmp_path_factory):
     """{part: (folder, names of outputs, inputs by name, expected by name)}, each part written both ways.
 

@@ -11,7 +11,6 @@ from PIL import Image
 
 from aezoo import data
 from aezoo.core.errors import AezooError, DataError, MissingExtraError, OptionError
-from aezoo.data.classes import class_names, only_classes
 from aezoo.film import frames, recording
 from aezoo.plots import style
 from aezoo.training.settings import Settings
@@ -39,61 +38,6 @@ def make(dataset, *activations, **options):
 @pytest.fixture(scope="module")
 def film(digits):
     return make(digits, "tanh", "leaky_relu", "vae", classes="0137")
-
-
-# -- examples ---------------------------------------------------------------------------------------
-
-
-def test_classes_are_chosen_and_nothing_else(mini):
-    few = only_classes(mini, ["7", 1])
-    for name in ("train", "validation", "test"):
-        old, new = getattr(mini, name), getattr(few, name)
-        chosen = np.isin(old.labels, [1, 7])
-        assert 0 < len(new) == chosen.sum() < len(old)
-        np.testing.assert_array_equal(new.array(), old.array()[chosen])
-        np.testing.assert_array_equal(new.labels, old.labels[chosen])
-        np.testing.assert_array_equal(new.class_numbers, old.class_numbers[chosen])
-    assert few.class_count == 10
-    assert class_names(few) == list("0123456789")
-
-
-def test_classes_have_names(tmp_path):
-    draw = np.random.default_rng(0)
-    for name in ("ape", "bee", "cat"):
-        (tmp_path / "animals" / name).mkdir(parents=True)
-        for number in range(12):
-            picture = draw.integers(0, 255, (9, 9), "uint8")
-            Image.fromarray(picture).save(tmp_path / "animals" / name / f"{number}.png")
-    animals = data.load(tmp_path / "animals")
-    few = only_classes(animals, ["cat", "ape"])
-    assert set(few.train.labels) == {0, 2}
-    with pytest.raises(OptionError) as error:
-        only_classes(animals, ["cta"])
-    four_lines(error, "no such class (did you mean 'cat'?)", "ape, bee, cat")
-
-
-def test_wrong_classes(mini):
-    with pytest.raises(OptionError) as error:
-        only_classes(mini, ["0", "11"])
-    four_lines(error, "no such class", "class '11' of mnist_mini", "among 0, 1, 2", "--classes 0,1")
-    with pytest.raises(OptionError) as error:
-        only_classes(mini, [])
-    four_lines(error, "no such class")
-    bare = {
-        name: type(mini.train)(getattr(mini, name).examples[:20]) for name in ("train", "validation", "test")
-    }
-    bare = dataclasses.replace(mini, **bare)
-    with pytest.raises(DataError) as error:
-        only_classes(bare, ["0"])
-    four_lines(error, "these examples have none")
-    assert make(bare, "linear", epochs=1, frames=2).numbers is None  # one colour
-    part = type(mini.train)
-    alone = part(
-        mini.test.examples[mini.test.labels == 4], mini.test.labels[mini.test.labels == 4], mini.test.classes
-    )
-    with pytest.raises(DataError) as error:
-        only_classes(dataclasses.replace(mini, test=alone), ["5"])
-    four_lines(error, "none of these classes: test")
 
 
 # -- training -----------------------------------------------------------------------------------------
@@ -205,7 +149,7 @@ def test_wrong_films(mini):
         recording.make_film(
             dataclasses.replace(mini, train=part, validation=part, test=part, label_names=None), ["tanh"]
         )
-    four_lines(error, "30 classes", "20 at most", "--classes 0,1,2,3")
+    four_lines(error, "30 classes", "20 at most", "classes=['0', '1', '2', '3']")
     for options in ({"epochs": 0}, {"frames": 1}, {"every": 0}):
         with pytest.raises(OptionError) as error:
             recording.make_film(mini, ["tanh"], **options)
@@ -350,7 +294,7 @@ def test_without_the_encoder(film, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(MissingExtraError) as error:
         frames.check_formats(["gif", "mp4"])
-    four_lines(error, 'pip install "aezoo[film]"', "--formats gif,png")
+    four_lines(error, 'pip install "aezoo[film]"', "formats=['gif', 'png']")
     assert frames.check_formats(["gif", "png"]) == ["gif", "png"]
     with style.style():
         frames.save_film(film, tmp_path / "film", ["png"], width=480)
@@ -378,7 +322,7 @@ def test_an_encoder_that_stops(film, tmp_path, monkeypatch):
     monkeypatch.setattr(encoder, "write_frames", write_frames)
     with style.style(), pytest.raises(AezooError) as error:
         frames.save_film(film, tmp_path / "film", ["mp4"], width=480)
-    four_lines(error, "no space left on device", "--formats gif,png")
+    four_lines(error, "no space left on device", "formats=['gif', 'png']")
     assert not list(tmp_path.iterdir())
 
 
@@ -402,10 +346,10 @@ def test_a_letter_that_no_font_has(film, tmp_path):
     names[3] = "三\U0001f600"
     with style.style(), pytest.raises(OptionError) as error:
         frames.save_film(dataclasses.replace(film, names=names), tmp_path / "film", ["png"])
-    four_lines(error, "the font has no sign for a letter", "--font")
+    four_lines(error, "the font has no sign for a letter", "font='Noto Sans CJK JP'")
     with pytest.raises(OptionError) as error, style.style(font="DejaVu Snas"):
         pass
-    four_lines(error, "no font of this name is installed (did you mean 'DejaVu Sans'?)", "--font")
+    four_lines(error, "no font of this name is installed (did you mean 'DejaVu Sans'?)", "leave font out")
     with style.style(font="DejaVu Serif"):
         style.check_texts(["null"])
 

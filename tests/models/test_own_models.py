@@ -31,7 +31,7 @@ def build(latent_dim=2, features=3):
     return model
 
 
-aezoo.register("own", build, task="rows", summary="nobody else's")
+aezoo.register("own", build, kinds={"rows"}, summary="nobody else's")
 """
 
 

@@ -162,6 +162,7 @@ def test_options_that_cannot_be_used(name, options, words):
     four_lines(error, *words)
 
 
+@pytest.mark.exhaustive
 def test_trains_on_jax(tmp_path):
     """The codebook's moving averages are variables that change within a step; JAX wants to know of them."""
     pytest.importorskip("jax")

@@ -136,4 +136,4 @@ def test_refused_options(builder, options, words):
 def test_built_by_name(name):
     model = aezoo.build(name, latent_dim=2, sequence_shape=[9, 2])
     assert model.model_options["sequence_shape"] == [9, 2]
-    assert aezoo.describe(name).task == "sequences"
+    assert aezoo.describe(name).kinds == {"sequences"}

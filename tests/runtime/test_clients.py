@@ -69,6 +69,7 @@ def test_the_python_program(digits):
     assert (found[2], moved[2].strip()) == (str(expected["is_anomaly"][0]), "False")
 
 
+@pytest.mark.exhaustive
 def test_the_javascript_program(digits, node):
     folder, expected = digits
     shutil.copytree(folder / "bundle", node / "bundle", dirs_exist_ok=True)
@@ -81,6 +82,7 @@ def test_the_javascript_program(digits, node):
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.exhaustive
 def test_node_computes_what_keras_computed(name, node, tmp_path):
     model = aezoo.build(name, **small(name))
     examples = smooth_examples(model.example_shape, 110)

@@ -95,6 +95,7 @@ def whole(dims):
 
 
 @pytest.mark.clients
+@pytest.mark.exhaustive
 def test_triton_reads_the_configurations(python, bundles, models):
     found = parsed_by_triton(python, models / "onnx")
     seen = 0
@@ -121,6 +122,7 @@ def test_triton_reads_the_configurations(python, bundles, models):
 
 
 @pytest.mark.clients
+@pytest.mark.exhaustive
 def test_triton_without_batching(python, bundles, tmp_path):
     layouts.lay_out(bundles["conv"], tmp_path, ("triton",), threshold=True)
     config = parsed_by_triton(python, tmp_path / "onnx")["conv_scorer"]
@@ -200,6 +202,7 @@ def ask(address, model, inputs, outputs=()):
 
 @pytest.mark.clients
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.exhaustive
 def test_mlserver_computes_what_keras_computed(name, server, bundles):
     manifest = contract.read_manifest(bundles[name])
     with np.load(bundles[name] / "golden.npz") as file:
@@ -224,6 +227,7 @@ def test_mlserver_computes_what_keras_computed(name, server, bundles):
 
 
 @pytest.mark.clients
+@pytest.mark.exhaustive
 def test_mlserver_takes_the_threshold_and_refuses_what_is_wrong(server, bundles):
     with np.load(bundles["conv"] / "golden.npz") as file:
         images, errors = file["examples"][:5], file["reconstruction_error"][:5]
@@ -363,7 +367,7 @@ def test_parts_alone_are_served_and_other_tensors_are_not_a_version(bundles, tmp
     before = (folder / "model-settings.json").read_text("utf-8")
     with pytest.raises(OptionError) as error:
         layouts.lay_out(bundles["vq_vae"], tmp_path / "models", ["mlserver"], name="any", version=2)
-    four_lines(error, "another configuration", "another --name")
+    four_lines(error, "another configuration", "another name")
     assert (folder / "model-settings.json").read_text("utf-8") == before
     layouts.lay_out(bundle, tmp_path / "models", ["mlserver"], name="any", version=2)
     assert json.loads((folder / "model-settings.json").read_text("utf-8"))["parameters"]["version"] == "2"

@@ -10,7 +10,6 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, four_lines
-from small_models import small
 
 import aezoo
 from aezoo import data
@@ -155,6 +154,7 @@ def start(arguments, folder):
     )
 
 
+@pytest.mark.exhaustive
 def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     """A denoiser, whose generator of noise must be restored as well as weights, optimiser and data."""
     np.savez(tmp_path / "blobs.npz", images=smooth_examples(SHAPE, 3000))
@@ -222,6 +222,7 @@ def test_resume_as_something_else_is_refused(arguments, word, run, capfd):
     )
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_leaves_a_run_that_resumes(tmp_path):
     np.savez(tmp_path / "blobs.npz", images=smooth_examples(SHAPE, 3000))
     arguments = ["dense", "--data", "blobs.npz", "--epochs", "2000", "-O", "units=8,", "-o", "run"]
@@ -254,7 +255,7 @@ def test_resume_refuses_changed_data(tmp_path, blobs):
 def test_refusals(run, blobs, tmp_path):
     with pytest.raises(RunError) as error:
         loop.train(tiny_model(), blobs, TINY, run.folder)
-    four_lines(error, "lies in this folder already", "--overwrite")
+    four_lines(error, "lies in this folder already", "overwrite=True")
     with pytest.raises(RunError) as error:
         loop.resume(tmp_path / "nowhere")
     four_lines(error, "no run in this folder", "does not exist")
@@ -334,46 +335,6 @@ def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 
-def test_every_model_trains_on_jax(tmp_path):
-    """The same files train on Keras's JAX backend, as quietly; one process, since its start is seconds.
-
-    One model of each class is saved and loaded, too: each of them is compiled twice more for it.
-    """
-    pytest.importorskip("jax")
-    cases = [(name, small(name)) for name in aezoo.list_models()]
-    cases.append(("dense", {"features": 3, "latent_dim": 2, "units": (8,)}))  # rows, with statistics
-    code = f"""
-import numpy as np, aezoo
-from aezoo.testing import fit_on, smooth_examples
-saved = set()
-for name, options in {cases!r}:
-    aezoo.nn.autoencoder.keras.utils.set_random_seed(0)
-    model = aezoo.build(name, **options)
-    examples = smooth_examples(model.example_shape, 128)
-    losses = fit_on(model, examples, epochs=4)
-    assert losses[-1] < losses[0], (name, losses)
-    if type(model) in saved:
-        continue
-    saved.add(type(model))
-    model.save("model.keras")
-    loaded, labels = aezoo.load("model.keras"), model.labels_in_turn(128)
-    assert np.array_equal(loaded.reconstruct(examples, **labels), model.reconstruct(examples, **labels)), name
-    assert aezoo.nn.autoencoder.keras.backend.backend() == "jax"
-try:
-    aezoo.build("dense", features=3).compile(metrics=["mae"])
-except aezoo.core.errors.OptionError as error:
-    assert "metrics of rows and sequences" in str(error)
-else:
-    raise AssertionError("metrics of rows on JAX were not refused")
-"""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, encoding="utf-8"
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-
-
 @pytest.mark.parametrize(
     ("name", "options", "settings", "words"),
     [
@@ -382,7 +343,7 @@ else:
             "rae",
             {"regularizer": "gradient_penalty"},
             {"precision": "mixed_bfloat16"},
-            ["lost in lower precision", "--precision"],
+            ["lost in lower precision", "leave out precision"],
         ),
         (
             "contractive",

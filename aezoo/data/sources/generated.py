@@ -3,9 +3,8 @@
 import numpy as np
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_choice
+from aezoo.core.options import check_choice, check_positive
 from aezoo.data.contents import Contents
-from aezoo.data.options import whole_number
 
 FAULTS = ("spike", "dropout", "frequency_shift")
 PERIOD = 24  # steps, on average
@@ -31,7 +30,7 @@ def quasi_periodic(count, sequence_shape=(128, 2), *, fault=None, seed=0):
     Raises:
         OptionError: an option that cannot be used.
     """
-    count = whole_number("count", count, at_least=1)
+    count = check_positive("count", count, least=1)
     steps, features = _sequence_shape(sequence_shape)
     if fault is not None:
         check_choice("fault", fault, FAULTS)
@@ -89,7 +88,7 @@ def _smooth(draw, count, steps):
 
 def _sequence_shape(sequence_shape):
     try:
-        steps, features = (whole_number("sequence_shape", size, at_least=1) for size in sequence_shape)
+        steps, features = (check_positive("sequence_shape", size, least=1) for size in sequence_shape)
     except (TypeError, ValueError):
         steps, features = 0, 0
     if steps < 4:

@@ -141,7 +141,7 @@ def read_images(paths, image_shape, *, name):
                     f"{name}: the images differ in size or channels",
                     got=f"{paths[0]} is {images.shape[1:]}, {paths[index]} is {pixels.shape} (H, W, C)",
                     expected="one size and one number of channels, or an image_shape to bring them to",
-                    fix=f"pass image_shape={images.shape[1:]} (--image-shape on the command line)",
+                    fix=f"pass image_shape={images.shape[1:]}",
                 )
             images[index] = pixels
     return images

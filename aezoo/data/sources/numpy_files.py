@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 
 from aezoo.core.errors import DataError
-from aezoo.data.contents import Contents, as_examples, as_labels, check_alike, looks_like_sequences
+from aezoo.data.contents import Contents, as_examples, check_alike, looks_like_sequences, numbered_labels
 
 PART_WORDS = {"train": ("train",), "test": ("test",), "validation": ("validation", "valid", "val")}
 EXAMPLE_WORDS = ("images", "sequences", "examples", "x", "data", "rows", "features", "arr_0")
@@ -43,7 +43,7 @@ def read_numpy(path, kind=None):
         examples, labels = as_examples(arrays[example_key], source=source, kind=kind), None
         if label_key is not None:
             source = f"{path.name}, array {label_key!r}"
-            labels, names[part] = as_labels(arrays[label_key], len(examples), source=source)
+            labels, names[part] = numbered_labels(arrays[label_key], len(examples), source=source)
         parts[part] = (examples, labels)
     check_alike(parts, source=path.name)
     return Contents(parts, label_names=_common_names(path, parts, names))

@@ -4,7 +4,7 @@ import numpy as np
 
 from aezoo.core.imports import need
 from aezoo.core.options import check_choice
-from aezoo.data.contents import Contents, as_examples, as_labels
+from aezoo.data.contents import Contents, as_examples, numbered_labels
 
 PREFIX = "sklearn:"
 TABLES = ("breast_cancer", "diabetes", "iris", "wine")
@@ -28,7 +28,7 @@ def read_scikit_learn(source):
     rows = as_examples(table.data.astype(np.float32), source=source)
     labels, label_names = None, None
     if "target_names" in table:  # classes; diabetes has a measurement instead
-        labels, _ = as_labels(table.target, len(rows), source=source)
+        labels, _ = numbered_labels(table.target, len(rows), source=source)
         label_names = tuple(str(label) for label in table.target_names)
     return Contents(
         {"train": (rows, labels)},

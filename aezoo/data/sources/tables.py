@@ -6,7 +6,7 @@ import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.imports import need
-from aezoo.data.contents import Contents, as_examples, as_labels
+from aezoo.data.contents import Contents, as_examples, numbered_labels
 
 LABEL_COLUMNS = ("label", "class", "target", "y")
 # Spellings of an empty cell. In a label column only the empty cell counts: "None" may be a class.
@@ -226,7 +226,7 @@ def _labels(pandas, path, column, name):
         )
     types = pandas.api.types
     if types.is_bool_dtype(column) or not types.is_numeric_dtype(column):
-        return as_labels(column.astype(str).to_numpy(dtype=str), len(column), source=path.name)
+        return numbered_labels(column.astype(str).to_numpy(dtype=str), len(column), source=path.name)
     values = column.to_numpy()
     broken = values != np.rint(values)
     if broken.any():
@@ -237,4 +237,4 @@ def _labels(pandas, path, column, name):
             expected="whole numbers or text",
             fix=f"rename column {name!r} if it is a feature, or drop it",
         )
-    return as_labels(values, len(column), source=path.name)
+    return numbered_labels(values, len(column), source=path.name)

@@ -69,8 +69,7 @@ def find_builder(source, *, data_dir, download):
                 f"the image set {source!r} is not prepared",
                 got=f"nothing in {builder.data_path}",
                 expected="a set that TensorFlow Datasets has prepared",
-                fix="pass data_dir= (--data-dir) of where it is prepared, "
-                "or download=True (--download) with a network",
+                fix="pass data_dir='DIR', the folder where it is prepared, or download=True with a network",
             )
         _download(builder, source)
     return builder
@@ -81,7 +80,7 @@ def _refuse_prepared(source, data_dir, error):
         f"the prepared set {source!r} cannot be opened",
         got=f"data_dir={data_dir}: {str(error).splitlines()[0]}",
         expected="one folder of complete files",
-        fix="pass data_dir= (--data-dir) of the one to use, or prepare it again",
+        fix="pass data_dir='DIR', the one to use, or prepare it again",
     ) from error
 
 
@@ -97,7 +96,7 @@ def _has_network():
 
 def _download(builder, source):
     """Downloads and prepares a set, without a word unless AEZOO_VERBOSE asks for it."""
-    fix = "try again with a network, or pass data_dir= (--data-dir) of where it is prepared"
+    fix = "try again with a network, or pass data_dir='DIR', the folder where it is prepared"
     if not _has_network():
         raise DataError(
             f"no network to download {source!r}",
@@ -211,7 +210,7 @@ def _shape(builder, image_key, image_shape):
                 f"{builder.name}: the images differ in size",
                 got=f"shape {stored} (H, W, C), None for what differs",
                 expected="one size, or an image_shape to bring them to",
-                fix="pass image_shape=(64, 64, 3) (--image-shape on the command line)",
+                fix="pass image_shape=(64, 64, 3)",
             )
         return stored
     if stored[-1] != image_shape[-1] and (stored[-1], image_shape[-1]) not in {(3, 1), (1, 3), (4, 3)}:

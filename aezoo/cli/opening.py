@@ -1,0 +1,78 @@
+"""The model that a command is given, and the examples: what stands behind RUN_OR_BUNDLE and SOURCE."""
+
+import argparse
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from aezoo.cli import parsing
+from aezoo.core.errors import OptionError
+
+
+def open_bundle(parsed: argparse.Namespace) -> tuple[Any, Mapping | None]:
+    """Loads the bundle of a command, its files of --precision; returns it and what it says of its run."""
+    from aezoo import runtime
+
+    bundle = runtime.load(parsed.bundle, precision=getattr(parsed, "precision", "float32"))
+    return bundle, bundle.manifest.run
+
+
+def open_model(path: str, precision: str = "float32") -> tuple[Any, Mapping | None]:
+    """Loads a run, a bundle or a .keras file.
+
+    Args:
+        path: of it.
+        precision: of a bundle's files.
+
+    Returns:
+        (model, run): the model, and what run.json says of its training, or None.
+
+    Raises:
+        RunError, BundleError: there is none.
+        OptionError: a precision of what is no bundle.
+    """
+    from aezoo.loading import load
+    from aezoo.runtime.manifest import is_bundle
+
+    if is_bundle(path):
+        from aezoo import runtime
+
+        bundle = runtime.load(path, precision=precision)
+        return bundle, bundle.manifest.run
+    if precision != "float32":
+        raise OptionError(
+            "only the files of a bundle have a precision",
+            got=f"--precision {precision} for {path}, which is no bundle",
+            expected="the folder of a bundle",
+            fix=f"aezoo export {path} --formats onnx --precision {precision} -o bundle",
+        )
+    model = load(path)
+    if not pathlib.Path(path).is_dir():
+        return model, None
+    from aezoo.training.run import Run
+
+    return model, Run(path).info
+
+
+def read_source(parsed: argparse.Namespace, model: Any, run: Mapping | None) -> Any:
+    """Returns the `Examples` of a command's SOURCE, as the model takes them; see `reading.read_for`."""
+    from aezoo.data.reading import read_for
+
+    return read_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
+
+
+def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count: int | None = None) -> dict:
+    """Returns {"labels": (count,)} of --labels, or those that the examples have; {} where there are none.
+
+    Args:
+        parsed: with `labels`.
+        model: which takes labels if it is conditional.
+        found: `Examples`, or None.
+        count: how many are wanted; None is as many as there are examples.
+    """
+    count = len(found.array) if count is None else count
+    if parsed.labels is not None:
+        return {"labels": parsing.labels_of(parsed.labels, count)}
+    if getattr(model, "takes_labels", False) and found is not None and found.labels is not None:
+        return {"labels": found.labels[:count]}
+    return {}
