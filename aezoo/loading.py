@@ -53,17 +53,17 @@ def golden_examples(bundle: Any) -> Any:
     from aezoo.data.reading import Examples
     from aezoo.runtime import manifest as contract
 
-    golden = bundle.manifest["golden"]
-    contract.check_files(bundle.folder, golden["files"])
+    golden = bundle.manifest.golden
+    contract.check_files(bundle.folder, golden.files)
     with np.load(bundle.folder / contract.GOLDEN) as arrays:
         examples = arrays["examples"]
         labels = arrays["labels"].astype("int64") if "labels" in arrays.files else None
-    run = bundle.manifest["run"]
+    run = bundle.manifest.run
     return Examples(
         examples,
         [str(number) for number in range(len(examples))],
         labels,
         None if labels is None else [str(number) for number in range(bundle.classes)],
         run and run["data"].get("feature_names"),
-        f"golden examples ({golden['source']})",
+        f"golden examples ({golden.source})",
     )

@@ -58,7 +58,7 @@ def session_of(path, row):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    given = {t["name"]: np.zeros((1, *t["shape"][1:]), t["dtype"]) for t in row["inputs"]}
+    given = {t.name: np.zeros((1, *t.shape[1:]), t.dtype) for t in row.inputs}
 
     def seconds(calls):
         start = time.process_time()
@@ -72,24 +72,24 @@ def session_of(path, row):
 def main(folder):
     """Prints a line a file."""
     folder = pathlib.Path(folder).absolute()
-    rows = [row for row in contract.read_manifest(folder)["artifacts"] if row["part"] == "encoder"]
+    rows = [row for row in contract.read_manifest(folder).artifacts if row.part == "encoder"]
     with tempfile.TemporaryDirectory() as scratch:
         functions = {
-            row["file"]: compiled(folder / row["file"], scratch)
-            if row["format"] == "c"
-            else session_of(folder / row["file"], row)
+            row.file: compiled(folder / row.file, scratch)
+            if row.format == "c"
+            else session_of(folder / row.file, row)
             for row in rows
-            if row["format"] in ("c", "onnx")
+            if row.format in ("c", "onnx")
         }
         times = {file: [] for file in functions}
         for _ in range(_ROUNDS):
             for file, function in functions.items():
                 times[file].append(function(20) * 1e6)
     for row in rows:
-        if row["file"] in times:
-            weights, arena = row.get("weights_bytes", 0), row.get("arena_bytes", 0)
+        if row.file in times:
+            weights, arena = row.weights_bytes or 0, row.arena_bytes or 0
             sizes = f"{weights:>9,} bytes of weights, {arena:>7,} of arena"
-            print(f"{row['file']:<18} {statistics.median(times[row['file']]):>8.1f} us   {sizes}")
+            print(f"{row.file:<18} {statistics.median(times[row.file]):>8.1f} us   {sizes}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import numpy as np
 import onnxruntime
 
 import aezoo
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.export.budget import cosine
 from aezoo.nn.autoencoder import keras
 from aezoo.runtime import manifest as contract
@@ -57,10 +57,12 @@ def main():
         export_bundle(
             model,
             folder,
+            ExportOptions(
+                formats=["onnx"],
+                precisions=["float32", "int8"],
+                parts=["encoder", "decoder", "reconstructor"],
+            ),
             examples=held_out,
-            formats=["onnx"],
-            precisions=["float32", "int8"],
-            parts=["encoder", "decoder", "reconstructor"],
         )
         for row in measure(folder, held_out):
             print(json.dumps({"activation": parsed.activation, "kernel_size": parsed.kernel_size, **row}))
@@ -72,10 +74,10 @@ def measure(folder, examples):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     sessions, artifacts = {}, {}
-    for artifact in manifest["artifacts"]:
-        key = artifact["part"], artifact["precision"]
+    for artifact in manifest.artifacts:
+        key = artifact.part, artifact.precision
         artifacts[key] = artifact
-        sessions[key] = onnxruntime.InferenceSession(folder / artifact["file"], options)
+        sessions[key] = onnxruntime.InferenceSession(folder / artifact.file, options)
     latents = sessions["encoder", "float32"].run(None, {"images": examples})[0]
     inputs = {
         "encoder": {"images": examples},
@@ -104,7 +106,7 @@ def measure(folder, examples):
                     break
     for part, given in inputs.items():
         answers = {p: sessions[part, p].run(None, given)[0] for p in ("float32", "int8")}
-        size_bytes = {p: artifacts[part, p]["size_bytes"] for p in answers}
+        size_bytes = {p: artifacts[part, p].size_bytes for p in answers}
         figures = {"cosine": cosine(answers["float32"], answers["int8"])}
         if part != "encoder":
             for precision, answer in answers.items():
@@ -114,7 +116,7 @@ def measure(folder, examples):
             yield {
                 "part": part,
                 "batch": size,
-                "float_layers": artifacts[part, "int8"]["float_layers"],
+                "float_layers": artifacts[part, "int8"].float_layers,
                 "size_ratio": round(size_bytes["int8"] / size_bytes["float32"], 3),
                 "latency_ms_float32": round(1000 * middle["float32"], 3),
                 "latency_ms_int8": round(1000 * middle["int8"], 3),

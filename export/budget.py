@@ -1,8 +1,11 @@
 """What a file of lower precision loses: the shares that a budget limits. NumPy only."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from aezoo.core.calibration import roc_area
+from aezoo.runtime.batching import Ends, Run
 
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
 NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
@@ -15,7 +18,7 @@ LABELLED = ("labelled_examples", "labelled_is_anomaly", "labelled_scores")
 SURE = "is_sure"
 
 
-def lost(row, wanted, got, examples):
+def lost(golden: str, wanted: np.ndarray, got: np.ndarray, examples: np.ndarray) -> float:
     """Returns the share that an output has lost, a float: what a budget is held against.
 
     Of reconstructions it is the growth of the mean squared error, with every column of rows and sequences
@@ -23,14 +26,14 @@ def lost(row, wanted, got, examples):
     all, 1 - mean cosine.
 
     Args:
-        row: of the manifest, an output.
+        golden: name of the array that Keras computed, "latents" for example.
         wanted: (N, ...), what Keras computed.
         got: (N, ...), what the file computes.
         examples: (N, ...) that both were computed from, as the exported encoder takes them.
     """
-    if row["golden"] == "reconstructions":
+    if golden == "reconstructions":
         examples = examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
-        scale = 1.0
+        scale: np.ndarray | float = 1.0
         if examples.ndim < 4:
             scale = examples.std(axis=tuple(range(examples.ndim - 1)))
             scale = np.where(scale > 0, scale, 1.0)
@@ -41,7 +44,7 @@ def lost(row, wanted, got, examples):
     return 1 - cosine(got, wanted)
 
 
-def cosine(first, second):
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the mean over examples of the cosine between two arrays (N, ...), both flattened to (N, D)."""
     first, second = (np.reshape(x, (len(x), -1)).astype("float64") for x in (first, second))
     norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
@@ -50,20 +53,20 @@ def cosine(first, second):
     return float(np.where(both_zero, 1.0, products / np.where(norms > 0, norms, 1.0)).mean())
 
 
-def area_lost(artifact, golden, run):
+def area_lost(ends: Ends, golden: Mapping[str, np.ndarray], run: Run) -> float | None:
     """Returns by how much a scorer's ROC area is below Keras's, or None without labelled examples.
 
     Args:
-        artifact: a row of the manifest, or a dict of its "inputs" and "outputs".
+        ends: inputs and outputs of the file.
         golden: {name: array}, with those of `LABELLED`, or without.
         run: function of names of outputs and {input: array} to a list of arrays.
     """
-    names = [row["name"] for row in artifact["outputs"]]
+    names = [row.name for row in ends.outputs]
     if "is_anomaly" not in names or not set(LABELLED) <= set(golden):
         return None
     examples, is_anomaly, scores = (golden[name] for name in LABELLED)
     score = "negative_elbo" if "negative_elbo" in names else "reconstruction_error"
-    (found,) = run([score], {artifact["inputs"][0]["name"]: examples})
+    (found,) = run([score], {ends.inputs[0].name: examples})
     if not np.isfinite(found).all():
         return np.inf
     return roc_area(scores, is_anomaly) - roc_area(found, is_anomaly)

@@ -1,15 +1,28 @@
 """Calibration of a bundle's scorer: at its export, and later without training."""
 
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from aezoo.core.calibration import Calibration, write_tables
+from aezoo.core.calibration import Calibration, figures, write_tables
 from aezoo.export import scorer
 from aezoo.export.budget import LABELLED
 from aezoo.export.golden import stored_examples
+from aezoo.nn.autoencoder import Autoencoder
 from aezoo.runtime import manifest as contract
+from aezoo.runtime.schema import CalibrationRow
 
 
-def calibrate(model, normals, labels, input_dtype, rate, score):
+def calibrate(
+    model: Autoencoder,
+    normals: np.ndarray,
+    labels: np.ndarray | None,
+    input_dtype: str,
+    rate: float | None,
+    score: str,
+) -> Calibration:
     """Returns the `Calibration` of a model on normal examples.
 
     Args:
@@ -21,13 +34,15 @@ def calibrate(model, normals, labels, input_dtype, rate, score):
         score: of `scorer.SCORES`.
     """
     _, normals = stored_examples(normals, input_dtype)
-    labels = {} if labels is None else {"labels": np.asarray(labels)[: len(normals)]}
+    given = {} if labels is None else {"labels": np.asarray(labels)[: len(normals)]}
     if rate is None:
         rate = max(0.01, 1 / (len(normals) + 1))
-    return Calibration.fit(scorer.scores(model, normals, labels, score), rate)
+    return Calibration.fit(scorer.scores(model, normals, given, score), rate)
 
 
-def label(model, normals, anomalies, input_dtype, score, limit):
+def label(
+    model: Autoencoder, normals: np.ndarray, anomalies: np.ndarray, input_dtype: str, score: str, limit: int
+) -> dict[str, np.ndarray]:
     """Returns {name: array} of `budget.LABELLED`: examples of both kinds, and what Keras scores them.
 
     Args:
@@ -47,16 +62,22 @@ def label(model, normals, anomalies, input_dtype, score, limit):
     return dict(zip(LABELLED, (stored, is_anomaly, scores), strict=True))
 
 
-def write_calibration(draft, calibrations, score, trained_on, overlap, held_out):
+def write_calibration(
+    draft: pathlib.Path,
+    calibrations: Mapping[str, Calibration],
+    score: Any,
+    trained_on: np.ndarray | None,
+    overlap: Any,
+    held_out: bool,
+) -> CalibrationRow | None:
     """Writes what the scorers go by, {precision: `Calibration`}; returns the row of the manifest, or None."""
     if not calibrations:
         return None
     write_tables(draft / contract.CALIBRATION, calibrations, trained_on)
-    return {
-        **calibrations["float32"].to_json(),
-        "thresholds": {precision: one.threshold for precision, one in calibrations.items()},
-        "score": score,
-        "source": "held-out examples" if held_out else "examples that were given",
-        "training_examples": overlap,
-        "files": contract.hash_files(draft, contract.CALIBRATION),
-    }
+    return CalibrationRow(
+        **figures(calibrations),
+        score=score,
+        source="held-out examples" if held_out else "examples that were given",
+        training_examples=overlap,
+        files=contract.hash_files(draft, contract.CALIBRATION),
+    )

@@ -8,16 +8,22 @@ import dataclasses
 import importlib
 import importlib.util
 import os
+import pathlib
 import shutil
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import ExportError, MissingExtraError, OptionError
 from aezoo.core.options import check_choice
 from aezoo.runtime.batching import channels_first
+from aezoo.runtime.schema import Layout, Precision, Tensor
 
-PRECISIONS = ("float32", "float16", "int8")
-LAYOUTS = ("nhwc", "nchw")
+PRECISIONS: tuple[str, ...] = typing.get_args(Precision)
+LAYOUTS: tuple[str, ...] = typing.get_args(Layout)
+OPSETS = range(17, 25)  # of ONNX
 
 C_COMPILER = "a C compiler"
 
@@ -45,18 +51,18 @@ class Format:
     extra: str
     writer: str
     opener: str
-    tolerances: dict
-    layouts: tuple = ("nhwc",)
-    parts: tuple | None = None
-    without: tuple = ()
+    tolerances: Mapping[str, tuple[float | None, str]]
+    layouts: tuple[str, ...] = ("nhwc",)
+    parts: tuple[str, ...] | None = None
+    without: tuple[tuple[str, str], ...] = ()
     threads: bool = False
 
-    def has(self, part, precision):
+    def has(self, part: str, precision: str) -> bool:
         """Whether a part is written in this format and precision."""
         return (self.parts is None or part in self.parts) and (part, precision) not in self.without
 
 
-FORMATS = {
+FORMATS: dict[str, Format] = {
     "saved_model": Format(
         file="saved_model/{part}",
         runtime="tensorflow",
@@ -134,7 +140,7 @@ class Job:
     Attributes:
         part: its name, "encoder".
         model: the functional Keras model of the part.
-        inputs, outputs: rows of the manifest, a list each: name, dtype, shape, range, golden.
+        inputs, outputs: rows of the manifest, a tuple each.
         precision: of `PRECISIONS`.
         opset: of ONNX.
         properties: texts that a file may keep, a dict.
@@ -149,104 +155,112 @@ class Job:
     """
 
     part: str
-    model: object
-    inputs: list
-    outputs: list
+    model: Any
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     precision: str
     opset: int
-    properties: dict
-    calibration: dict
-    golden: dict
+    properties: Mapping[str, str]
+    calibration: Mapping[str, np.ndarray]
+    golden: Mapping[str, np.ndarray]
     budget: float
-    decode: object
+    decode: Callable[..., np.ndarray]
     batch: int | None = None
-    labelled: dict = dataclasses.field(default_factory=dict)
+    labelled: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
-    def input_names(self):
+    def input_names(self) -> tuple[str, ...]:
         """Names of the inputs, a tuple."""
-        return tuple(row["name"] for row in self.inputs)
+        return tuple(row.name for row in self.inputs)
 
     @property
-    def output_names(self):
+    def output_names(self) -> tuple[str, ...]:
         """Names of the outputs, a tuple."""
-        return tuple(row["name"] for row in self.outputs)
+        return tuple(row.name for row in self.outputs)
 
     @property
-    def channels_first(self):
+    def channels_first(self) -> set[str]:
         """Names of the inputs and outputs that are (N, C, H, W) in the file, a set."""
         return channels_first([*self.inputs, *self.outputs])
 
-    def calibrated_inputs(self):
+    def calibrated_inputs(self) -> dict[str, np.ndarray]:
         """Returns {name of an input: array (N, ...)}, real inputs of this part, laid out as in the file."""
-        given = {row["name"]: self.calibration[row["golden"]] for row in self.inputs}
+        given = {row.name: self.calibration[row.golden] for row in self.inputs}
         first = self.channels_first
         return {name: np.moveaxis(array, -1, 1) if name in first else array for name, array in given.items()}
 
 
-def artifact_file(part, form, precision="float32"):
+def artifact_file(part: str, format: str, precision: str = "float32") -> str:
     """Returns the path of an artifact inside its bundle; a folder for a SavedModel.
 
     >>> artifact_file("encoder", "onnx", "int8")
     'encoder.int8.onnx'
     """
     suffix = "" if precision == "float32" else f".{precision}"
-    return FORMATS[form].file.format(part=part, precision=suffix)
+    return FORMATS[format].file.format(part=part, precision=suffix)
 
 
-def write(job, form, path):
+def write(job: Job, format: str, path: pathlib.Path) -> dict[str, Any]:
     """Writes an artifact; returns what its row of the manifest says beyond the usual, a dict."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return importlib.import_module(FORMATS[form].writer).write_artifact(job, path) or {}
+    return importlib.import_module(FORMATS[format].writer).write_artifact(job, path) or {}
 
 
-def check_layout(formats, layout, kind):
-    """Raises OptionError unless a layout of `LAYOUTS` can be had in every format, for a kind of examples."""
+def check_layout(formats: Iterable[str], layout: str) -> None:
+    """Raises OptionError unless a layout of `LAYOUTS` can be had in every format."""
     check_choice("layout", layout, LAYOUTS)
-    able = [form for form, row in FORMATS.items() if layout in row.layouts]
-    unable = [form for form in formats if form not in able]
-    if layout != "nhwc" and (unable or kind != "images"):
+    able = [format for format, row in FORMATS.items() if layout in row.layouts]
+    if unable := [format for format in formats if format not in able]:
         raise OptionError(
-            f"{' and '.join(unable)} files have channels last" if unable else "only images have channels",
-            got=f"layout={layout!r}, formats={tuple(formats)!r} for a model of {kind}",
-            expected=f"layout='nchw' for images with formats among {', '.join(able)}",
-            fix=f"pass --formats {','.join(able)}" if unable else "leave out --layout",
+            f"{' and '.join(unable)} files have channels last",
+            got=f"layout={layout!r}, formats={tuple(formats)!r}",
+            expected=f"layout='nchw' with formats among {', '.join(able)}",
+            fix=f"pass --formats {','.join(able)}",
         )
 
 
-def is_installed(form):
+def check_opset(opset: int) -> None:
+    """Raises OptionError unless ONNX files are written for an opset."""
+    if opset not in OPSETS:
+        raise OptionError(
+            "no file can be written for this opset",
+            got=f"opset={opset!r}",
+            expected=f"{OPSETS[0]} to {OPSETS[-1]}",
+            fix="pass opset=18, which the most runtimes read",
+        )
+
+
+def is_installed(format: str) -> bool:
     """Whether the runtime of a format is installed here."""
-    if FORMATS[form].runtime == C_COMPILER:
+    if FORMATS[format].runtime == C_COMPILER:
         return c_compiler() is not None
-    return importlib.util.find_spec(FORMATS[form].runtime) is not None
+    return importlib.util.find_spec(FORMATS[format].runtime) is not None
 
 
-def c_compiler():
+def c_compiler() -> str | None:
     """Returns the path of the system's C compiler, $CC before all others, or None."""
     return next(
         filter(None, map(shutil.which, filter(None, (os.environ.get("CC"), "cc", "gcc", "clang")))), None
     )
 
 
-def _check_compiler(form):
-    if not is_installed(form):
+def _check_compiler(format):
+    if not is_installed(format):
         raise ExportError(
-            f"the {form} files are proven by compiling them, and there is no C compiler",
+            f"the {format} files are proven by compiling them, and there is no C compiler",
             got=f"no cc, gcc or clang on the path; CC={os.environ.get('CC')!r}",
             expected=C_COMPILER,
             fix="install gcc or clang, or set CC to the compiler's path",
         )
 
 
-def check(formats, precisions):
+def pairs(formats: Iterable[str], precisions: Iterable[str]) -> list[tuple[str, str]]:
     """Returns the pairs (format, precision) to be written, in order.
 
     A precision is written in every format that has it.
 
     Raises:
         OptionError: an unknown name, no format, or a precision that no format asked for has.
-        MissingExtraError: the runtime that would prove a format is not installed here.
-        ExportError: the proof of a format needs a C compiler, and there is none.
     """
     formats, precisions = tuple(dict.fromkeys(formats)), tuple(dict.fromkeys(precisions))
     for option, given, known in (("format", formats, FORMATS), ("precision", precisions, PRECISIONS)):
@@ -259,25 +273,34 @@ def check(formats, precisions):
             )
         for choice in given:
             check_choice(f"{option}s", choice, tuple(known))
-    pairs = [(f, p) for f in formats for p in precisions if p in FORMATS[f].tolerances]
+    found = [(f, p) for f in formats for p in precisions if p in FORMATS[f].tolerances]
     for precision in precisions:
-        if precision not in {p for _, p in pairs}:
-            able = [form for form, row in FORMATS.items() if precision in row.tolerances]
+        if precision not in {p for _, p in found}:
+            able = [format for format, row in FORMATS.items() if precision in row.tolerances]
             raise OptionError(
                 f"none of these formats is written in {precision}",
                 got=f"formats={formats!r}, precisions={precisions!r}",
                 expected=f"{precision} with a format among {', '.join(able) or 'none yet'}",
                 fix=f"pass formats=({able[0]!r},)" if able else "leave the precision out",
             )
-    for form in dict.fromkeys(form for form, _ in pairs):
-        row = FORMATS[form]
+    return found
+
+
+def check_installed(formats: Iterable[str]) -> None:
+    """Checks that what proves each of the formats is here.
+
+    Raises:
+        MissingExtraError: the runtime of one is not installed.
+        ExportError: the proof of one needs a C compiler, and there is none.
+    """
+    for format in formats:
+        row = FORMATS[format]
         if row.runtime == C_COMPILER:
-            _check_compiler(form)
-        elif not is_installed(form):
+            _check_compiler(format)
+        elif not is_installed(format):
             raise MissingExtraError(
-                f"files of the format {form} are proven by a package that is not installed",
+                f"files of the format {format} are proven by a package that is not installed",
                 got=f"no module named {row.runtime!r}",
                 expected=f"the extra {row.extra!r} of aezoo",
                 fix=f'pip install "aezoo[{row.extra}]"',
             )
-    return pairs

@@ -1,14 +1,24 @@
 """The proof's arrays: real inputs, and what Keras makes of them. They travel in the bundle as golden.npz."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from aezoo.core.calibration import Calibration
 from aezoo.export.budget import SURE
-from aezoo.nn.autoencoder import keras
+from aezoo.nn.autoencoder import Autoencoder, keras
 
 _GOLDEN = 64  # examples that the files are proven on
 
 
-def make_golden(model, examples=None, input_dtype="float32", limit=_GOLDEN, labels=None):
+def make_golden(
+    model: Autoencoder,
+    examples: np.ndarray | None = None,
+    input_dtype: str = "float32",
+    limit: int | None = _GOLDEN,
+    labels: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """Returns the proof's arrays: real inputs, and what Keras makes of them.
 
     Examples that lie on the border between two codes of a quantised model, or two places of a k-sparse
@@ -33,22 +43,31 @@ def make_golden(model, examples=None, input_dtype="float32", limit=_GOLDEN, labe
             mean = keras.ops.convert_to_numpy(layer.mean)
             examples = mean + model.error_scale * (examples * 4 - 2)
     stored, examples = stored_examples(examples[:limit], input_dtype)
-    labels = model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}
+    given: dict[str, Any] = (
+        model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}
+    )
     if model.codebook is not None or model.reports_sparsity:
         sure = _away_from_borders(model, examples)
         stored, examples = stored[sure], examples[sure]
-        labels = {name: array[sure] for name, array in labels.items()}
-    latents, *others = model.outputs(examples, **labels)
+        given = {name: array[sure] for name, array in given.items()}
+    latents, *others = model.outputs(examples, **given)
     return {
         "examples": stored,
-        **labels,
+        **given,
         "latents": latents,
         **dict(zip(model.encoder_outputs[1:], others, strict=True)),
-        "reconstructions": model.decode(latents, **labels),
+        "reconstructions": model.decode(latents, **given),
     }
 
 
-def with_scores(golden, keras_scorer, inputs, outputs, calibration, score):
+def with_scores(
+    golden: dict[str, np.ndarray],
+    keras_scorer: Any,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    calibration: Calibration,
+    score: str,
+) -> dict[str, np.ndarray]:
     """Returns golden arrays with the scorer's outputs, and which examples are not on the border of a verdict.
 
     Args:
@@ -66,7 +85,7 @@ def with_scores(golden, keras_scorer, inputs, outputs, calibration, score):
     return {**golden, SURE: calibration.is_sure(found[score])}
 
 
-def stored_examples(examples, input_dtype):
+def stored_examples(examples: np.ndarray, input_dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns examples as the exported encoder takes them, and as the model does, float32."""
     examples = np.asarray(examples, "float32")
     if input_dtype != "uint8":

@@ -2,6 +2,7 @@
 
 from aezoo.evaluation.table import tables
 from aezoo.runtime.batching import fixed_batch
+from aezoo.runtime.schema import Manifest
 
 _USE = """import numpy as np, onnxruntime
 
@@ -12,21 +13,21 @@ print(latents.shape)
 """
 
 
-def render(manifest):
+def render(manifest: Manifest) -> str:
     """Returns the card as Markdown.
 
     Args:
         manifest: the finished manifest, parity figures included.
     """
-    encoders = [a for a in manifest["artifacts"] if (a["part"], a["format"]) == ("encoder", "onnx")]
+    encoders = [a for a in manifest.artifacts if (a.part, a.format) == ("encoder", "onnx")]
     lines = [
-        f"# {manifest['model'] or 'autoencoder'}: an aezoo bundle",
+        f"# {manifest.model or 'autoencoder'}: an aezoo bundle",
         "",
-        f"Encodes {manifest['kind']} of shape {_shape(manifest['example_shape'])} into latents of shape "
-        f"{_shape(manifest['latent_shape'])}; {manifest['parameters']:,} parameters. "
-        f"Made by aezoo {manifest['aezoo_version']}. Licence: {manifest['licence']}.",
+        f"Encodes {manifest.kind} of shape {_shape(manifest.example_shape)} into latents of shape "
+        f"{_shape(manifest.latent_shape)}; {manifest.parameters:,} parameters. "
+        f"Made by aezoo {manifest.aezoo_version}. Licence: {manifest.licence}.",
         "",
-        "Options: " + ", ".join(f"`{name}={value!r}`" for name, value in manifest["options"].items()),
+        "Options: " + ", ".join(f"`{name}={value!r}`" for name, value in manifest.options.items()),
         "",
         *(_use(encoders[0]) if encoders else []),
         "## Files",
@@ -34,28 +35,33 @@ def render(manifest):
         "| file | input | output | bytes | largest difference from Keras | allowed |",
         "|---|---|---|---:|---:|---:|",
     ]
-    for artifact in manifest["artifacts"]:
-        parity = artifact["parity"]
-        taken, given = (", ".join(_tensor(row) for row in artifact[end]) for end in ("inputs", "outputs"))
+    for artifact in manifest.artifacts:
+        parity = artifact.parity
+        ends = (artifact.inputs, artifact.outputs)
+        taken, given = (", ".join(_tensor(tensor) for tensor in tensors) for tensors in ends)
         lines.append(
-            f"| `{artifact['file']}` | {taken} | {given} | {artifact['size_bytes']:,} "
-            f"| {parity['max_difference']:.1e} | {parity['allowed']:.1e} |"
+            f"| `{artifact.file}` | {taken} | {given} | {artifact.size_bytes:,} "
+            + (
+                "| not proven | |"
+                if parity is None
+                else f"| {parity.max_difference:.1e} | {parity.allowed:.1e} |"
+            )
         )
-    golden = manifest["golden"]
-    lines += _memory(manifest["artifacts"])
-    lines += ["", *_allowances(manifest["artifacts"])]
-    lines += ["", f"Proven on {golden['examples']} examples ({golden['source']}), kept in `golden.npz`."]
-    if known := manifest["anomalies"]:
+    golden = manifest.golden
+    lines += _memory(manifest.artifacts)
+    lines += ["", *_allowances(manifest.artifacts)]
+    lines += ["", f"Proven on {golden.examples} examples ({golden.source}), kept in `golden.npz`."]
+    if known := manifest.anomalies:
         lines += [
             "",
             "In float32 the scorer ranks an anomaly above a normal example "
-            f"{known['roc_area']:.2%} of the time "
-            f"(ROC area; {known['examples']} anomalies, {known['normals']} normal examples).",
+            f"{known.roc_area:.2%} of the time "
+            f"(ROC area; {known.examples} anomalies, {known.normals} normal examples).",
         ]
-    if manifest["metrics"]:
-        lines += ["", "## Test figures", "", *_figures(manifest["metrics"])]
-    if manifest["run"]:
-        run = manifest["run"]
+    if manifest.metrics:
+        lines += ["", "## Test figures", "", *_figures(manifest.metrics)]
+    if manifest.run:
+        run = manifest.run
         lines += [
             "",
             "## Training",
@@ -70,34 +76,34 @@ def render(manifest):
 
 def _allowances(artifacts):
     """What the figures of the table mean, and which layers have kept float32."""
-    tolerances = dict.fromkeys(a["parity"]["tolerance"] for a in artifacts if "budget" not in a)
+    tolerances = dict.fromkeys(a.parity.tolerance for a in artifacts if a.parity and a.budget is None)
     for tolerance in tolerances:
-        held = " and ".join(dict.fromkeys(a["precision"] for a in artifacts if _tolerance(a) == tolerance))
+        held = " and ".join(dict.fromkeys(a.precision for a in artifacts if _tolerance(a) == tolerance))
         yield (
             f"Allowed in {held} is {tolerance:g} of the output's range (for rows of each column's), or four "
             "roundings of the largest value where that is more."
         )
-    budgets = [a for a in artifacts if "budget" in a]
+    budgets = [a for a in artifacts if a.budget is not None]
     if budgets:
-        files = ", ".join("`" + a["file"] + "`" for a in budgets)
+        files = ", ".join("`" + a.file + "`" for a in budgets)
         yield (
             f"Of {files} the figures are shares that are lost, of a "
-            f"budget of {budgets[0]['budget']:g}: 1 - mean cosine of latents, growth of the mean squared "
+            f"budget of {budgets[0].budget:g}: 1 - mean cosine of latents, growth of the mean squared "
             "error of reconstructions, whole numbers that differ, the fall of a scorer's ROC area. Below 0, "
             "nothing is lost."
         )
     for artifact in budgets:
-        if artifact.get("float_layers"):
-            names = ", ".join(f"`{name}`" for name in artifact["float_layers"])
-            yield f"- `{artifact['file']}` keeps these layers in float32, to stay within it: {names}"
+        if artifact.float_layers:
+            names = ", ".join(f"`{name}`" for name in artifact.float_layers)
+            yield f"- `{artifact.file}` keeps these layers in float32, to stay within it: {names}"
 
 
 def _tolerance(artifact):
-    return None if "budget" in artifact else artifact["parity"]["tolerance"]
+    return None if artifact.budget is not None or not artifact.parity else artifact.parity.tolerance
 
 
 def _memory(artifacts):
-    headers = [artifact for artifact in artifacts if artifact["format"] == "c"]
+    headers = [artifact for artifact in artifacts if artifact.format == "c"]
     if headers:
         yield ""
         yield "On a microcontroller, in bytes:"
@@ -105,27 +111,27 @@ def _memory(artifacts):
         yield "| header | constants | working memory |"
         yield "|---|---:|---:|"
     for row in headers:
-        yield f"| `{row['file']}` | {row['weights_bytes']:,} | {row['arena_bytes']:,} |"
+        yield f"| `{row.file}` | {row.weights_bytes:,} | {row.arena_bytes:,} |"
 
 
 def _use(encoder):
     yield "## Use"
     yield ""
     yield "```python"
-    first, *others = encoder["inputs"]
+    first, *others = encoder.inputs
     batch = fixed_batch(first) or 1
-    names = [row["name"] for row in encoder["inputs"]]
+    names = [row.name for row in encoder.inputs]
     yield _USE.format(
-        file=encoder["file"],
-        name=first["name"],
-        shape=", ".join(str(size) for size in (batch, *first["shape"][1:])),
-        dtype=first["dtype"],
-        range="raw units" if first["range"] is None else "{} to {}".format(*first["range"]),
+        file=encoder.file,
+        name=first.name,
+        shape=", ".join(str(size) for size in (batch, *first.shape[1:])),
+        dtype=first.dtype,
+        range="raw units" if first.range is None else "{} to {}".format(*first.range),
         labels="".join(
-            f'{row["name"]} = np.zeros({batch}, "{row["dtype"]}")  # {row["range"][0]} to {row["range"][1]}\n'
+            f'{row.name} = np.zeros({batch}, "{row.dtype}")  # {row.range[0]} to {row.range[1]}\n'
             for row in others
         ),
-        latents=encoder["outputs"][0]["name"],
+        latents=encoder.outputs[0].name,
         given=", ".join(f'"{name}": {name}' for name in names),
     ).rstrip()
     yield "```"
@@ -150,4 +156,4 @@ def _shape(shape):
 
 
 def _tensor(tensor):
-    return f"`{tensor['name']}` {tensor['dtype']} {_shape(tensor['shape'])}"
+    return f"`{tensor.name}` {tensor.dtype} {_shape(tensor.shape)}"

@@ -1,12 +1,13 @@
 """`recalibrate`: other normal examples or another rate for a bundle's scorer. No Keras, no training."""
 
+import dataclasses
 import pathlib
 import shutil
 
 import numpy as np
 
 from aezoo.core import files
-from aezoo.core.calibration import Calibration, refuse_training_data, write_tables
+from aezoo.core.calibration import Calibration, figures, refuse_training_data, write_tables
 from aezoo.core.errors import BundleError
 from aezoo.core.examples import as_inputs, as_labels
 from aezoo.core.imports import need
@@ -16,11 +17,18 @@ from aezoo.export.formats import is_installed
 from aezoo.export.proof import parity, readers, tracing
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fitted
+from aezoo.runtime.schema import Artifact, CalibrationRow, Manifest, Parity, Score
 
 _BATCH = 256  # examples at a time
 
 
-def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
+def recalibrate(
+    folder: contract.Folder,
+    normals: np.ndarray,
+    *,
+    labels: np.ndarray | None = None,
+    false_positive_rate: float = 0.01,
+) -> tuple[Calibration, list[str]]:
     """Calibrates a bundle's scorer anew; what is published is proven, as at the export.
 
     ONNX files, of whatever precision, are calibrated on their own scores. A SavedModel and OpenVINO's files
@@ -43,17 +51,9 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
     """
     folder = pathlib.Path(folder)
     manifest = contract.read_manifest(folder)
-    for row in contract.rows_with_files(manifest):
-        contract.check_files(folder, row.get("files", {}))
-    scorers = [artifact for artifact in manifest["artifacts"] if artifact["part"] == "scorer"]
-    if ("onnx", "float32") not in {(row["format"], row["precision"]) for row in scorers}:
-        raise BundleError(
-            "this bundle holds no scorer that can be calibrated",
-            got=", ".join(sorted({row["file"] for row in manifest["artifacts"]})),
-            expected="scorer.onnx",
-            fix="export again with onnx among the formats",
-        )
-    contract.check_files(folder, manifest["calibration"]["files"])
+    for held in contract.files_of(manifest):
+        contract.check_files(folder, held)
+    _check_scorer(manifest)
     with np.load(folder / contract.CALIBRATION) as file:
         trained_on = file["trained_on"] if "trained_on" in file.files else None
     normals, labels = _checked(manifest, normals, labels)
@@ -62,50 +62,87 @@ def recalibrate(folder, normals, *, labels=None, false_positive_rate=0.01):
     draft = files.make_draft(folder)
     try:
         shutil.copytree(folder, draft, dirs_exist_ok=True)
-        scorers.sort(key=lambda row: (row["format"] != "onnx", row["precision"] != "float32"))
-        found, gone = {}, []
-        for artifact in scorers:
-            if artifact["format"] == "onnx":
-                score = manifest["calibration"]["score"]
-                own = calibrate_file(draft, artifact, normals, labels, score, false_positive_rate)
-                found[artifact["precision"]] = own
-            elif artifact["format"] == "saved_model" and is_installed("saved_model"):
-                _into_saved_model(draft / artifact["file"], found["float32"])
-            elif artifact["format"] == "openvino" and is_installed("openvino"):
-                _into_openvino(draft / artifact["file"], draft / scorers[0]["file"], artifact["precision"])
-            else:
-                gone.append(artifact["file"])
-                manifest["artifacts"].remove(artifact)
-                for file in artifact["files"]:
-                    (draft / file).unlink()
-                continue
-            artifact["files"] = contract.hash_files(draft, artifact["file"])
-        calibration = found["float32"]
-        golden = _with_verdicts(before, manifest, calibration)
+        artifacts, found, gone = _calibrate(draft, manifest, normals, labels, false_positive_rate)
         write_tables(draft / contract.CALIBRATION, found, trained_on)
-        manifest["calibration"].update(
-            calibration.to_json(),
-            thresholds={precision: one.threshold for precision, one in found.items()},
+        row = CalibrationRow(
+            **figures(found),
+            score=_score(manifest),
             source="examples that were given",
             training_examples=overlap,
             files=contract.hash_files(draft, contract.CALIBRATION),
         )
-        parity.write_golden(draft, manifest, golden)
-        contract.write_manifest(draft, manifest)
-        figures = parity.verify(draft)
-        for artifact in manifest["artifacts"]:
-            if "skipped" not in figures[artifact["file"]]:
-                artifact["parity"] = figures[artifact["file"]]
-        tracing.write(draft, manifest, golden)
-        contract.write_manifest(draft, manifest)
-        (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
+        manifest = dataclasses.replace(manifest, artifacts=artifacts, calibration=row, trace=None)
+        golden = _with_verdicts(before, manifest, found["float32"])
+        _prove(draft, parity.write_golden(draft, manifest, golden), golden)
         files.publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return calibration, gone
+    return found["float32"], gone
 
 
-def calibrate_file(folder, artifact, normals, labels, score, false_positive_rate):
+def _score(manifest: Manifest) -> Score:
+    """Returns what the verdicts of a bundle go by; with a scorer in it, its manifest says so."""
+    assert manifest.calibration is not None
+    return manifest.calibration.score
+
+
+def _check_scorer(manifest):
+    """Raises BundleError unless there is the scorer that all others follow."""
+    scorers = {(row.format, row.precision) for row in manifest.artifacts if row.part == "scorer"}
+    if ("onnx", "float32") not in scorers:
+        raise BundleError(
+            "this bundle holds no scorer that can be calibrated",
+            got=", ".join(sorted({row.file for row in manifest.artifacts})),
+            expected="scorer.onnx",
+            fix="export again with onnx among the formats",
+        )
+
+
+def _calibrate(draft, manifest, normals, labels, false_positive_rate):
+    """Changes all scorers of a draft; returns (artifacts, {precision: `Calibration`}, files that left)."""
+    rows = {row.file: row for row in manifest.artifacts}
+    scorers = [row for row in manifest.artifacts if row.part == "scorer"]
+    scorers.sort(key=lambda row: (row.format != "onnx", row.precision != "float32"))
+    found, gone = {}, []
+    for row in scorers:
+        if row.format == "onnx":
+            own = calibrate_file(draft, row, normals, labels, _score(manifest), false_positive_rate)
+            found[row.precision] = own
+        elif row.format == "saved_model" and is_installed("saved_model"):
+            _into_saved_model(draft / row.file, found["float32"])
+        elif row.format == "openvino" and is_installed("openvino"):
+            _into_openvino(draft / row.file, draft / scorers[0].file, row.precision)
+        else:
+            gone.append(row.file)
+            del rows[row.file]
+            for file in row.files:
+                (draft / file).unlink()
+            continue
+        rows[row.file] = contract.rehashed(draft, row)
+    return tuple(rows.values()), found, gone
+
+
+def _prove(draft, manifest, golden):
+    """Proves a draft, and writes its manifest and its card; files whose runtime is not here keep figures."""
+    contract.write_manifest(draft, manifest)
+    found = {file: one for file, one in parity.verify(draft).items() if isinstance(one, Parity)}
+    artifacts = tuple(
+        dataclasses.replace(row, parity=found.get(row.file, row.parity)) for row in manifest.artifacts
+    )
+    trace = tracing.write(draft, artifacts, golden)
+    manifest = dataclasses.replace(manifest, artifacts=artifacts, trace=trace)
+    contract.write_manifest(draft, manifest)
+    (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
+
+
+def calibrate_file(
+    folder: contract.Folder,
+    artifact: Artifact,
+    normals: np.ndarray,
+    labels: np.ndarray | None,
+    score: str,
+    false_positive_rate: float,
+) -> Calibration:
     """Calibrates a scorer's ONNX file on its own scores, and writes them into it; returns the `Calibration`.
 
     Args:
@@ -116,30 +153,30 @@ def calibrate_file(folder, artifact, normals, labels, score, false_positive_rate
         score: of `scorer.SCORES`.
         false_positive_rate: as for `recalibrate`.
     """
-    run, _ = readers.open_artifact(folder, artifact)
-    run = fitted(readers.listed(run), artifact)
-    given = {artifact["inputs"][0]["name"]: normals, **({} if labels is None else {"labels": labels})}
+    opened, _ = readers.open_artifact(folder, artifact)
+    run = fitted(readers.listed(opened), artifact)
+    given = {artifact.inputs[0].name: normals, **({} if labels is None else {"labels": labels})}
     starts = range(0, len(normals), _BATCH)
     batches = ({name: array[start : start + _BATCH] for name, array in given.items()} for start in starts)
     scores = np.concatenate([run([score], batch)[0] for batch in batches])
     calibration = Calibration.fit(scores, false_positive_rate)
-    _into_onnx(pathlib.Path(folder) / artifact["file"], calibration)
+    _into_onnx(pathlib.Path(folder) / artifact.file, calibration)
     return calibration
 
 
 def _checked(manifest, normals, labels):
     """Returns normals and labels as the scorer takes them, or raises DataError."""
-    kind = manifest["kind"]
+    kind = manifest.kind
     normals = as_inputs(
         normals,
-        tuple(manifest["example_shape"]),
-        dtype=manifest["input_dtype"],
+        tuple(manifest.example_shape),
+        dtype=manifest.input_dtype,
         unit_range=kind == "images",
         source="normal examples",
     )
-    if manifest["classes"] is None and labels is None:
+    if manifest.classes is None and labels is None:
         return normals, None
-    return normals, as_labels(labels, len(normals), manifest["classes"])
+    return normals, as_labels(labels, len(normals), manifest.classes)
 
 
 def _into_onnx(path, calibration):
@@ -215,7 +252,7 @@ def _into_saved_model(path, calibration):
 
 def _with_verdicts(golden, manifest, calibration):
     """Returns the golden arrays with new verdicts."""
-    scores = golden[manifest["calibration"]["score"]]
+    scores = golden[_score(manifest)]
     return {
         **golden,
         "p_value": calibration.p_values(scores),

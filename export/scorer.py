@@ -11,14 +11,17 @@
 An ONNX file has a second input, `threshold` (1,), which may be left out: its default lies in the file.
 """
 
+import typing
+
 import numpy as np
 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice
 from aezoo.nn.layers import first, keras, layers, ops
 from aezoo.nn.losses import bernoulli_nll, gaussian_kl, gaussian_nll
+from aezoo.runtime.schema import Score
 
-SCORES = ("reconstruction_error", "negative_elbo")
+SCORES: tuple[str, ...] = typing.get_args(Score)
 
 
 @keras.saving.register_keras_serializable("aezoo")

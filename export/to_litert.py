@@ -8,18 +8,22 @@ Its int8 kernels do not saturate, as onnxruntime's do (to_onnx/rounding.py): wit
 AVX2 the same bits came out, also where all weights are 127.
 """
 
+import pathlib
 import re
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import ExportError
 from aezoo.core.imports import import_keras, silent_stderr
+from aezoo.export.formats import Job
 
 _CALIBRATION = 200  # examples that tell the ranges of values; one at a time, so their number is time
 
 
-def write_artifact(job, path):
+def write_artifact(job: Job, path: pathlib.Path) -> dict[str, Any] | None:
     """Writes a `formats.Job` as a LiteRT file."""
     write(
         job.model,
@@ -27,7 +31,7 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         precision=job.precision,
-        input_dtype=job.inputs[0]["dtype"],
+        input_dtype=job.inputs[0].dtype,
         batch=job.batch,
         calibration=job.calibrated_inputs() if job.precision == "int8" else None,
     )
@@ -35,8 +39,16 @@ def write_artifact(job, path):
 
 
 def write(
-    part, path, *, inputs, outputs, precision="float32", input_dtype="float32", calibration=None, batch=None
-):
+    part: Any,
+    path: pathlib.Path,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    precision: str = "float32",
+    input_dtype: str = "float32",
+    calibration: Mapping[str, np.ndarray] | None = None,
+    batch: int | None = None,
+) -> None:
     """Writes a Keras model as a LiteRT file with one signature, "serving_default".
 
     Args:

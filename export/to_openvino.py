@@ -4,15 +4,19 @@ It is made from our own ONNX file, which keeps the names, the open batch and the
 OpenVINO makes of Keras's SavedModel is larger and slower.
 """
 
+import os
 import pathlib
 import re
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 from aezoo.core.imports import need
 from aezoo.export import to_onnx
+from aezoo.export.formats import Job
 
 
-def write_artifact(job, path):
+def write_artifact(job: Job, path: pathlib.Path) -> None:
     """Writes a `formats.Job` as an OpenVINO IR."""
     write(
         job.model,
@@ -20,7 +24,7 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         opset=job.opset,
-        input_dtype="uint8" if job.inputs[0]["dtype"] == "uint8" else "float32",
+        input_dtype="uint8" if job.inputs[0].dtype == "uint8" else "float32",
         batch=job.batch,
         channels_first=job.channels_first,
         precision=job.precision,
@@ -28,7 +32,14 @@ def write_artifact(job, path):
     )
 
 
-def write(part, path, *, precision="float32", metadata=None, **options):
+def write(
+    part: Any,
+    path: str | os.PathLike[str],
+    *,
+    precision: str = "float32",
+    metadata: Mapping[str, str] | None = None,
+    **options: Any,
+) -> None:
     """Writes a Keras model as OpenVINO's IR.
 
     Args:
@@ -49,7 +60,14 @@ def write(part, path, *, precision="float32", metadata=None, **options):
         convert(file, path, name=part.name, precision=precision, metadata=metadata)
 
 
-def convert(file, path, *, name, precision="float32", metadata=None):
+def convert(
+    file: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    name: str,
+    precision: str = "float32",
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Writes an ONNX file of ours as OpenVINO's IR; arguments as for `write`, name is that of the graph."""
     openvino = need("openvino", extra="openvino")
     model = openvino.Core().read_model(file)

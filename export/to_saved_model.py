@@ -1,10 +1,16 @@
 """Writes a part as a SavedModel: one endpoint, with named inputs and outputs."""
 
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
 from aezoo.core.errors import ExportError
 from aezoo.core.imports import import_keras, silent_stderr
+from aezoo.export.formats import Job
 
 
-def write_artifact(job, path):
+def write_artifact(job: Job, path: pathlib.Path) -> None:
     """Writes a `formats.Job` as a SavedModel whose endpoint has the part's name."""
     write(
         job.model,
@@ -12,12 +18,21 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         endpoint=job.part,
-        input_dtype=job.inputs[0]["dtype"],
+        input_dtype=job.inputs[0].dtype,
         batch=job.batch,
     )
 
 
-def write(part, path, *, inputs, outputs, endpoint, input_dtype="float32", batch=None):
+def write(
+    part: Any,
+    path: str | os.PathLike[str],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    endpoint: str,
+    input_dtype: str = "float32",
+    batch: int | None = None,
+) -> None:
     """Writes a Keras model as a TensorFlow SavedModel.
 
     Args:

@@ -43,13 +43,14 @@ if core == "one" and hasattr(os, "sched_setaffinity"):
 os.umask(int(umask, 8))
 import aezoo
 from aezoo.nn.autoencoder import keras
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.testing import smooth_examples
 
 keras.utils.set_random_seed(3)
 model = aezoo.build("conv", latent_dim=3, image_shape=(9, 11, 1), filters=(4, 6))
 examples = smooth_examples(model.example_shape, 200)
-export_bundle(model, sys.argv[1], examples=examples, formats=["onnx", "litert"], licence="\\xa9 J\\xf6rg")
+options = ExportOptions(formats=["onnx", "litert"], licence="\\xa9 J\\xf6rg")
+export_bundle(model, sys.argv[1], options, examples=examples)
 """
 
 

@@ -25,12 +25,12 @@ COMMANDS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with bundle/, as the first command of README leaves it, but for the training."""
-    from aezoo.export import export_bundle
+    from aezoo.export import ExportOptions, export_bundle
 
     folder = tmp_path_factory.mktemp("readme")
     model = aezoo.build("conv", latent_dim=16)
     model.fit_prior(smooth_examples(model.example_shape, 64), components=2)
-    export_bundle(model, folder / "bundle", formats=["onnx"])
+    export_bundle(model, folder / "bundle", ExportOptions(formats=["onnx"]))
     return folder
 
 

@@ -5,6 +5,9 @@ Imports nothing heavy before a bench is wanted; `latency` measures.
 
 import csv
 import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from aezoo.core.errors import BenchError
 from aezoo.core.imports import need
@@ -19,7 +22,7 @@ _NAMED = 6  # rows that an error names; more are counted
 # -- what is shown -----------------------------------------------------------------------------------
 
 
-def as_csv(rows):
+def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """Returns rows of `latency.measure` as the text of a CSV file; where there is no figure it is empty."""
     from aezoo.bench.runner import COLUMNS
 
@@ -36,7 +39,7 @@ _TIMES = ("batch", "threads", "p50 ms", "p95 ms", "p95/p50", "examples/s", "stat
 _LEFT = ("part", "format", "precision", "status")
 
 
-def show(found):
+def show(found: Mapping[str, Any]) -> None:
     """Prints what `latency.measure` found as a table; figures of a file stand in its first row alone."""
     from rich import box
     from rich.console import Console
@@ -103,11 +106,11 @@ def _time_cells(row):
     ]
 
 
-def _said(value, form):
-    return "-" if value is None else format(value, form)
+def _said(value, spelling):
+    return "-" if value is None else format(value, spelling)
 
 
-def save_plot(found, path):
+def save_plot(found: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Draws examples/s over the batch sizes, a panel a part, a line a file and number of threads.
 
     Args:
@@ -122,22 +125,22 @@ def save_plot(found, path):
     parts = list(dict.fromkeys(row["part"] for row in found["rows"]))
     figure = figures.Figure(figsize=(4.6 * len(parts), 4.2), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
-    forms = list(dict.fromkeys(row["format"] for row in found["rows"]))
+    formats = list(dict.fromkeys(row["format"] for row in found["rows"]))
     styles = {"float32": ("-", "o"), "float16": ("--", "s"), "int8": (":", "^")}
-    labels = {}
+    labels: dict[str, Any] = {}
     for panel, part in zip(panels, parts, strict=True):
-        lines = {}
+        lines: dict[tuple, list[Mapping[str, Any]]] = {}
         for row in rows:
             if row["part"] == part:
                 lines.setdefault((row["format"], row["precision"], row["threads"]), []).append(row)
-        for (form, precision, threads), line in lines.items():
+        for (name, precision, threads), line in lines.items():
             line = sorted(line, key=lambda row: row["batch"])
             style, marker = styles[precision]
-            label = f"{form} {precision}" + (f", {threads} threads" if (threads or 1) > 1 else "")
+            label = f"{name} {precision}" + (f", {threads} threads" if (threads or 1) > 1 else "")
             (drawn,) = panel.plot(
                 [row["batch"] for row in line],
                 [row["examples_per_second"] for row in line],
-                color=f"C{forms.index(form)}",
+                color=f"C{formats.index(name)}",
                 linestyle=style,
                 marker=marker,
                 linewidth=0.8 + 0.6 * (threads or 1),
@@ -158,7 +161,12 @@ def save_plot(found, path):
 # -- gates -------------------------------------------------------------------------------------------
 
 
-def check_gates(rows, min_throughput=None, max_mse=None, named=()):
+def check_gates(
+    rows: Sequence[Mapping[str, Any]],
+    min_throughput: float | None = None,
+    max_mse: float | None = None,
+    named: Sequence[str] = (),
+) -> None:
     """Holds rows to the limits of a gate.
 
     `min_throughput` acts on every row, `max_mse` on every row of a part that gives reconstructions: decoder,

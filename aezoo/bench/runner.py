@@ -12,15 +12,18 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.options import check_choice
 from aezoo.core.processes import Process
-from aezoo.export import formats
+from aezoo.export.formats import FORMATS, is_installed
 from aezoo.export.proof import parity, readers
 from aezoo.runtime import manifest as contract
+from aezoo.runtime.schema import Artifact
 
 MEASURER = "aezoo.bench.worker"
 # What a row says, in order: the columns of the CSV file.
@@ -58,8 +61,8 @@ class Settings:
         limit_seconds: no further round begins later, and no cold start after half of them; None: no limit.
     """
 
-    batch_sizes: tuple = (1, 16, 256)
-    threads: tuple = (1,)
+    batch_sizes: tuple[int, ...] = (1, 16, 256)
+    threads: tuple[int, ...] = (1,)
     rounds: int = 10
     turn_seconds: float = 0.05
     cold_starts: int = 3
@@ -77,14 +80,22 @@ QUICK = Settings(
 )
 
 
-def measure(folder, settings=None, *, parts=None, forms=None, precisions=None, progress=None):
+def measure(
+    folder: contract.Folder,
+    settings: Settings | None = None,
+    *,
+    parts: Sequence[str] | None = None,
+    formats: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> dict[str, Any]:
     """Measures the files of a bundle.
 
     Args:
         folder: of the bundle.
         settings: a `Settings`; None is the default.
         parts: names of parts; None is all that the bundle holds.
-        forms: names of formats, likewise.
+        formats: names of formats, likewise.
         precisions: likewise.
         progress: function of (what is being done, how much is done, of how much), called as it goes.
 
@@ -102,7 +113,7 @@ def measure(folder, settings=None, *, parts=None, forms=None, precisions=None, p
     """
     folder = pathlib.Path(folder).absolute()
     manifest = contract.read_manifest(folder)
-    chosen = _chosen(manifest, parts, forms, precisions)
+    chosen = _chosen(manifest, parts, formats, precisions)
     parity.read_golden(folder, manifest)
     with tempfile.TemporaryDirectory() as scratch:
         bench = _Bench(folder, manifest, chosen, settings or Settings(), progress or (lambda *_: None))
@@ -114,12 +125,12 @@ def measure(folder, settings=None, *, parts=None, forms=None, precisions=None, p
 
 def _chosen(manifest, *wanted):
     """Returns the numbers of the artifacts that are asked for."""
-    numbers = range(len(manifest["artifacts"]))
+    numbers = range(len(manifest.artifacts))
     for key, words in zip(("part", "format", "precision"), wanted, strict=True):
-        held = tuple(dict.fromkeys(artifact[key] for artifact in manifest["artifacts"]))
+        held = tuple(dict.fromkeys(getattr(artifact, key) for artifact in manifest.artifacts))
         for word in words or ():
             check_choice(f"{key}s", word, held or ("none",))
-        numbers = [n for n in numbers if words is None or manifest["artifacts"][n][key] in words]
+        numbers = [n for n in numbers if words is None or getattr(manifest.artifacts[n], key) in words]
     if not numbers:
         raise OptionError(
             "this bundle holds no file of this part, format and precision together",
@@ -135,16 +146,16 @@ class _File:
     """A file of the bundle, opened with a number of threads (None: its runtime takes none)."""
 
     number: int
-    artifact: dict
+    artifact: Artifact
     threads: int | None
-    options: dict
+    options: dict[str, Any]
     status: str
     refused: bool = False
-    cold: list = dataclasses.field(default_factory=list)
-    peaks: list = dataclasses.field(default_factory=list)
-    figures: dict = dataclasses.field(default_factory=dict)
+    cold: list[float] = dataclasses.field(default_factory=list)
+    peaks: list[int] = dataclasses.field(default_factory=list)
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def refuse(self, status):
+    def refuse(self, status: str) -> None:
         """Nothing more is measured."""
         self.status, self.refused = status, True
 
@@ -156,10 +167,10 @@ class _Case:
     file: _File
     batch: int
     refusal: str | None = None
-    seconds: list = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
 
     @property
-    def open(self):
+    def open(self) -> bool:
         return not self.file.refused and self.refusal is None
 
 
@@ -172,13 +183,13 @@ class _Bench:
         self.cases = [_Case(file, batch) for file in self.files for batch in settings.batch_sizes]
 
     def _files(self, number):
-        artifact = self.manifest["artifacts"][number]
-        status = "proven" if artifact.get("parity") else "not proven"
-        for threads in self.settings.threads if formats.FORMATS[artifact["format"]].threads else (None,):
+        artifact = self.manifest.artifacts[number]
+        status = "proven" if artifact.parity else "not proven"
+        for threads in self.settings.threads if FORMATS[artifact.format].threads else (None,):
             options = {} if threads is None else {"threads": threads}
             yield _File(number, artifact, threads, options, status)
 
-    def run(self, scratch):
+    def run(self, scratch: pathlib.Path) -> dict[str, Any]:
         """Measures; returns what `measure` does."""
         self._prepare(scratch)
         self._start_cold()
@@ -186,7 +197,7 @@ class _Bench:
         self._take_turns()
         return {
             "bundle": str(self.folder),
-            "model": self.manifest["model"],
+            "model": self.manifest.model,
             "machine": self.machine,
             "bare": {"cold_start_ms": _median(self.bare, 1000), "peak_bytes": _median(self.bare_peaks)},
             "rounds": self.rounds,
@@ -199,15 +210,15 @@ class _Bench:
         """Finds what cannot be measured here, and compiles what must be."""
         for done, file in enumerate(self.files):
             self.progress("checking files", done, len(self.files))
-            form = file.artifact["format"]
-            if not formats.is_installed(form):
-                file.refuse(f"not installed: {formats.FORMATS[form].runtime}")
+            format = file.artifact.format
+            if not is_installed(format):
+                file.refuse(f"not installed: {FORMATS[format].runtime}")
                 continue
             try:
-                contract.check_files(self.folder, file.artifact["files"])
-                if form == "c":  # once, and before the clock runs: a device gets a compiled program
+                contract.check_files(self.folder, file.artifact.files)
+                if format == "c":  # once, and before the clock runs: a device gets a compiled program
                     library = scratch / f"{file.number}.so"
-                    readers.compile_c(self.folder / file.artifact["file"], library)
+                    readers.compile_c(self.folder / file.artifact.file, library)
                     file.options["library"] = str(library)
             except (BundleError, OSError) as error:
                 file.refuse(f"refused: {str(error).splitlines()[0]}")
@@ -215,7 +226,7 @@ class _Bench:
     def _start_cold(self):
         """A fresh process for each file, several times, and one without a file beside."""
         slow = self.settings.slow_cold_starts
-        wanted = [f for f in self.files if slow or f.artifact["format"] != "saved_model"]
+        wanted = [f for f in self.files if slow or f.artifact.format != "saved_model"]
         rounds, done = self.settings.cold_starts, 0
         if rounds:  # the first one ever writes .pyc files
             self._cold_start(None)
@@ -277,7 +288,7 @@ class _Bench:
 
     def _ask(self, file, question):
         """Returns the answer of the process of a file's runtime and threads; a dead one is started anew."""
-        key = file.artifact["format"], file.threads
+        key = file.artifact.format, file.threads
         if key not in self.processes:
             self.processes[key] = _process({"folder": str(self.folder), "cold": False})
         answer = self.processes[key].answer({"artifact": file.number, "options": file.options, **question})
@@ -285,7 +296,7 @@ class _Bench:
             self.processes.pop(key).stop()
         return answer
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends every process."""
         while self.processes:
             self.processes.popitem()[1].stop()
@@ -300,12 +311,12 @@ class _Bench:
         file, seconds = case.file, case.seconds if case.open else []
         p50, p95 = (float(np.percentile(seconds, q)) if seconds else None for q in (50, 95))
         return {
-            "part": file.artifact["part"],
-            "format": file.artifact["format"],
-            "precision": file.artifact["precision"],
+            "part": file.artifact.part,
+            "format": file.artifact.format,
+            "precision": file.artifact.precision,
             "batch": case.batch,
             "threads": file.threads,
-            "size_bytes": file.artifact["size_bytes"],
+            "size_bytes": file.artifact.size_bytes,
             "cold_start_ms": _median(file.cold, 1000),
             "p50_ms": p50 and 1000 * p50,
             "p95_ms": p95 and 1000 * p95,
@@ -334,7 +345,7 @@ def _shuffled(values, seed):
     return random.Random(seed).sample(values, len(values))
 
 
-def machine():
+def machine() -> dict[str, Any]:
     """Returns what a table must say of the machine it was made on, a dict."""
     name = platform.processor() or platform.machine()
     try:

@@ -121,7 +121,7 @@ def _measured(parsed, settings, forms):
                 parsed.bundle,
                 settings,
                 parts=None if parsed.parts is None else parsing.words(parsed.parts),
-                forms=forms,
+                formats=forms,
                 precisions=None if parsed.precisions is None else parsing.words(parsed.precisions),
                 progress=progress,
             )

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import math
 from typing import Any
 
 from aezoo.cli import parsing
 from aezoo.cli.output import show_parity
 from aezoo.cli.score import FALSE_POSITIVES
+from aezoo.core.strict_json import to_json
 
 _FORMATS = "saved_model, onnx, litert, openvino or c; default saved_model,onnx"
 
@@ -136,28 +138,31 @@ def _exported(parsed, run, formats):
             return None
         return read_for(run.model, source, run=run.info, data_dir=parsed.data_dir).array
 
-    from aezoo.export import export_bundle
+    from aezoo.export import ExportOptions, export_bundle
 
-    return export_bundle(
-        run.model,
-        parsed.output,
-        **run.held_out,
+    options = ExportOptions(
         formats=formats,
         precisions=parsing.words(parsed.precisions),
         parts=parsing.words(parsed.parts),
-        representative=examples(parsed.representative),
         budget=parsed.budget,
-        normals=examples(parsed.normals),
-        anomalies=examples(parsed.anomalies),
-        false_positive_rate=parsed.false_positive_rate,
-        score=parsed.score,
         opset=parsed.opset,
         input_dtype=parsed.input_dtype,
         batch=parsed.batch,
         layout=parsed.layout,
+        score=parsed.score,
+        false_positive_rate=parsed.false_positive_rate,
+        licence=parsed.licence,
+    )
+    return export_bundle(
+        run.model,
+        parsed.output,
+        options,
+        **run.held_out,
+        representative=examples(parsed.representative),
+        normals=examples(parsed.normals),
+        anomalies=examples(parsed.anomalies),
         info=run.info,
         metrics=run.metrics,
-        licence=parsed.licence,
     )
 
 
@@ -165,24 +170,24 @@ def _tell(folder, place, models, servers, as_json):
     from aezoo.runtime.manifest import read_manifest
 
     manifest = read_manifest(folder)
-    figures = {artifact["file"]: artifact["parity"] for artifact in manifest["artifacts"]}
+    figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
     if as_json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
-        print(json.dumps({"bundle": str(folder), "artifacts": figures, **laid_out}))
+        print(json.dumps({"bundle": str(folder), "artifacts": to_json(figures), **laid_out}))
         return
     show_parity(f"{folder}: proven", figures)
     if models:
         print(f"models for {', '.join(servers)}: {place}")
-    calibration = manifest["calibration"]
+    calibration = manifest.calibration
     if calibration is not None:
-        low, high = calibration["false_positive_rate_interval"]
+        low, high = calibration.false_positive_rate_interval or (math.nan, math.nan)
         print(
-            f"scorer: threshold {calibration['threshold']:.6g}, from {calibration['examples']} "
-            f"{calibration['source']}; false positive rate {calibration['false_positive_rate']:.2g}, "
+            f"scorer: threshold {calibration.threshold:.6g}, from {calibration.examples} "
+            f"{calibration.source}; false positive rate {calibration.false_positive_rate:.2g}, "
             f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
         )
-    verb = "score" if {row["part"] for row in manifest["artifacts"]} == {"scorer"} else "encode"
-    taken = {"images": "IMAGES", "rows": "TABLE"}.get(manifest["kind"], "EXAMPLES")
+    verb = "score" if {row.part for row in manifest.artifacts} == {"scorer"} else "encode"
+    taken = {"images": "IMAGES", "rows": "TABLE"}.get(manifest.kind, "EXAMPLES")
     print(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 
@@ -199,6 +204,6 @@ def verify(parsed: argparse.Namespace) -> None:
 
     figures = parity.verify(parsed.bundle)
     if parsed.json:
-        print(json.dumps(figures))
+        print(json.dumps(to_json(figures)))
     else:
         show_parity(f"{parsed.bundle}: proven again", figures)

@@ -42,9 +42,10 @@ def info(parsed: argparse.Namespace) -> None:
     """Describes a model, a run or a bundle."""
     folder = pathlib.Path(parsed.what)
     if (folder / "manifest.json").is_file():
+        from aezoo.core.strict_json import to_json
         from aezoo.runtime.manifest import read_manifest
 
-        found = read_manifest(folder)
+        found = to_json(read_manifest(folder))
     elif (folder / "run.json").is_file():
         from aezoo.training.run import Run
 

@@ -14,7 +14,7 @@ def open_bundle(parsed: argparse.Namespace) -> tuple[Any, Mapping | None]:
     from aezoo import runtime
 
     bundle = runtime.load(parsed.bundle, precision=getattr(parsed, "precision", "float32"))
-    return bundle, bundle.manifest["run"]
+    return bundle, bundle.manifest.run
 
 
 def open_model(path: str, precision: str = "float32") -> tuple[Any, Mapping | None]:
@@ -38,7 +38,7 @@ def open_model(path: str, precision: str = "float32") -> tuple[Any, Mapping | No
         from aezoo import runtime
 
         bundle = runtime.load(path, precision=precision)
-        return bundle, bundle.manifest["run"]
+        return bundle, bundle.manifest.run
     if precision != "float32":
         raise OptionError(
             "only the files of a bundle have a precision",

@@ -44,12 +44,12 @@ def short(value: object) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def show_parity(title: str, figures: Mapping[str, Mapping[str, Any]]) -> None:
+def show_parity(title: str, figures: Mapping[str, Any]) -> None:
     """Prints how far each file of a bundle is from Keras."""
     rows = [
-        (file, "skipped: " + row["skipped"], "", "")
-        if "skipped" in row
-        else (file, f"{row['max_difference']:.1e}", f"{row['allowed']:.1e}", row["examples"])
+        (file, f"skipped: {row.skipped}", "", "")
+        if hasattr(row, "skipped")
+        else (file, f"{row.max_difference:.1e}", f"{row.allowed:.1e}", row.examples)
         for file, row in figures.items()
     ]
     print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)

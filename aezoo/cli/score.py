@@ -35,7 +35,7 @@ def score(parsed: argparse.Namespace) -> None:
     bundle, run = opening.open_bundle(parsed)
     found = opening.read_source(parsed, bundle, run)
     labels = opening.labels_for(parsed, bundle, found)
-    if bundle.manifest["calibration"] is None and parsed.threshold is None:
+    if bundle.manifest.calibration is None and parsed.threshold is None:
         columns = {"reconstruction_error": bundle.reconstruction_error(found.array, **labels)}
     else:
         columns = bundle.score(found.array, threshold=parsed.threshold, **labels)
@@ -78,7 +78,7 @@ def calibrate(parsed: argparse.Namespace) -> None:
     folder, rate = pathlib.Path(parsed.bundle), parsed.false_positive_rate
     found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate)
     if parsed.json:
-        print(json.dumps({**found.to_json(), "removed": gone}))
+        print(json.dumps({**found.figures(), "removed": gone}))
         return
     low, high = found.interval
     print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
@@ -86,7 +86,8 @@ def calibrate(parsed: argparse.Namespace) -> None:
         f"false positive rate: {found.false_positive_rate:g} asked for, "
         f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
     )
-    if read_manifest(parsed.bundle)["calibration"]["training_examples"] == "unknown":
+    row = read_manifest(parsed.bundle).calibration
+    if row is not None and row.training_examples == "unknown":
         print("whether these were trained on is unknown: the bundle keeps no fingerprints of its training")
     for file in gone:
         print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")

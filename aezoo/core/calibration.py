@@ -10,6 +10,8 @@ Candès, Lei, Romano & Sesia 2023, "Testing for outliers with conformal p-values
 
 import hashlib
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -58,14 +60,7 @@ class Calibration:
             DataError: too few scores for the rate, or scores that are not finite.
             OptionError: a rate outside its range.
         """
-        rate = check_between("false_positive_rate", false_positive_rate, 0.0, 1.0, 0.01)
-        if not 0 < rate < 1:
-            raise OptionError(
-                "a false positive rate lies between 0 and 1, and is neither",
-                got=f"false_positive_rate={rate:g}",
-                expected="for example 0.01: one normal example in a hundred",
-                fix="pass false_positive_rate=0.01",
-            )
+        rate = check_rate(false_positive_rate)
         scores = np.sort(np.asarray(scores, "float64").ravel())
         count = len(scores)
         rank = math.ceil((count + 1) * (1 - rate) - 1e-9)  # of the threshold, from 1
@@ -109,15 +104,34 @@ class Calibration:
         low, high = scores - margin * np.abs(scores), scores + margin * np.abs(scores)
         return (self.p_values(low) == self.p_values(high)) & (self.is_anomaly(low) == self.is_anomaly(high))
 
-    def to_json(self):
-        """Returns what a manifest says; the table itself is in the files."""
+    def figures(self) -> dict[str, Any]:
+        """Returns what a manifest says of a calibration; the table itself is in the files."""
         low, high = self.interval
         return {
             "threshold": self.threshold,
             "false_positive_rate": self.false_positive_rate,
-            "false_positive_rate_interval": None if math.isnan(low) else [low, high],
+            "false_positive_rate_interval": None if math.isnan(low) else (low, high),
             "examples": self.examples,
         }
+
+
+def figures(calibrations: Mapping[str, Calibration]) -> dict[str, Any]:
+    """Returns what a manifest says of {precision: `Calibration`}, float32 among them; tables are in files."""
+    thresholds = {precision: one.threshold for precision, one in calibrations.items()}
+    return {**calibrations["float32"].figures(), "thresholds": thresholds}
+
+
+def check_rate(false_positive_rate: float) -> float:
+    """Returns a false positive rate as a float, or raises OptionError unless it lies between 0 and 1."""
+    rate = check_between("false_positive_rate", false_positive_rate, 0.0, 1.0, 0.01)
+    if not 0 < rate < 1:
+        raise OptionError(
+            "a false positive rate lies between 0 and 1, and is neither",
+            got=f"false_positive_rate={rate:g}",
+            expected="for example 0.01: one normal example in a hundred",
+            fix="pass false_positive_rate=0.01",
+        )
+    return rate
 
 
 def write_tables(path, calibrations, trained_on=None):

@@ -8,6 +8,7 @@ them is not promised across its releases (NEP 19), so a seed's latents are those
 
 import math
 import warnings
+from typing import Literal
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Prior:
         latent_shape: of one example's latents, (D,) or (h, w, D).
     """
 
-    kind: str
+    kind: Literal["standard_normal", "gaussian_mixture", "categorical"]
 
     def __init__(self, latent_shape):
         self.latent_shape = tuple(int(size) for size in latent_shape)

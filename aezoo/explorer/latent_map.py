@@ -1,6 +1,8 @@
 """The points of a map of latents: which examples, their latents, and the plane in which they spread most."""
 
 import dataclasses
+import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from aezoo.core.errors import DataError
 from aezoo.core.options import check_positive, check_seed
 from aezoo.data.reading import read_for
 from aezoo.loading import golden_examples
+from aezoo.runtime import Bundle
 
 _NUMBERS = 2_000_000  # in the latents of all points: 8 MB for the visitor
 
@@ -27,11 +30,18 @@ class Points:
     examples: np.ndarray
     latents: np.ndarray
     labels: np.ndarray | None
-    label_names: list | None
+    label_names: list[str] | None
     source: str
 
 
-def read_points(bundle, data=None, *, data_dir=None, count=2000, seed=0):
+def read_points(
+    bundle: Bundle,
+    data: str | pathlib.Path | None = None,
+    *,
+    data_dir: str | pathlib.Path | None = None,
+    count: int = 2000,
+    seed: int = 0,
+) -> Points:
     """Reads examples and encodes them.
 
     Args:
@@ -49,7 +59,7 @@ def read_points(bundle, data=None, *, data_dir=None, count=2000, seed=0):
     if data is None:
         found = golden_examples(bundle)
     else:
-        found = read_for(bundle, data, run=bundle.manifest["run"], data_dir=data_dir)
+        found = read_for(bundle, data, run=bundle.manifest.run, data_dir=data_dir)
     examples, labels, names, source = found.array, found.labels, found.class_names, found.source
     count = max(1, min(count, _NUMBERS // max(1, int(np.prod(bundle.latent_shape)))))
     if len(examples) > count:
@@ -79,7 +89,7 @@ def read_points(bundle, data=None, *, data_dir=None, count=2000, seed=0):
     return Points(examples, latents, labels, names if labels is not None else None, source)
 
 
-def plane(latents):
+def plane(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the plane in which latents spread most: (mean (D,), axes (2, D), shares of the variance (2,)).
 
     Principal components by a singular value decomposition; each axis points where its largest entry is
@@ -105,7 +115,7 @@ def plane(latents):
     return mean, axes * np.where(signs == 0, 1, signs), shares
 
 
-def slider_axes(latents, most=64):
+def slider_axes(latents: np.ndarray, most: int = 64) -> list[dict[str, Any]]:
     """Returns [{"index", "low", "high"}] of latent axes, in their order.
 
     Of more than `most` axes those are taken that vary most. A slider goes from the smallest to the largest

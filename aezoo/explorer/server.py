@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import os
 import pathlib
 
 from aezoo.core.errors import OptionError
@@ -31,7 +32,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         """Says nothing: requests of one's own browser are no news."""
 
 
-def open_server(folder, port=8000):
+def open_server(folder: str | os.PathLike[str], port: int = 8000) -> http.server.ThreadingHTTPServer:
     """Returns a server of a folder on 127.0.0.1; `serve_forever()` begins, `server_port` says where.
 
     Args:

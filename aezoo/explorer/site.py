@@ -12,29 +12,34 @@ page/
 import json
 import pathlib
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 from aezoo.core.errors import BundleError, OptionError
+from aezoo.core.strict_json import to_json
 from aezoo.explorer import web_runtime
 from aezoo.runtime import manifest as contract
 
 FACTS = "explorer.json"
 _ASSETS = pathlib.Path(__file__).parent / "page"
 _EXAMPLES = 24  # images to start from
+# What the page knows of a file.
+_SHOWN = ("file", "precision", "size_bytes", "inputs", "outputs")
 _BARS = 48  # of the histogram of normal scores
 
 
 def lay_out(
-    bundle,
-    folder,
+    bundle: contract.Folder,
+    folder: contract.Folder,
     *,
-    data=None,
-    data_dir=None,
-    points=2000,
-    seed=0,
-    precision="float32",
-    runtime=None,
-    say=lambda text: None,
-):
+    data: str | pathlib.Path | None = None,
+    data_dir: str | pathlib.Path | None = None,
+    points: int = 2000,
+    seed: int = 0,
+    precision: str = "float32",
+    runtime: contract.Folder | None = None,
+    say: Callable[[str], object] = lambda text: None,
+) -> dict[str, Any]:
     """Writes the page of a bundle: static files for any web server. The same arguments write the same bytes.
 
     Args:
@@ -79,7 +84,7 @@ def lay_out(
     if facts["map"] is not None:
         contents["points.bin"] = read.latents.astype("<f4").tobytes()
     copies = {path.name: path for path in sorted(_ASSETS.iterdir()) if path.is_file()}
-    copies |= {artifact["file"]: contract_file for artifact, contract_file in artifacts.values()}
+    copies |= {artifact.file: contract_file for artifact, contract_file in artifacts.values()}
     copies |= {f"runtime/{name}": engine / name for name in web_runtime.FILES}
     _write(folder, contents, copies)
     return facts
@@ -101,20 +106,16 @@ def _write(folder, contents, copies):
 
 def _artifacts(bundle, manifest, precision):
     """Returns {part: (row of the manifest, path)} of the files that the page runs."""
-    if manifest["kind"] != "images":
+    if manifest.kind != "images":
         raise OptionError(
             "the explorer shows models of images",
-            got=f"{bundle}: a model of {manifest['kind']}, of shape {tuple(manifest['example_shape'])}",
+            got=f"{bundle}: a model of {manifest.kind}, of shape {manifest.example_shape}",
             expected="a bundle whose examples are images (H, W, C)",
-            fix=f"aezoo traverse {bundle} INPUT shows what a latent axis does to {manifest['kind']}",
+            fix=f"aezoo traverse {bundle} INPUT shows what a latent axis does to {manifest.kind}",
         )
     contract.check_precision(manifest, precision)
-    rows = {
-        row["part"]: row
-        for row in manifest["artifacts"]
-        if (row["format"], row["precision"]) == ("onnx", precision)
-    }
-    needed = ["encoder", "decoder", *(["code_decoder"] if manifest["codebook_size"] is not None else [])]
+    rows = {row.part: row for row in manifest.artifacts if (row.format, row.precision) == ("onnx", precision)}
+    needed = ["encoder", "decoder", *(["code_decoder"] if manifest.codebook_size is not None else [])]
     for part in needed:
         if part not in rows:
             raise BundleError(
@@ -128,15 +129,15 @@ def _artifacts(bundle, manifest, precision):
     chosen = {}
     for part in (*needed, *(["scorer"] if "scorer" in rows else [])):
         row = rows[part]
-        contract.check_files(bundle, row["files"])
-        if len(row["files"]) > 1:
+        contract.check_files(bundle, row.files)
+        if len(row.files) > 1:
             raise BundleError(
                 f"the {part} is too large for a browser",
-                got=f"{row['file']} keeps its weights beside itself, {row['size_bytes']:,} bytes in all",
+                got=f"{row.file} keeps its weights beside itself, {row.size_bytes:,} bytes in all",
                 expected="one file of less than 2 GiB",
                 fix="export a smaller model, or --precision int8",
             )
-        chosen[part] = (row, pathlib.Path(bundle) / row["file"])
+        chosen[part] = (row, pathlib.Path(bundle) / row.file)
     return chosen
 
 
@@ -178,8 +179,8 @@ def _facts(manifest, artifacts, read, examples, engine):
     height, width = pixels.shape[1:3]
     border = np.ones((height, width), bool)
     border[1:-1, 1:-1] = False
-    continuous = manifest["codebook_size"] is None
-    dims = int(np.prod(manifest["latent_shape"]))
+    continuous = manifest.codebook_size is None
+    dims = int(np.prod(manifest.latent_shape))
     labels = None if read.labels is None else read.labels.tolist()
     shown = None
     if continuous and dims > 1:
@@ -192,19 +193,18 @@ def _facts(manifest, artifacts, read, examples, engine):
         }
     wasm = "ort-wasm-simd-threaded.wasm"
     return {
-        "model": manifest["model"],
-        "aezoo_version": manifest["aezoo_version"],
-        "parameters": manifest["parameters"],
-        "example_shape": manifest["example_shape"],
-        "latent_shape": manifest["latent_shape"],
-        "codebook_size": manifest["codebook_size"],
-        "classes": manifest["classes"],
+        "model": manifest.model,
+        "aezoo_version": manifest.aezoo_version,
+        "parameters": manifest.parameters,
+        "example_shape": list(manifest.example_shape),
+        "latent_shape": list(manifest.latent_shape),
+        "codebook_size": manifest.codebook_size,
+        "classes": manifest.classes,
         "label_names": read.label_names,
         "source": read.source,
         "points": len(read.latents),
         "parts": {
-            part: {key: row[key] for key in ("file", "precision", "size_bytes", "inputs", "outputs")}
-            for part, (row, _) in artifacts.items()
+            part: {key: to_json(getattr(row, key)) for key in _SHOWN} for part, (row, _) in artifacts.items()
         },
         "runtime": {
             "version": web_runtime.VERSION,
@@ -219,7 +219,7 @@ def _facts(manifest, artifacts, read, examples, engine):
             "labels": None if labels is None else [labels[n] for n in examples],
         },
         "background": np.median(pixels[:, border], axis=(0, 1)).round().astype(int).tolist(),
-        "score": _score(artifacts, manifest["calibration"]),
+        "score": _score(artifacts, manifest.calibration),
     }
 
 
@@ -234,21 +234,21 @@ def _score(artifacts, calibration):
     if calibration is None or "scorer" not in artifacts:
         return None
     folder = artifacts["scorer"][1].parent
-    contract.check_files(folder, calibration["files"])
+    contract.check_files(folder, calibration.files)
     with np.load(folder / contract.CALIBRATION) as file:
         table = file["table"]
     scores = table[table > np.finfo("float32").min]  # what fills the table up is no score
-    threshold = calibration["threshold"]
+    threshold = calibration.threshold
     low = float(
-        min(scores.min(initial=threshold), 0.0 if calibration["score"] != "negative_elbo" else threshold)
+        min(scores.min(initial=threshold), 0.0 if calibration.score != "negative_elbo" else threshold)
     )
     high = float(max(scores.max(initial=threshold), threshold + 0.5 * (threshold - low)))
     counts, _ = np.histogram(scores, bins=_BARS, range=(low, high))
     return {
-        "name": calibration["score"],
+        "name": calibration.score,
         "threshold": threshold,
-        "false_positive_rate": calibration["false_positive_rate"],
-        "examples": calibration["examples"],
+        "false_positive_rate": calibration.false_positive_rate,
+        "examples": calibration.examples,
         "low": float(f"{low:.7g}"),
         "high": float(f"{high:.7g}"),
         "counts": counts.tolist(),

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable
 
 from aezoo.core.errors import AezooError, OptionError
 from aezoo.core.files import sha256_of
@@ -29,7 +30,9 @@ _ARCHIVE = f"{PACKAGE}-{VERSION}.tgz"
 _SECONDS = 900  # for 33 MB: a line of 300 kbit/s
 
 
-def find(source=None, *, say=lambda text: None):
+def find(
+    source: str | os.PathLike[str] | None = None, *, say: Callable[[str], object] = lambda text: None
+) -> pathlib.Path:
     """Returns the folder that holds onnxruntime-web's files, each with the pinned sha256.
 
     Args:
@@ -151,7 +154,7 @@ def _check(found, expected, source):
         )
 
 
-def write_licences(folder):
+def write_licences(folder: pathlib.Path) -> list[str]:
     """Writes the terms of onnxruntime-web, and of what it contains, into a folder; returns their names.
 
     They are those of onnxruntime itself, whose Python package brings them along; npm's does not.

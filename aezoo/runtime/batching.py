@@ -1,37 +1,52 @@
 """Between arrays of any batch, channels last, and a file that wants a fixed batch or channels first."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
 import numpy as np
 
+from aezoo.runtime.schema import Tensor
 
-def fixed_batch(row):
-    """Returns the batch that a tensor's row of the manifest is fixed to, or None where it is open.
-
-    >>> fixed_batch({"shape": [4, 28, 28, 1]}), fixed_batch({"shape": ["batch", 5]})
-    (4, None)
-    """
-    size = row["shape"][0]
-    return None if isinstance(size, str) else size
+Run = Callable[[Sequence[str], Mapping[str, np.ndarray]], list[np.ndarray]]
 
 
-def channels_first(rows):
-    """Returns the names of the tensors (N, C, H, W) among rows of the manifest, a set."""
-    return {row["name"] for row in rows if row.get("layout") == "nchw"}
+class Ends(Protocol):
+    """What has inputs and outputs: a row of the manifest, or a file that is still to be written."""
+
+    @property
+    def inputs(self) -> Sequence[Tensor]:
+        """Its inputs, in order."""
+
+    @property
+    def outputs(self) -> Sequence[Tensor]:
+        """Its outputs, in order."""
 
 
-def fitted(run, artifact):
+def fixed_batch(tensor: Tensor) -> int | None:
+    """Returns the batch that a tensor of the manifest is fixed to, or None where it is open."""
+    size = tensor.shape[0]
+    return size if isinstance(size, int) else None
+
+
+def channels_first(tensors: Iterable[Tensor]) -> set[str]:
+    """Returns the names of those tensors that are (N, C, H, W)."""
+    return {tensor.name for tensor in tensors if tensor.layout == "nchw"}
+
+
+def fitted(run: Any, ends: Ends) -> Run:
     """Returns `run` for arrays of any batch with channels last; itself where its file takes those.
 
     Args:
         run: function of names of outputs (a list) and {input: array}, which returns a list of arrays.
-        artifact: the file's row of the manifest. Where its batch is fixed, examples are divided, and the last
+        ends: inputs and outputs of the file. Where its batch is fixed, examples are divided, and the last
             batch filled with its last example.
     """
-    batch = fixed_batch(artifact["inputs"][0])
-    first = channels_first([*artifact["inputs"], *artifact["outputs"]])
+    batch = fixed_batch(ends.inputs[0])
+    first = channels_first([*ends.inputs, *ends.outputs])
     if batch is None and not first:
         return run
 
-    def fitting(wanted, inputs):
+    def fitting(wanted: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         inputs = {
             name: np.ascontiguousarray(np.moveaxis(array, -1, 1)) if name in first else array
             for name, array in inputs.items()

@@ -1,7 +1,7 @@
 """The bundle: the contract on disk of an export. Standard library only.
 
     bundle/
-      manifest.json     what lies here: artifacts, hashes, names, shapes, parity figures
+      manifest.json     what lies here, see `schema`: artifacts, hashes, names, shapes, parity figures
       README.md         the model card, made from the manifest
       encoder.onnx  decoder.onnx  reconstructor.onnx
       saved_model/encoder/ ...
@@ -9,85 +9,119 @@
       prior.npz         what latents are drawn from, where that is not N(0, I)
       trace.npz         figures of every layer, by which a failed proof names the first that differs
       calibration.npz   scores of normal examples, and fingerprints of those that were trained on
-    golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
+      golden.npz        real inputs with Keras's outputs; `aezoo verify` re-proves the files from them
 
 A bundle is written under another name, proven, and only then takes its own.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import sys
+from collections.abc import Iterator
 
+from aezoo.core import strict_json
 from aezoo.core.errors import BundleError
 from aezoo.core.files import sha256_of
+from aezoo.core.strict_json import Damaged
+from aezoo.runtime.schema import CALIBRATION, GOLDEN, PRIOR, SCHEMA_VERSION, TRACE, Artifact, Manifest
 
-SCHEMA_VERSION = 4
+__all__ = [
+    "CALIBRATION",
+    "CARD",
+    "GOLDEN",
+    "MANIFEST",
+    "PRIOR",
+    "SCHEMA_VERSION",
+    "TRACE",
+    "Artifact",
+    "Manifest",
+    "check_files",
+    "check_precision",
+    "check_target",
+    "files_of",
+    "find",
+    "hash_files",
+    "is_bundle",
+    "meaning",
+    "read_manifest",
+    "write_manifest",
+]
+
 MANIFEST = "manifest.json"
 CARD = "README.md"
-GOLDEN = "golden.npz"
-PRIOR = "prior.npz"
-CALIBRATION = "calibration.npz"
-TRACE = "trace.npz"
 
-_KEYS = {
-    "schema_version",
-    "model",
-    "kind",
-    "example_shape",
-    "latent_shape",
-    "input_dtype",
-    "error_scale",
-    "golden",
-    "prior",
-    "likelihood",
+Folder = str | os.PathLike[str]
+
+# What a manifest says about how files are to be used; `meaning` is the hash of it.
+_MEANT = (
+    "anomalies",
+    "calibration",
     "classes",
     "codebook_size",
-    "calibration",
-    "anomalies",
-    "trace",
-    "artifacts",
-}
+    "error_scale",
+    "example_shape",
+    "input_dtype",
+    "kind",
+    "latent_shape",
+    "likelihood",
+    "model",
+    "prior",
+)
 
 
-def is_bundle(folder):
+def is_bundle(folder: Folder) -> bool:
     """Whether the folder holds a manifest."""
     return (pathlib.Path(folder) / MANIFEST).is_file()
 
 
-def read_manifest(folder):
-    """Returns the manifest, a dict.
+def read_manifest(folder: Folder) -> Manifest:
+    """Returns the manifest of a bundle.
 
     Raises:
-        BundleError: no bundle there, its manifest is damaged, or a later aezoo wrote it.
+        BundleError: no bundle there, another aezoo wrote it, or its manifest is damaged; then the error names
+            the place inside the JSON.
     """
     path = pathlib.Path(folder) / MANIFEST
     check_spelling(folder)
-    problem, cause = None, None
     try:
-        manifest = json.loads(path.read_text("utf-8"))
-        if not isinstance(manifest, dict) or not isinstance(manifest.get("artifacts"), list):
-            problem = "it holds no list of artifacts"
-        elif manifest.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
-            problem = f"its schema version is {manifest['schema_version']!r}, not {SCHEMA_VERSION}"
-        elif wrong := [row for row in manifest["artifacts"] if not _is_row(row)]:
-            problem = f"a row of its artifacts is no description of a file: {str(wrong[0])[:60]}"
-        elif missing := sorted(_KEYS - set(manifest)):
-            problem = f"it does not say {', '.join(missing)}"
-    except (OSError, ValueError) as error:
-        problem, cause = str(error), error
-    if problem:
+        with open(path, "rb") as file:
+            content = strict_json.parse(file.read(strict_json.LARGEST + 1))
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if type(version) is int and version != SCHEMA_VERSION:
+            raise BundleError(
+                "another aezoo wrote this bundle",
+                got=f"{path}: schema version {version}",
+                expected=f"schema version {SCHEMA_VERSION}",
+                fix="make it again with `aezoo export RUN -o BUNDLE`, or update aezoo",
+            )
+        return strict_json.read(Manifest, content)
+    except OSError as error:
         raise BundleError(
             "there is no bundle that this aezoo can read",
-            got=f"{path}: {problem}",
+            got=f"{path}: {error.strerror or error}",
             expected=f"a folder with a {MANIFEST} of schema version {SCHEMA_VERSION}",
-            fix="make one with `aezoo export RUN -o BUNDLE`, or update aezoo",
-        ) from cause
-    return manifest
+            fix="make one with `aezoo export RUN -o BUNDLE`",
+        ) from error
+    except Damaged as error:
+        raise BundleError(
+            "the manifest of this bundle is damaged",
+            got=f"{path}: {error}",
+            expected=error.expected,
+            fix="copy the bundle again, or make it again with `aezoo export RUN -o BUNDLE`",
+        ) from error
 
 
-def check_spelling(folder):
+def write_manifest(folder: Folder, manifest: Manifest) -> None:
+    """Writes the manifest of a bundle in the making; what could not be read again raises BundleError."""
+    text = json.dumps(strict_json.to_json(manifest), indent=2) + "\n"
+    (pathlib.Path(folder) / MANIFEST).write_text(text, encoding="utf-8")
+    read_manifest(folder)
+
+
+def check_spelling(folder: Folder) -> None:
     """Raises BundleError for a path whose bytes are no UTF-8: every runtime would look for another one.
 
     So it is with letters beyond ASCII where the locale has another encoding.
@@ -106,73 +140,64 @@ def check_spelling(folder):
         )
 
 
-def _is_row(row):
-    keys = {"part", "format", "precision", "file", "files", "inputs", "outputs"}
-    return isinstance(row, dict) and keys <= set(row) and isinstance(row["files"], dict)
+def files_of(manifest: Manifest) -> Iterator[dict[str, str]]:
+    """Yields the {file: sha256} of everything that a manifest lists."""
+    for row in (manifest.golden, manifest.prior, manifest.calibration, manifest.trace, *manifest.artifacts):
+        if row is not None:
+            yield row.files
 
 
-def rows_with_files(manifest):
-    """Returns all rows of a manifest that list files with their sha256."""
-    rows = (manifest[key] for key in ("golden", "prior", "calibration", "trace"))
-    return [row for row in (*rows, *manifest["artifacts"]) if row]
-
-
-def meaning(manifest):
+def meaning(manifest: Manifest) -> str:
     """Returns the sha256, in hexadecimal, of what a manifest says about how files are to be used.
 
     It is kept with the golden arrays, so that `verify` finds a manifest that was edited.
     """
-    said = {key: manifest[key] for key in sorted(_KEYS - {"schema_version", "golden", "trace", "artifacts"})}
+    all_of_it = strict_json.to_json(manifest)
+    said = {key: all_of_it[key] for key in _MEANT}
     said["artifacts"] = [
         {key: value for key, value in row.items() if key not in ("files", "size_bytes", "parity")}
-        for row in manifest["artifacts"]
+        for row in all_of_it["artifacts"]
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def write_manifest(folder, manifest):
-    """Writes the manifest of a bundle in the making."""
-    (pathlib.Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-
-
-def find(manifest, part, form="onnx", precision="float32"):
-    """Returns the manifest's row of an artifact.
+def find(manifest: Manifest, part: str, format: str = "onnx", precision: str = "float32") -> Artifact:
+    """Returns the artifact of a part.
 
     Raises:
         BundleError: the bundle was exported without it.
     """
-    for artifact in manifest["artifacts"]:
-        if (artifact["part"], artifact["format"], artifact["precision"]) == (part, form, precision):
+    for artifact in manifest.artifacts:
+        if (artifact.part, artifact.format, artifact.precision) == (part, format, precision):
             return artifact
-    held = ", ".join(f"{a['part']} {a['format']} {a['precision']}" for a in manifest["artifacts"])
     raise BundleError(
         f"this bundle holds no {part} in this format",
-        got=f"{part} {form} {precision}",
-        expected=held or "an artifact; the bundle is empty",
-        fix=f"export again with --formats {form} --precision {precision}",
+        got=f"{part} {format} {precision}",
+        expected=", ".join(f"{a.part} {a.format} {a.precision}" for a in manifest.artifacts),
+        fix=f"export again with --formats {format} --precision {precision}",
     )
 
 
-def check_precision(manifest, precision, form="onnx"):
+def check_precision(manifest: Manifest, precision: str, format: str = "onnx") -> str:
     """Returns a precision in which the bundle holds files of a format.
 
     Raises:
         BundleError: it holds none.
     """
-    held = dict.fromkeys(a["precision"] for a in manifest["artifacts"] if a["format"] == form)
+    held = dict.fromkeys(a.precision for a in manifest.artifacts if a.format == format)
     # A bundle without any file of the format is told when a part is asked for.
     if precision not in held and (held or precision != "float32"):
         raise BundleError(
-            f"this bundle holds no {form} files of this precision",
+            f"this bundle holds no {format} files of this precision",
             got=f"precision={precision!r}",
-            expected=f"one of {', '.join(map(repr, held))}" if held else f"{form} files; it has none",
-            fix=f"export again with --formats {form} --precision {precision}"
+            expected=f"one of {', '.join(map(repr, held))}" if held else f"{format} files; it has none",
+            fix=f"export again with --formats {format} --precision {precision}"
             + (f", or pass precision={next(iter(held))!r}" if held else ""),
         )
     return precision
 
 
-def hash_files(folder, relative):
+def hash_files(folder: Folder, relative: str) -> dict[str, str]:
     """Returns {path inside the folder: sha256} of a file, or of every file below a folder.
 
     The weights that a file keeps beside itself belong to it: `.data` of an ONNX file of over 2 GiB, `.bin`
@@ -188,7 +213,14 @@ def hash_files(folder, relative):
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
 
 
-def check_files(folder, files):
+def rehashed(folder: Folder, artifact: Artifact) -> Artifact:
+    """Returns the row of an artifact whose file has been changed."""
+    held = hash_files(folder, artifact.file)
+    size = sum((pathlib.Path(folder) / file).stat().st_size for file in held)
+    return dataclasses.replace(artifact, files=held, size_bytes=size)
+
+
+def check_files(folder: Folder, files: dict[str, str]) -> None:
     """Raises BundleError unless every file is there and has the sha256 of the manifest.
 
     Args:
@@ -210,7 +242,7 @@ def check_files(folder, files):
 # -- publication ---------------------------------------------------------------------------------
 
 
-def check_target(folder):
+def check_target(folder: Folder) -> None:
     """Raises BundleError where publishing would destroy something that is no bundle."""
     check_spelling(folder)
     folder = pathlib.Path(folder).resolve()

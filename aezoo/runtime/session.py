@@ -19,6 +19,7 @@ import onnxruntime
 from aezoo.core import priors
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.model import Model
+from aezoo.core.strict_json import to_json
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fitted
 
@@ -57,7 +58,7 @@ class Bundle(Model):
 
     Attributes:
         folder: where it lies.
-        manifest: the content of manifest.json.
+        manifest: the content of manifest.json, a `runtime.schema.Manifest`.
         precision: of the files that run here: "float32", "float16" or "int8".
         example_shape, latent_shape, ...: as for `aezoo.core.model.Model`.
     """
@@ -79,22 +80,22 @@ class Bundle(Model):
         self.folder = pathlib.Path(folder)
         manifest = self.manifest = contract.read_manifest(self.folder)
         self.precision = contract.check_precision(manifest, precision)
-        self.model_name = manifest["model"]
-        self.example_shape = tuple(manifest["example_shape"])
-        self.latent_shape = tuple(manifest["latent_shape"])
-        self.example_dtype = manifest["input_dtype"]
-        if manifest["error_scale"] is not None:
-            self.error_scale = np.asarray(manifest["error_scale"], "float32")
-        self.likelihood = manifest["likelihood"]
-        self.classes = manifest["classes"]
-        self.codebook_size = manifest["codebook_size"]
+        self.model_name = manifest.model
+        self.example_shape = manifest.example_shape
+        self.latent_shape = manifest.latent_shape
+        self.example_dtype = manifest.input_dtype
+        if manifest.error_scale is not None:
+            self.error_scale = np.asarray(manifest.error_scale, "float32")
+        self.likelihood = to_json(manifest.likelihood)
+        self.classes = manifest.classes
+        self.codebook_size = manifest.codebook_size
         self.prior = _read_prior(self.folder, manifest, self.latent_shape)
-        names = manifest["run"] and manifest["run"]["data"].get("feature_names")
+        names = manifest.run and manifest.run["data"].get("feature_names")
         self.feature_names = tuple(names) if names else None
-        if manifest["calibration"] is not None:
-            self.score_name = manifest["calibration"]["score"]
-            self.threshold = manifest["calibration"]["threshold"]
-            self.false_positive_rate = manifest["calibration"]["false_positive_rate"]
+        if manifest.calibration is not None:
+            self.score_name = manifest.calibration.score
+            self.threshold = manifest.calibration.threshold
+            self.false_positive_rate = manifest.calibration.false_positive_rate
         self._providers = _check_providers(providers)
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3  # errors only; they are raised as well
@@ -104,10 +105,10 @@ class Bundle(Model):
             self._options.inter_op_num_threads = inter_op_threads
         self._sessions: dict[str, tuple[Callable[..., list[np.ndarray]], list[str], list[str]]] = {}
         self._lock = threading.Lock()
-        for artifact in manifest["artifacts"]:
-            if (artifact["format"], artifact["precision"]) == ("onnx", precision):
-                contract.check_files(self.folder, artifact["files"])
-                self.held_parts += (artifact["part"],)
+        for artifact in manifest.artifacts:
+            if (artifact.format, artifact.precision) == ("onnx", precision):
+                contract.check_files(self.folder, artifact.files)
+                self.held_parts += (artifact.part,)
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.folder)!r}, model={self.model_name!r})"
@@ -169,33 +170,33 @@ class Bundle(Model):
                 artifact = contract.find(self.manifest, part, precision=self.precision)
                 try:
                     session = onnxruntime.InferenceSession(
-                        str(self.folder / artifact["file"]), self._options, providers=self._providers
+                        str(self.folder / artifact.file), self._options, providers=self._providers
                     )
                 except Exception as error:  # onnxruntime's classes have no common base
                     raise BundleError(
                         f"onnxruntime cannot load the {part}",
-                        got=f"{artifact['file']}: {str(error).splitlines()[0]}",
-                        expected=f"opset {artifact['opset']}, with onnxruntime {onnxruntime.__version__}",
+                        got=f"{artifact.file}: {str(error).splitlines()[0]}",
+                        expected=f"opset {artifact.opset}, with onnxruntime {onnxruntime.__version__}",
                         fix="update onnxruntime, or export with a lower --opset",
                     ) from error
                 self._sessions[part] = (
                     fitted(session.run, artifact),
-                    [row["name"] for row in artifact["inputs"]],
-                    [row["name"] for row in artifact["outputs"]],
+                    [row.name for row in artifact.inputs],
+                    [row.name for row in artifact.outputs],
                 )
             return self._sessions[part]
 
 
 def _read_prior(folder, manifest, latent_shape):
-    row = manifest["prior"]
+    row = manifest.prior
     if row is None:
         return None
     arrays = {"latent_shape": latent_shape}
-    if "files" in row:
-        contract.check_files(folder, row["files"])
+    if row.files:
+        contract.check_files(folder, row.files)
         with np.load(folder / contract.PRIOR) as file:
             arrays = dict(file)
-    return priors.from_arrays(row["kind"], arrays)
+    return priors.from_arrays(row.kind, arrays)
 
 
 def _check_providers(providers):

@@ -14,12 +14,15 @@ import os
 import pathlib
 import re
 import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from aezoo.core import files
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice, check_positive
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fixed_batch
+from aezoo.runtime.schema import Artifact, Tensor
 
 # server -> (folder of its models, format of its files)
 SERVERS = {
@@ -48,16 +51,16 @@ _NO_THRESHOLD = """\
 
 
 def lay_out(
-    bundle,
-    folder,
-    servers=tuple(SERVERS),
+    bundle: contract.Folder,
+    folder: contract.Folder,
+    servers: Iterable[str] = tuple(SERVERS),
     *,
-    name=None,
-    version=1,
-    precision="float32",
-    max_batch=64,
-    threshold=False,
-):
+    name: str | None = None,
+    version: int = 1,
+    precision: str = "float32",
+    max_batch: int = 64,
+    threshold: bool = False,
+) -> list[pathlib.Path]:
     """Copies the parts of a bundle into the repositories of servers, as `NAME_PART/VERSION/`.
 
     A version appears in one step, so that a server that watches the folder never sees half of one.
@@ -84,9 +87,30 @@ def lay_out(
     """
     servers = check_servers(servers)
     manifest = contract.read_manifest(bundle)
-    name = _check_name(manifest["model"] or "model" if name is None else name)
-    version = str(check_positive("version", version))
+    name = _check_name(manifest.model or "model" if name is None else name)
+    number = str(check_positive("version", version))
     check_positive("max_batch", max_batch)
+    jobs = _jobs(bundle, manifest, servers, name, precision)
+    folder = pathlib.Path(folder)
+    draft = files.make_draft(folder / "layout")
+    try:
+        for model, artifact in jobs:
+            _copy(bundle, artifact, draft / model / number)
+            texts = _texts(model.name, number, artifact, servers, max_batch, threshold)
+            for file, text in texts.items():
+                (draft / model / file).write_text(text, encoding="utf-8")
+            _check_place(folder / model, number, texts)
+        for model, _ in jobs:  # nothing is published before all is there and fits
+            _publish(draft / model, folder / model, number)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    if "tfserving" in servers:
+        _list_models(folder / SERVERS["tfserving"][0])
+    return [folder / model for model, _ in jobs]
+
+
+def _jobs(bundle, manifest, servers, name, precision):
+    """Returns [(folder of a model, its artifact)], each artifact checked."""
     if not servers or ("tfserving" in servers and precision != "float32"):
         raise OptionError(
             "SavedModels are float32" if servers else "which server is it for?",
@@ -97,39 +121,24 @@ def lay_out(
             fix="pass servers=['triton', 'mlserver']",
         )
     jobs = []
-    for place, form in dict.fromkeys(SERVERS[server] for server in servers):
-        contract.check_precision(manifest, precision, form)
-        if (form, precision) not in {(row["format"], row["precision"]) for row in manifest["artifacts"]}:
-            contract.find(manifest, "encoder", form, precision)  # names what is there
-        for artifact in manifest["artifacts"]:
-            if (artifact["format"], artifact["precision"]) == (form, precision):
-                contract.check_files(bundle, artifact["files"])
-                jobs.append((pathlib.Path(place, f"{name}_{artifact['part']}"), artifact))
-    folder = pathlib.Path(folder)
-    draft = files.make_draft(folder / "layout")
-    try:
-        for model, artifact in jobs:
-            _copy(bundle, artifact, draft / model / version)
-            texts = _texts(model.name, version, artifact, servers, max_batch, threshold)
-            for file, text in texts.items():
-                (draft / model / file).write_text(text, encoding="utf-8")
-            _check_place(folder / model, version, texts)
-        for model, _ in jobs:  # nothing is published before all is there and fits
-            _publish(draft / model, folder / model, version)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    if "tfserving" in servers:
-        _list_models(folder / SERVERS["tfserving"][0])
-    return [folder / model for model, _ in jobs]
+    for place, format in dict.fromkeys(SERVERS[server] for server in servers):
+        contract.check_precision(manifest, precision, format)
+        chosen = [row for row in manifest.artifacts if (row.format, row.precision) == (format, precision)]
+        if not chosen:
+            contract.find(manifest, "encoder", format, precision)  # names what is there
+        for artifact in chosen:
+            contract.check_files(bundle, artifact.files)
+            jobs.append((pathlib.Path(place, f"{name}_{artifact.part}"), artifact))
+    return jobs
 
 
-def next_version(folder):
+def next_version(folder: contract.Folder) -> int:
     """Returns the number after the last version of any model in a folder of layouts; 1 at first."""
     found = (path.name for path in pathlib.Path(folder).glob("*/*/[0-9]*"))
     return 1 + max((int(name) for name in found if name.isdigit()), default=0)
 
 
-def check_servers(servers, formats=None):
+def check_servers(servers: Iterable[str], formats: Sequence[str] | None = None) -> tuple[str, ...]:
     """Returns the servers, a tuple, each once.
 
     Args:
@@ -142,18 +151,18 @@ def check_servers(servers, formats=None):
     servers = tuple(dict.fromkeys(servers))
     for server in servers:
         check_choice("servers", server, tuple(SERVERS))
-        form = SERVERS[server][1]
-        if formats is not None and form not in formats:
+        format = SERVERS[server][1]
+        if formats is not None and format not in formats:
             raise OptionError(
-                f"{server} serves files of the format {form}",
+                f"{server} serves files of the format {format}",
                 got=f"formats {', '.join(formats)}",
-                expected=f"{form} among them",
-                fix=f"add {form} to formats, or leave {server} out",
+                expected=f"{format} among them",
+                fix=f"add {format} to formats, or leave {server} out",
             )
     return servers
 
 
-def config_pbtxt(name, artifact, *, max_batch=64, threshold=False):
+def config_pbtxt(name: str, artifact: Artifact, *, max_batch: int = 64, threshold: bool = False) -> str:
     """Returns Triton's configuration of an ONNX file, a text.
 
     A tensor (B,) is (B, 1) for a client: Triton knows no empty shape beside the batch. A file of a fixed
@@ -167,17 +176,19 @@ def config_pbtxt(name, artifact, *, max_batch=64, threshold=False):
         artifact: the file's row of the manifest.
         max_batch, threshold: as for `lay_out`.
     """
-    scorer = artifact["part"] == "scorer"
-    batches = fixed_batch(artifact["inputs"][0]) is None and not (scorer and threshold)
+    scorer = artifact.part == "scorer"
+    batches = fixed_batch(artifact.inputs[0]) is None and not (scorer and threshold)
     lines = [
         f'name: "{name}"',
         'platform: "onnxruntime_onnx"',
         f"max_batch_size: {max_batch if batches else 0}",
     ]
     for end in ("input", "output"):
-        lines += [_tensor(end, row, batches) for row in artifact[f"{end}s"]]
+        lines += [
+            _tensor(end, row, batches) for row in (artifact.inputs if end == "input" else artifact.outputs)
+        ]
         if end == "input" and scorer and threshold:
-            row = {"name": "threshold", "dtype": "float32", "shape": [1]}
+            row = Tensor("threshold", "float32", (1,), None, "threshold")
             lines.append(_tensor(end, row, False, "optional: true"))
     if batches:
         lines.append("dynamic_batching { }")
@@ -185,31 +196,31 @@ def config_pbtxt(name, artifact, *, max_batch=64, threshold=False):
 
 
 def _tensor(end, row, batches, more=""):
-    shape = [-1 if isinstance(size, str) else size for size in row["shape"]]
+    shape = [-1 if isinstance(size, str) else size for size in row.shape]
     dims = shape[1:] if batches else shape
     if not dims:
         dims, more = [1], "reshape { shape: [ ] }"
-    rows = [f'name: "{row["name"]}"', f"data_type: TYPE_{_DATATYPES[row['dtype']]}", f"dims: {dims}", more]
+    rows = [f'name: "{row.name}"', f"data_type: TYPE_{_DATATYPES[row.dtype]}", f"dims: {dims}", more]
     return "\n".join([f"{end} {{", *(f"  {line}" for line in rows if line), "}"])
 
 
-def model_settings(name, version, artifact):
+def model_settings(name: str, version: str, artifact: Artifact) -> dict[str, Any]:
     """Returns MLServer's settings of an ONNX file, a dict; tensors (B,) are (B, 1), as in Triton."""
-    settings = {
+    settings: dict[str, Any] = {
         "name": name,
         "implementation": RUNTIME,
         "platform": "onnxruntime_onnx",
         "parameters": {"uri": f"./{version}/model.onnx", "version": version},
     }
-    for end in ("inputs", "outputs"):
+    for end, tensors in (("inputs", artifact.inputs), ("outputs", artifact.outputs)):
         settings[end] = [
             {
-                "name": row["name"],
-                "datatype": _DATATYPES[row["dtype"]],
-                "shape": [-1 if isinstance(size, str) else size for size in row["shape"]]
-                + ([] if row["shape"][1:] else [1]),
+                "name": row.name,
+                "datatype": _DATATYPES[row.dtype],
+                "shape": [-1 if isinstance(size, str) else size for size in row.shape]
+                + ([] if row.shape[1:] else [1]),
             }
-            for row in artifact[end]
+            for row in tensors
         ]
     return settings
 
@@ -217,7 +228,7 @@ def model_settings(name, version, artifact):
 def _texts(name, version, artifact, servers, max_batch, threshold):
     """Returns {file beside the versions: text} of a model."""
     texts = {}
-    if artifact["format"] == "onnx":
+    if artifact.format == "onnx":
         if "triton" in servers:
             texts[CONFIG] = config_pbtxt(name, artifact, max_batch=max_batch, threshold=threshold)
         if "mlserver" in servers:
@@ -230,8 +241,8 @@ def _copy(bundle, artifact, target):
 
     What an ONNX file keeps beside itself keeps its name, by which the file knows it.
     """
-    root = pathlib.PurePosixPath(artifact["file"])
-    for file in artifact["files"]:
+    root = pathlib.PurePosixPath(artifact.file)
+    for file in artifact.files:
         inner = pathlib.PurePosixPath(file)
         inner = pathlib.PurePosixPath("model.onnx") if inner == root else inner
         inner = inner.relative_to(root) if inner.is_relative_to(root) else inner

@@ -11,11 +11,19 @@ run/
 """
 
 import csv
+import os
 import pathlib
 import zipfile
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import RunError
 from aezoo.core.files import DRAFT, read_json, replacing
+
+if TYPE_CHECKING:  # a run is looked into without Keras
+    import numpy as np
+
+    from aezoo.nn.autoencoder import Autoencoder
 
 
 class Run:
@@ -26,13 +34,28 @@ class Run:
 
     Attributes:
         folder: `pathlib.Path`.
+        info_file, model_file, history_file, metrics_file, held_out_file, reconstructions_file, latents_file,
+            samples_file, loss_file, checkpoint_file: paths, whether the files are there or not; no other
+            module spells their names.
+        files: all of them, a tuple.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = pathlib.Path(folder)
+        self.info_file = self.folder / "run.json"
+        self.model_file = self.folder / "model.keras"
+        self.history_file = self.folder / "history.csv"
+        self.metrics_file = self.folder / "metrics.json"
+        self.held_out_file = self.folder / "held_out.npz"
+        self.reconstructions_file = self.folder / "reconstructions.png"
+        self.latents_file = self.folder / "latents.png"
+        self.samples_file = self.folder / "samples.png"
+        self.loss_file = self.folder / "loss.png"
+        self.checkpoint_file = self.folder / "checkpoint.keras"
+        self.files = tuple(path for path in vars(self).values() if path != self.folder)
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | os.PathLike[str]) -> "Run":
         """Opens the folder of a training that has ended.
 
         Raises:
@@ -55,11 +78,11 @@ class Run:
             )
         return run
 
-    def exists(self):
+    def exists(self) -> bool:
         """Whether the folder holds a run, finished or not."""
-        return (self.folder / "run.json").is_file()
+        return self.info_file.is_file()
 
-    def check_free(self, *, overwrite=False):
+    def check_free(self, *, overwrite: bool = False) -> None:
         """Raises RunError where the folder cannot take a new run; call it before long work.
 
         Args:
@@ -67,7 +90,7 @@ class Run:
         """
         foreign = []
         if self.folder.is_dir():
-            foreign = [path.name for path in self.folder.iterdir() if not _is_ours(path.name)]
+            foreign = [path.name for path in self.folder.iterdir() if not self._is_ours(path)]
         elif self.folder.exists():
             foreign = [self.folder.name]
         if foreign:
@@ -89,23 +112,20 @@ class Run:
             else "pass another folder, or overwrite=True",
         )
 
-    def clear(self):
+    def clear(self) -> None:
         """Deletes the files of the run that lies there, and no others."""
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path.name in _FILES.values():
+            if path in self.files:
                 path.unlink()
 
     def __repr__(self):
         return f"Run({str(self.folder)!r})"
 
-    def __getattr__(self, name):
-        # model_file, history_file, ...: one row a file, so that no other module spells a file name.
-        if name in _FILES:
-            return self.folder / _FILES[name]
-        raise AttributeError(f"'Run' object has no attribute {name!r}")
+    def _is_ours(self, path):
+        return path in self.files or path.name.startswith(DRAFT)
 
     @property
-    def info(self):
+    def info(self) -> dict[str, Any]:
         """The content of run.json, a dict."""
         info = read_json(self.info_file)
         if not isinstance(info, dict) or not {"status", "model", "options", "settings", "data"} <= set(info):
@@ -118,12 +138,12 @@ class Run:
         return info
 
     @property
-    def metrics(self):
+    def metrics(self) -> dict[str, Any]:
         """The content of metrics.json, a dict."""
         return read_json(self.metrics_file)
 
     @property
-    def history(self):
+    def history(self) -> list[dict[str, Any]]:
         """One dict an epoch: epoch, loss, val_loss, learning_rate, seconds."""
         if not self.history_file.is_file():
             return []
@@ -133,7 +153,7 @@ class Run:
                 for row in csv.DictReader(file)
             ]
 
-    def write_history(self, rows):
+    def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes history.csv anew, whole or not at all."""
         with replacing(self.history_file) as path, open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
@@ -141,14 +161,14 @@ class Run:
             writer.writerows(rows)
 
     @property
-    def model(self):
+    def model(self) -> "Autoencoder":
         """The best model, an `Autoencoder` loaded anew."""
         from aezoo.nn.saving import load_model
 
         return load_model(self.model_file)
 
     @property
-    def held_out(self):
+    def held_out(self) -> dict[str, "np.ndarray"]:
         """A few test examples: {"examples": float32 (N, ...), "trained_on": uint64, a sketch of the
         training examples, see `calibration.sketch`}; for a conditional model also {"labels": (N,) int32}.
         """
@@ -165,21 +185,3 @@ class Run:
                 expected="the examples that the training kept for the proof of an export",
                 fix="train again into another folder",
             ) from error
-
-
-_FILES = {
-    "info_file": "run.json",
-    "model_file": "model.keras",
-    "history_file": "history.csv",
-    "metrics_file": "metrics.json",
-    "held_out_file": "held_out.npz",
-    "reconstructions_file": "reconstructions.png",
-    "latents_file": "latents.png",
-    "samples_file": "samples.png",
-    "loss_file": "loss.png",
-    "checkpoint_file": "checkpoint.keras",
-}
-
-
-def _is_ours(name):
-    return name in _FILES.values() or name.startswith(DRAFT)

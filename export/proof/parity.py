@@ -7,15 +7,18 @@ one in `aezoo verify`.
 """
 
 import contextlib
+import dataclasses
 import importlib
 import json
 import os
 import pathlib
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from aezoo.core import strict_json
 from aezoo.core.calibration import read_table
 from aezoo.core.errors import BundleError, ParityError
 from aezoo.core.processes import fresh
@@ -23,7 +26,10 @@ from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.export.proof import readers, tracing
 from aezoo.runtime import manifest as contract
-from aezoo.runtime.batching import fitted, fixed_batch
+from aezoo.runtime.batching import Run, fitted, fixed_batch
+from aezoo.runtime.schema import Artifact, Manifest, Parity
+
+_Answers = dict[int, dict[str, np.ndarray]]  # {batch: {output: array}}
 
 BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken for
 
@@ -40,7 +46,7 @@ _SUMS = ("reconstruction_error", "negative_elbo")
 # -- one artifact, in this process -----------------------------------------------------------------
 
 
-def prove(folder, artifact, golden):
+def prove(folder: contract.Folder, artifact: Artifact, golden: Mapping[str, np.ndarray]) -> Parity:
     """Proves one artifact against the golden arrays.
 
     Args:
@@ -49,75 +55,80 @@ def prove(folder, artifact, golden):
         golden: {name: array}; the rows of inputs and outputs say which array each is.
 
     Returns:
-        The parity figures: max_difference, allowed (tolerance times output_range, or four roundings of
-        its precision at the largest value where that is more; 0 for integers), output_range, tolerance,
-        reason, output, batches, examples. Of several outputs, and for rows and sequences of several columns,
-        those of the one that comes nearest to its limit. Of a precision with a budget max_difference and
-        allowed are shares that are lost, see `budget.lost`.
+        The figures: allowed is the tolerance times output_range, or four roundings of its precision at the
+        largest value where that is more; 0 for integers. Of several outputs, and for rows and sequences of
+        several columns, those of the one that comes nearest to its limit. Of a precision with a budget
+        max_difference and allowed are shares that are lost, see `budget.lost`.
 
     Raises:
         ParityError: a name, dtype, shape or value is not as it was in Keras.
         BundleError: a file is missing or altered.
     """
-    contract.check_files(folder, artifact["files"])
-    form = artifact["format"]
+    contract.check_files(folder, artifact.files)
+    run = _opened(folder, artifact)
+    inputs = {tensor.name: golden[tensor.golden] for tensor in artifact.inputs}
+    count = len(next(iter(inputs.values())))
+    fixed = fixed_batch(artifact.inputs[0])
+    batches = BATCHES if fixed is None else (fixed,)
+    names = [tensor.name for tensor in artifact.outputs]
+    answers: _Answers = {}
+    for size in sorted({*batches, count}):  # a small table's examples come again
+        given = {name: _resized(array, size) for name, array in inputs.items()}
+        answers[size] = dict(zip(names, run(names, given), strict=True))
+    if artifact.part == "scorer" and artifact.precision != "float32":
+        _check_verdicts(folder, artifact, answers[count])
+    if artifact.budget is not None:
+        area = area_lost(artifact, golden, run)
+        figures = _within_budget(artifact, golden, answers, area)
+    else:
+        figures = _within_tolerance(folder, artifact, golden, answers)
+    reason = FORMATS[artifact.format].tolerances[artifact.precision][1]
+    return Parity(**figures, reason=reason, batches=batches, examples=len(golden["examples"]))
+
+
+def _opened(folder: contract.Folder, artifact: Artifact) -> Run:
+    """Opens a file; raises ParityError unless it has the inputs and outputs that the manifest says."""
     try:
         run, found = readers.open_artifact(folder, artifact)
     except Exception as error:  # each runtime raises its own
-        raise _failed(
-            artifact, "cannot be loaded", str(error).splitlines()[0], FORMATS[form].runtime
-        ) from error
-    wanted = {end: {t["name"]: t["dtype"] for t in artifact[end]} for end in ("inputs", "outputs")}
+        runtime = FORMATS[artifact.format].runtime
+        raise _failed(artifact, "cannot be loaded", str(error).splitlines()[0], runtime) from error
+    ends = {"inputs": artifact.inputs, "outputs": artifact.outputs}
+    wanted = {end: {tensor.name: tensor.dtype for tensor in tensors} for end, tensors in ends.items()}
     if found != wanted:
         raise _failed(artifact, "has other inputs or outputs than the manifest says", found, wanted)
-    inputs = {t["name"]: golden[t["golden"]] for t in artifact["inputs"]}
-    count = len(next(iter(inputs.values())))
-    fixed = fixed_batch(artifact["inputs"][0])
-    batches = BATCHES if fixed is None else (fixed,)
-    names = [row["name"] for row in artifact["outputs"]]
-    fitting = fitted(readers.listed(run), artifact)
-    answers = {}
-    for size in sorted({*batches, count}):  # a small table's examples come again
-        given = {name: _resized(array, size) for name, array in inputs.items()}
-        answers[size] = dict(zip(names, fitting(names, given), strict=True))
-    tolerance, reason = FORMATS[form].tolerances[artifact["precision"]]
-    if artifact["part"] == "scorer" and artifact["precision"] != "float32":
-        _check_verdicts(folder, artifact, answers[count])
-    if "budget" in artifact:
-        area = area_lost(artifact, golden, fitting)
-        return {**_within_budget(artifact, golden, answers, area, reason), "batches": list(batches)}
+    return fitted(readers.listed(run), artifact)
+
+
+def _within_tolerance(folder, artifact, golden, answers):
+    """Returns the figures of an artifact that is held to a tolerance, or raises ParityError."""
+    tolerance, _ = FORMATS[artifact.format].tolerances[artifact.precision]
     try:
         figures = [
             _compare(
                 artifact,
-                row["name"],
-                golden[row["golden"]],
+                tensor.name,
+                golden[tensor.golden],
                 answers,
                 tolerance,
-                _axes(row),
-                golden[SURE] if row["golden"] in _VERDICTS else None,
+                _axes(tensor),
+                golden[SURE] if tensor.golden in _VERDICTS else None,
             )
-            for row in artifact["outputs"]
+            for tensor in artifact.outputs
         ]
     except ParityError as error:
         where = tracing.first_difference(folder, artifact, golden)
         raise ParityError(**{**error.lines, "got": f"{error.got}; {where}" if where else error.got}) from None
     nearest = max(figures, key=lambda one: one["max_difference"] / one["allowed"] if one["allowed"] else 0.0)
-    return {
-        **nearest,
-        "tolerance": tolerance,
-        "reason": reason,
-        "batches": list(batches),
-        "examples": count,
-    }
+    return {**nearest, "tolerance": tolerance}
 
 
 def _check_verdicts(folder, artifact, answer):
     """Raises ParityError where p-values and verdicts do not follow from a file's own scores, by its table."""
-    calibration = read_table(pathlib.Path(folder) / contract.CALIBRATION, artifact["precision"])
+    calibration = read_table(pathlib.Path(folder) / contract.CALIBRATION, artifact.precision)
     scores = next(answer[name] for name in ("negative_elbo", "reconstruction_error") if name in answer)
     # float16 files of other formats hold the table in float16 as well, whose rounding is 2^-11.
-    rounding = 1e-6 if artifact["format"] == "onnx" else 1e-3
+    rounding = 1e-6 if artifact.format == "onnx" else 1e-3
     sure = calibration.is_sure(scores, margin=10 * rounding if rounding < 1e-3 else rounding)
     for name, wanted in (
         ("p_value", calibration.p_values(scores)),
@@ -134,33 +145,26 @@ def _check_verdicts(folder, artifact, answer):
             )
 
 
-def _within_budget(artifact, golden, answers, area, reason):
+def _within_budget(artifact, golden, answers, area):
     """Returns the figures of an artifact that may lose its budget, or raises ParityError."""
     worst = {"output": "the ROC area", "max_difference": -np.inf if area is None else area}
-    for row in artifact["outputs"]:
+    for row in artifact.outputs:
         for size, answer in answers.items():
-            got, wanted = np.asarray(answer[row["name"]]), _resized(golden[row["golden"]], size)
-            _check_shape(artifact, row["name"], got, wanted, size)
-            if size < len(golden["examples"]) or row["golden"] in NOT_JUDGED:
+            got, wanted = np.asarray(answer[row.name]), _resized(golden[row.golden], size)
+            _check_shape(artifact, row.name, got, wanted, size)
+            if size < len(golden["examples"]) or row.golden in NOT_JUDGED:
                 continue  # too few for a share
-            share = lost(row, wanted, got, _resized(golden["examples"], size))
+            share = lost(row.golden, wanted, got, _resized(golden["examples"], size))
             if share > worst["max_difference"]:
-                worst = {"output": row["name"], "max_difference": share}
-    if not worst["max_difference"] <= artifact["budget"]:
+                worst = {"output": row.name, "max_difference": share}
+    if not worst["max_difference"] <= artifact.budget:
         raise _failed(
             artifact,
             "loses more than its budget",
             f"{worst['max_difference']:.2%} in {worst['output']}",
-            f"at most {artifact['budget']:.2%}",
+            f"at most {artifact.budget:.2%}",
         )
-    count = len(golden["examples"])
-    return {
-        **worst,
-        "allowed": artifact["budget"],
-        "tolerance": None,
-        "reason": reason,
-        "examples": count,
-    }
+    return {**worst, "allowed": artifact.budget, "output_range": None, "tolerance": None}
 
 
 def _resized(array, size):
@@ -169,8 +173,8 @@ def _resized(array, size):
 
 def _axes(row):
     """Over which axes an output has one range: the columns of rows and sequences have units of their own."""
-    axes = len(row["shape"])
-    return tuple(range(axes - 1)) if row["golden"] == "reconstructions" and axes < 4 else None
+    axes = len(row.shape)
+    return tuple(range(axes - 1)) if row.golden == "reconstructions" and axes < 4 else None
 
 
 def _rounding(largest, precision):
@@ -190,7 +194,7 @@ def _compare(artifact, name, expected, answers, tolerance, axes, sure):
         if name in _SUMS:
             output_range = np.maximum(output_range, np.abs(expected).max())
         # Where the range is tiny beside the values themselves, the type cannot even hold such a share of it.
-        floor = _ROUNDINGS * _rounding(np.abs(expected).max(axis=axes), artifact["precision"])
+        floor = _ROUNDINGS * _rounding(np.abs(expected).max(axis=axes), artifact.precision)
         allowed = np.maximum(tolerance * output_range, floor)
     worst = np.zeros_like(allowed)
     for size, answer in answers.items():
@@ -223,7 +227,7 @@ def _check_shape(artifact, name, got, wanted, size):
 
 def _failed(artifact, problem, got, expected):
     return ParityError(
-        f"{artifact['file']} {problem}",
+        f"{artifact.file} {problem}",
         got=got,
         expected=expected,
         fix="do not use this file; export again, and report it if it fails again",
@@ -233,13 +237,13 @@ def _failed(artifact, problem, got, expected):
 # -- a bundle ----------------------------------------------------------------------------------------
 
 
-def read_golden(folder, manifest):
+def read_golden(folder: contract.Folder, manifest: Manifest) -> dict[str, np.ndarray]:
     """Returns the golden arrays of a bundle, {name: array}.
 
     Raises:
         BundleError: the file is missing or altered, or the manifest was edited.
     """
-    contract.check_files(folder, manifest["golden"]["files"])
+    contract.check_files(folder, manifest.golden.files)
     with np.load(pathlib.Path(folder) / contract.GOLDEN) as file:
         golden = dict(file)
     found, expected = contract.meaning(manifest), str(golden.pop(_MEANING))
@@ -253,55 +257,56 @@ def read_golden(folder, manifest):
     return golden
 
 
-def write_golden(folder, manifest, golden):
-    """Writes the golden arrays, and the sha256 of what the manifest says beside; fills its row."""
+def write_golden(folder: contract.Folder, manifest: Manifest, golden: Mapping[str, np.ndarray]) -> Manifest:
+    """Writes the golden arrays, and beside them what the manifest means; returns that with their row."""
     path = pathlib.Path(folder) / contract.GOLDEN
-    np.savez_compressed(path, **golden, **{_MEANING: np.asarray(contract.meaning(manifest))})
-    manifest["golden"]["files"] = contract.hash_files(folder, contract.GOLDEN)
-    manifest["golden"]["examples"] = len(golden["examples"])
+    arrays = {**golden, _MEANING: np.asarray(contract.meaning(manifest))}
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    held = contract.hash_files(folder, contract.GOLDEN)
+    row = dataclasses.replace(manifest.golden, examples=len(golden["examples"]), files=held)
+    return dataclasses.replace(manifest, golden=row)
 
 
-def prove_format(folder, form):
+def prove_format(folder: contract.Folder, format: str) -> dict[str, Parity]:
     """Proves a bundle's artifacts of one format in this process; returns {file: figures}."""
     manifest = contract.read_manifest(folder)
     golden = read_golden(folder, manifest)
-    chosen = [artifact for artifact in manifest["artifacts"] if artifact["format"] == form]
-    return {artifact["file"]: prove(folder, artifact, golden) for artifact in chosen}
+    chosen = [artifact for artifact in manifest.artifacts if artifact.format == format]
+    return {artifact.file: prove(folder, artifact, golden) for artifact in chosen}
 
 
-def verify(folder):
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """A file that was not proven, and the reason: its runtime is not installed."""
+
+    skipped: str
+
+
+def verify(folder: contract.Folder) -> dict[str, Parity | Skipped]:
     """Proves every artifact of a bundle anew, each format in a fresh process.
 
     Args:
         folder: of the bundle.
 
     Returns:
-        {file: figures}; for a format whose runtime is not installed {file: {"skipped": reason}}.
+        {file: figures}, `Parity`; for a format whose runtime is not installed `Skipped`.
 
     Raises:
         BundleError: a file is missing or altered.
         ParityError: a file does not compute what the Keras model computed.
     """
     manifest = contract.read_manifest(folder)
-    damaged = [row["file"] for row in manifest["artifacts"] if row["format"] not in FORMATS]
-    if damaged or not (manifest["golden"] and manifest["artifacts"]):
-        raise BundleError(
-            "the manifest is damaged, so nothing can be proven",
-            got=f"a format that is none, of {damaged[0]}" if damaged else "no artifacts, or no golden arrays",
-            expected=f"artifacts of {', '.join(FORMATS)}, and what they are proven on",
-            fix="copy the bundle again, or export it again",
-        )
     # Hashes first, all of them: an altered file is named even where its runtime is not installed.
-    for row in contract.rows_with_files(manifest):
-        contract.check_files(folder, row.get("files", {}))
-    forms = dict.fromkeys(artifact["format"] for artifact in manifest["artifacts"])
-    provers = {form: Prover(form) for form in forms if is_installed(form)}
+    for files in contract.files_of(manifest):
+        contract.check_files(folder, files)
+    held = dict.fromkeys(artifact.format for artifact in manifest.artifacts)
+    provers = {format: Prover(format) for format in held if is_installed(format)}
     try:
-        figures = {}
-        for artifact in manifest["artifacts"]:
-            if artifact["format"] not in provers:
-                reason = f"{FORMATS[artifact['format']].runtime} is not installed"
-                figures[artifact["file"]] = {"skipped": reason}
+        figures: dict[str, Parity | Skipped] = {
+            artifact.file: Skipped(f"{FORMATS[artifact.format].runtime} is not installed")
+            for artifact in manifest.artifacts
+            if artifact.format not in provers
+        }
         for prover in provers.values():
             figures.update(prover.prove(folder))
         return figures
@@ -314,16 +319,16 @@ class Prover:
     """A fresh process that proves one format: started early, so that its imports overlap other work.
 
     Args:
-        form: of `formats.FORMATS`.
+        format: of `formats.FORMATS`.
     """
 
-    def __init__(self, form):
-        self.form = form
+    def __init__(self, format: str) -> None:
+        self.format = format
         # No pipe, which would fill up and stop it: nobody reads what it logs before it is dead.
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by stop)
-        self.process = fresh("aezoo.export.proof.parity", form, stderr=self.errors)
+        self.process = fresh("aezoo.export.proof.parity", format, stderr=self.errors)
 
-    def prove(self, folder):
+    def prove(self, folder: contract.Folder) -> dict[str, Parity]:
         """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does."""
         with contextlib.suppress(BrokenPipeError):  # it is dead, which the answer says
             self.process.stdin.write(f"{pathlib.Path(folder).absolute()}\n")
@@ -332,7 +337,7 @@ class Prover:
         if "error" in answer:
             error_class = {"BundleError": BundleError}.get(answer["class"], ParityError)
             raise error_class(**answer["error"])
-        return answer["figures"]
+        return {file: strict_json.read(Parity, found) for file, found in answer["figures"].items()}
 
     def _answer(self):
         for line in self.process.stdout:
@@ -343,13 +348,13 @@ class Prover:
         status = self.process.wait()
         self.errors.seek(0)
         raise ParityError(
-            f"the process that proves the {self.form} files died",
+            f"the process that proves the {self.format} files died",
             got=f"exit status {status}; {self.errors.read().strip()[-500:]}",
             expected="a file that a fresh process can load and run",
             fix="run `aezoo verify` with -v, and look at the memory that is free",
         )
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends the process if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
@@ -360,23 +365,28 @@ class Prover:
         self.errors.close()
 
 
-def main():
+def start(formats: Iterable[str]) -> list[Prover]:
+    """Starts a `Prover` for each format, while there is other work for their imports to overlap."""
+    return [Prover(format) for format in dict.fromkeys(formats)]
+
+
+def main() -> None:
     """Answers questions on standard input, a folder to prove each; an answer is one line of JSON."""
-    form = sys.argv[1]
-    if form == "saved_model":  # seconds, which the exporting process uses to write
+    format = sys.argv[1]
+    if format == "saved_model":  # seconds, which the exporting process uses to write
         from aezoo.core.imports import silent_stderr
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with silent_stderr():
-            importlib.import_module(FORMATS[form].runtime)
+            importlib.import_module(FORMATS[format].runtime)
     for line in sys.stdin:  # until the exporting process is gone
-        print(json.dumps(_answer(line.rstrip("\n"), form)), flush=True)
+        print(json.dumps(_answer(line.rstrip("\n"), format)), flush=True)
 
 
-def _answer(folder, form):
+def _answer(folder, format):
     try:
-        answer = {"figures": prove_format(folder, form)}
-        if form != "saved_model" and sys.modules.get("tensorflow"):
+        answer = {"figures": strict_json.to_json(prove_format(folder, format))}
+        if format != "saved_model" and sys.modules.get("tensorflow"):
             raise ParityError(
                 "the proof of a file that must run without TensorFlow imported TensorFlow",
                 got="tensorflow in sys.modules",

@@ -13,14 +13,21 @@ import pathlib
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.imports import need
 from aezoo.export.formats import FORMATS, c_compiler
+from aezoo.runtime.batching import Run
+from aezoo.runtime.schema import Artifact
+
+# (run, found): {input: array} to {output: array}, and {"inputs" or "outputs": {name: dtype}}.
+Opened = tuple[Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]], dict[str, dict[str, str]]]
 
 
-def open_artifact(folder, artifact, **options):
+def open_artifact(folder: str | os.PathLike[str], artifact: Artifact, **options: Any) -> Opened:
     """Opens an artifact of a bundle, given its row of the manifest; returns (run, found).
 
     Args:
@@ -28,11 +35,11 @@ def open_artifact(folder, artifact, **options):
         artifact: its row of the manifest.
         options: of the format's own opener, such as `threads`.
     """
-    opener = globals()[FORMATS[artifact["format"]].opener]
-    return opener(pathlib.Path(folder) / artifact["file"], artifact["part"], **options)
+    opener = globals()[FORMATS[artifact.format].opener]
+    return opener(pathlib.Path(folder) / artifact.file, artifact.part, **options)
 
 
-def open_onnx(path, part, threads=None):
+def open_onnx(path: pathlib.Path, part: str, threads: int | None = None) -> Opened:
     """Opens an ONNX file with onnxruntime."""
     onnxruntime = need("onnxruntime", extra="train")
     options = onnxruntime.SessionOptions()
@@ -49,7 +56,7 @@ def open_onnx(path, part, threads=None):
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), found
 
 
-def open_saved_model(path, part, threads=None):
+def open_saved_model(path: pathlib.Path, part: str, threads: int | None = None) -> Opened:
     """Opens a SavedModel with TensorFlow, whose threads can only be set before its first use in a process."""
     from aezoo.core.imports import silent_stderr
 
@@ -73,7 +80,7 @@ def open_saved_model(path, part, threads=None):
     return run, found
 
 
-def open_litert(path, part, threads=None):
+def open_litert(path: pathlib.Path, part: str, threads: int | None = None) -> Opened:
     """Opens a LiteRT file with the plain interpreter, which knows no Flex operators."""
     from aezoo.core.imports import silent_stderr
 
@@ -93,7 +100,7 @@ def open_litert(path, part, threads=None):
     return run, found
 
 
-def open_openvino(path, part, threads=None):
+def open_openvino(path: pathlib.Path, part: str, threads: int | None = None) -> Opened:
     """Opens an OpenVINO IR, in float32 as the file says: on many processors bfloat16 would be chosen."""
     openvino = need("openvino", extra="openvino")
     core = openvino.Core()
@@ -117,7 +124,7 @@ def open_openvino(path, part, threads=None):
 _C_OPTIONS = ("-std=c99", "-O2", "-shared", "-fPIC")
 
 
-def compile_c(path, library):
+def compile_c(path: pathlib.Path, library: str | os.PathLike[str]) -> None:
     """Compiles a C header into a library, a path; raises OSError with what the compiler says."""
     path = pathlib.Path(path).absolute()
     macro, _ = signature_of(path)
@@ -125,7 +132,7 @@ def compile_c(path, library):
         f'#define AEZOO_API extern\n#include "{path.name}"\nconst char signature[] = {macro}_SIGNATURE;\n'
     )
     done = subprocess.run(
-        [c_compiler(), *_C_OPTIONS, "-x", "c", "-", "-I", path.parent, "-o", library, "-lm"],
+        [c_compiler() or "cc", *_C_OPTIONS, "-x", "c", "-", "-I", path.parent, "-o", library, "-lm"],
         input=program,
         capture_output=True,
         encoding="utf-8",
@@ -135,7 +142,7 @@ def compile_c(path, library):
         raise OSError(f"the C compiler refuses it: {done.stderr.strip()}")
 
 
-def open_c(path, part, library=None):
+def open_c(path: pathlib.Path, part: str, library: str | None = None) -> Opened:
     """Opens a C header as a library, and calls its function once for each example.
 
     Args:
@@ -174,9 +181,12 @@ def open_c(path, part, library=None):
     }
 
 
-def signature_of(path):
+def signature_of(path: pathlib.Path) -> tuple[str, str]:
     """Returns what a C header says of itself: (prefix of its macros, "name:type:sizes -> ...")."""
-    return re.search(r'#define (\w+)_SIGNATURE "(.*)"', pathlib.Path(path).read_text("utf-8")).groups()
+    found = re.search(r'#define (\w+)_SIGNATURE "(.*)"', pathlib.Path(path).read_text("utf-8"))
+    if found is None:
+        raise ValueError("the header does not say what it takes and gives")
+    return found[1], found[2]
 
 
 def _c_arrays(text):
@@ -185,7 +195,7 @@ def _c_arrays(text):
     return [(name, dtype, tuple(int(n) for n in sizes.split("x") if n)) for name, dtype, sizes in rows]
 
 
-def listed(run):
+def listed(run: Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]) -> Run:
     """Returns a reader's `run` as a function of names of outputs and inputs, which returns a list."""
 
     def listed(wanted, inputs):

@@ -6,11 +6,14 @@ the first node of the graph whose figures have changed is named.
 """
 
 import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import channels_first, fixed_batch
+from aezoo.runtime.schema import Artifact, TraceRow
 
 _EXAMPLES = 4
 _FIGURES = ("mean", "standard deviation", "smallest value", "largest value", "projection")
@@ -19,24 +22,28 @@ _TOLERANCE = 1e-5  # of a value's range over the examples
 _ROUNDINGS = 16  # of float32 at the largest figure, which a difference may always be
 
 
-def write(draft, manifest, golden):
-    """Writes trace.npz into a proven draft, and fills its row of the manifest.
+def write(
+    draft: pathlib.Path, artifacts: Iterable[Artifact], golden: Mapping[str, np.ndarray]
+) -> TraceRow | None:
+    """Writes trace.npz into a proven draft; returns its row of the manifest, None where nothing is traced.
 
     Needs onnx, which whoever exports has.
     """
-    arrays = {}
-    for artifact in manifest["artifacts"]:
+    arrays: dict[str, Any] = {}
+    for artifact in artifacts:
         if _is_traced(artifact):
             figures = _figures(draft, artifact, golden)
-            arrays[f"{artifact['file']}:names"] = np.asarray(list(figures))
-            arrays[f"{artifact['file']}:figures"] = np.asarray(list(figures.values()))
-    manifest["trace"] = None
-    if arrays:
-        np.savez_compressed(draft / contract.TRACE, **arrays)
-        manifest["trace"] = {"files": contract.hash_files(draft, contract.TRACE)}
+            arrays[f"{artifact.file}:names"] = np.asarray(list(figures))
+            arrays[f"{artifact.file}:figures"] = np.asarray(list(figures.values()))
+    if not arrays:
+        return None
+    np.savez_compressed(draft / contract.TRACE, **arrays)
+    return TraceRow(contract.hash_files(draft, contract.TRACE))
 
 
-def first_difference(folder, artifact, golden):
+def first_difference(
+    folder: contract.Folder, artifact: Artifact, golden: Mapping[str, np.ndarray]
+) -> str | None:
     """Returns a text that names the first node whose figures have changed, or None where none has.
 
     Args:
@@ -52,7 +59,7 @@ def first_difference(folder, artifact, golden):
     except ImportError:
         return "install onnx to learn which layer differs"
     with np.load(path) as file:
-        names, then = file[f"{artifact['file']}:names"], file[f"{artifact['file']}:figures"]
+        names, then = file[f"{artifact.file}:names"], file[f"{artifact.file}:figures"]
     for name, before in zip(names.tolist(), then, strict=True):
         if name not in now:
             return f"the first layer that differs is {name}, which is no longer there"
@@ -67,8 +74,8 @@ def first_difference(folder, artifact, golden):
 
 
 def _is_traced(artifact):
-    float32 = (artifact["format"], artifact["precision"]) == ("onnx", "float32")
-    return float32 and artifact["size_bytes"] < _LARGEST
+    float32 = (artifact.format, artifact.precision) == ("onnx", "float32")
+    return float32 and artifact.size_bytes < _LARGEST
 
 
 def _figures(folder, artifact, golden):
@@ -80,7 +87,7 @@ def _figures(folder, artifact, golden):
     import onnx
     import onnxruntime
 
-    model = onnx.load(pathlib.Path(folder) / artifact["file"])
+    model = onnx.load(pathlib.Path(folder) / artifact.file)
     given = {tensor.name for tensor in model.graph.output}
     names = [name for node in model.graph.node for name in node.output if name]
     model.graph.output.extend(
@@ -91,12 +98,12 @@ def _figures(folder, artifact, golden):
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    size, first = fixed_batch(artifact["inputs"][0]) or _EXAMPLES, channels_first(artifact["inputs"])
+    size, first = fixed_batch(artifact.inputs[0]) or _EXAMPLES, channels_first(artifact.inputs)
     inputs = {}
-    for row in artifact["inputs"]:
-        array = golden[row["golden"]]
+    for row in artifact.inputs:
+        array = golden[row.golden]
         array = np.resize(array[:_EXAMPLES], (size, *array.shape[1:]))
-        inputs[row["name"]] = np.moveaxis(array, -1, 1) if row["name"] in first else array
+        inputs[row.name] = np.moveaxis(array, -1, 1) if row.name in first else array
     figures = {}
     for name, value in zip(names, session.run(names, inputs), strict=True):
         if value.dtype.kind not in "fiub" or not value.size:

@@ -90,7 +90,7 @@ def write_artifact(job, path):
             inputs=job.input_names,
             outputs=job.output_names,
             opset=_OPSET,
-            input_dtype="uint8" if job.inputs[0]["dtype"] == "uint8" else "float32",
+            input_dtype="uint8" if job.inputs[0].dtype == "uint8" else "float32",
         )
         model = onnx.load(graph_file)
     program = lower(model.graph, job.inputs, job.outputs)
@@ -120,7 +120,7 @@ def render(program, job):
         emit(text, kernel)
     functions, body = text.resolved()
     ends = [*((row, "const ") for row in job.inputs), *((row, "") for row in job.outputs)]
-    arrays = [(row["name"], constant + CTYPES[row["dtype"]], row["shape"][1:]) for row, constant in ends]
+    arrays = [(row.name, constant + CTYPES[row.dtype], row.shape[1:]) for row, constant in ends]
     figures = {"arena_bytes": words * 4, "weights_bytes": text.table_bytes}
     declared = [
         f"{ctype.removeprefix('const ')} {array}[{macro}_{array.upper()}_SIZE];" for array, ctype, _ in arrays
@@ -169,7 +169,7 @@ def _check_names(names):
 
 
 def _signature(row):
-    return ":".join([row["name"], row["dtype"], "x".join(map(str, row["shape"][1:]))])
+    return ":".join([row.name, row.dtype, "x".join(map(str, row.shape[1:]))])
 
 
 def _comment(text):

@@ -225,6 +225,20 @@ def _over_window(text, window, row, column, inner):
     text.close(depth)
 
 
+def _tables(text, source, weights, bias, shape):
+    """Writes the constants of a Linear: w, scale where its inputs are bytes, and bias."""
+    ctype, scales = "float", None
+    if source.ctype == "int8_t":
+        ctype = "int8_t"
+        weights, scales = quantized(weights)
+    # The block first, then the taps: what a block needs lies together.
+    weights = np.moveaxis(weights.reshape(shape), 4, 1)
+    text.line(f"const {ctype} *const w = {text.table(weights, ctype)};")
+    if scales is not None:
+        text.line(f"const float *const scale = {text.table(scales.astype(np.float64) * source.scale)};")
+    text.line(f"const float *const bias = {text.table(bias)};")
+
+
 def _linear(text, linear):
     window, source, value = linear.window, linear.source.value, linear.output.value
     groups, height, width, taken, given = linear.weights.shape
@@ -234,21 +248,11 @@ def _linear(text, linear):
     weights = np.pad(linear.weights, fill)
     bias = np.pad(linear.bias.reshape(groups, given), fill[-2:])
     integers = source.ctype == "int8_t"
-    if integers:
-        weights, scales = quantized(weights)
-    # The block first, then the taps: what a block needs lies together.
-    weights = np.moveaxis(weights.reshape(groups, height, width, taken, blocks, size), 4, 1)
     kind = "int32_t" if integers else "float"
     text.line("{")
     text.pointer("x", source)
     text.pointer("y", value, written=True)
-    text.line(
-        f"const {'int8_t' if integers else 'float'} *const w = "
-        f"{text.table(weights, 'int8_t' if integers else 'float')};"
-    )
-    if integers:
-        text.line(f"const float *const scale = {text.table(scales.astype(np.float64) * source.scale)};")
-    text.line(f"const float *const bias = {text.table(bias)};")
+    _tables(text, source, weights, bias, (groups, height, width, taken, blocks, size))
     if groups > 1:
         text.loop("g", groups)
     if blocks > 1:

@@ -58,11 +58,11 @@ def lower(graph, inputs, outputs):
     program = Program()
     values = {init.name: numpy_helper.to_array(init) for init in graph.initializer}
     for row in inputs:
-        shape = (1, *row["shape"][1:])
-        value = Value(int(np.prod(shape)), row["name"], INPUT, _ctype(row), pointer=row["name"])
-        program.inputs.append((row["name"], value))
-        program.shapes[row["name"]] = shape[1:]
-        values[row["name"]] = View(value, row_major(shape))
+        shape = (1, *row.shape[1:])
+        value = Value(int(np.prod(shape)), row.name, INPUT, _ctype(row), pointer=row.name)
+        program.inputs.append((row.name, value))
+        program.shapes[row.name] = shape[1:]
+        values[row.name] = View(value, row_major(shape))
     for proto in graph.node:
         node = Node(proto, values)
         if missing := [name for name in proto.input if name and name not in values]:
@@ -79,12 +79,12 @@ def lower(graph, inputs, outputs):
             )
         values[node.output] = LOWERED[node.op_type](program, node, *node.operands)
     for row in outputs:
-        _give(program, row, values[row["name"]])
+        _give(program, row, values[row.name])
     return program
 
 
 def _ctype(row):
-    return CTYPES[row["dtype"]]
+    return CTYPES[row.dtype]
 
 
 def _give(program, row, view):
@@ -93,9 +93,9 @@ def _give(program, row, view):
     if value.place != ARENA or not view.lies(row_major(view.shape)):
         view = program.copied(view, row_major(view.shape))
         value = view.value
-    value.place, value.ctype, value.pointer = OUTPUT, ctype, row["name"]
-    program.outputs.append((row["name"], value))
-    program.shapes[row["name"]] = view.shape[1:]
+    value.place, value.ctype, value.pointer = OUTPUT, ctype, row.name
+    program.outputs.append((row.name, value))
+    program.shapes[row.name] = view.shape[1:]
 
 
 def lowers(*op_types):

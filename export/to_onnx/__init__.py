@@ -14,6 +14,7 @@ import aezoo
 from aezoo.core.errors import ExportError, OptionError
 from aezoo.core.imports import import_keras, need
 from aezoo.core.options import check_choice
+from aezoo.export.formats import OPSETS, check_opset
 
 keras = import_keras()
 onnx = need("onnx", extra="train")
@@ -35,7 +36,6 @@ __all__ = [
     "write",
 ]
 
-OPSETS = range(17, 25)
 ROUTES = ("auto", "direct", "tf2onnx")
 INPUT_DTYPES = ("float32", "uint8")
 
@@ -126,13 +126,7 @@ def _fix_batch(graph, batch):
 def _check(part, inputs, outputs, opset, input_dtype, metadata, route):
     check_choice("route", route, ROUTES)
     check_choice("input_dtype", input_dtype, INPUT_DTYPES)
-    if opset not in OPSETS:
-        raise OptionError(
-            "no file can be written for this opset",
-            got=f"opset={opset!r}",
-            expected=f"{OPSETS[0]} to {OPSETS[-1]}",
-            fix="pass opset=18, which the most runtimes read",
-        )
+    check_opset(opset)
     if not isinstance(part, keras.Model) or not getattr(part, "inputs", None):
         raise OptionError(
             "this is no model that can be written as ONNX",

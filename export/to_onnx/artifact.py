@@ -1,16 +1,20 @@
 """Writes an artifact of a bundle as ONNX, in the precision that is asked for."""
 
+import pathlib
+from typing import Any
+
 from aezoo.export import to_onnx
+from aezoo.export.formats import Job
 
 # From here on Gelu is one operator. As a chain around Erf it costs five times as much behind a
 # DequantizeLinear: onnxruntime gives each of its two readers a copy, and no longer knows the chain again.
 _INT8_OPSET = 20
 
 
-def write_artifact(job, path):
+def write_artifact(job: Job, path: pathlib.Path) -> dict[str, Any]:
     """Writes a `formats.Job` as an ONNX file; returns what its row of the manifest says beyond the usual."""
     opset = max(job.opset, _INT8_OPSET) if job.precision == "int8" else job.opset
-    said = {"opset": opset}
+    said: dict[str, Any] = {"opset": opset}
 
     def change(proto):
         if job.precision == "int8":
@@ -27,7 +31,7 @@ def write_artifact(job, path):
         inputs=job.input_names,
         outputs=job.output_names,
         opset=opset,
-        input_dtype="uint8" if job.inputs[0]["dtype"] == "uint8" else "float32",
+        input_dtype="uint8" if job.inputs[0].dtype == "uint8" else "float32",
         batch=job.batch,
         channels_first=job.channels_first,
         metadata={**job.properties, "aezoo.part": job.part},

@@ -6,12 +6,15 @@ sequences: in raw units a column can be larger than float16's 65504, or vary les
 Source: IEEE 754-2008, binary16: 11 significant bits, a rounding of at most 2^-11 = 4.9e-4 of a value.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from aezoo.core.errors import ExportError
 from aezoo.export.budget import NOT_JUDGED
+from aezoo.export.formats import Job
 
 # Operators that choose: a rounding moves a few examples to another choice, by any distance.
 CHOOSING = {"ArgMax", "ArgMin", "TopK", "Round", "Floor", "Ceil", "Hardmax"}
@@ -29,7 +32,7 @@ _LARGEST = float(np.finfo("float16").max)
 _FLOAT32_INPUTS = {"Resize": (1, 2), "Upsample": (1,)}
 
 
-def halve(proto, job):
+def halve(proto: Any, job: Job) -> tuple[Any, dict[str, Any]]:
     """Returns (model in float16, what the artifact's row of the manifest says of it).
 
     The row of a part that chooses among codes or places gets "budget", the share of the job: no tolerance
@@ -47,63 +50,13 @@ def halve(proto, job):
     graph = proto.graph
     kept = _beside_the_ends(graph) | {_key(node) for node in graph.node if node.name.startswith(VERDICT)}
     _check(graph, job.part, kept)
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    types = {t.name: t.type.tensor_type.elem_type for t in (*graph.input, *graph.output)}
-    ends = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
-    outputs = {tensor.name for tensor in graph.output}
-    inner = _floats(proto)
-    made, halves, widened, nodes = {}, {}, {}, []
-
-    def cast(value, kind, name):
-        nodes.append(helper.make_node("Cast", [value], [name], name=name, to=kind))
-        return name
-
-    def as_half(value):
-        """The float16 value of this name, whose maker was or was not changed."""
-        if value in constants:
-            if value not in halves:
-                array = numpy_helper.to_array(constants[value]).astype("float16")
-                halves[value] = f"{value}/half"
-                graph.initializer.append(numpy_helper.from_array(array, halves[value]))
-            return halves[value]
-        if made.get(value) == TensorProto.FLOAT or (value in ends and value not in made):
-            if value not in halves:
-                halves[value] = cast(value, TensorProto.FLOAT16, f"{value}/half")
-            return halves[value]
-        return halves.get(value, value)
-
+    halving = _Halving(proto)
     for node in list(graph.node):
         if _key(node) in kept:
-            for place, value in enumerate(node.input):
-                if made.get(value) == TensorProto.FLOAT16:
-                    if value not in widened:
-                        widened[value] = cast(value, TensorProto.FLOAT, f"{value}/float")
-                    node.input[place] = widened[value]
-            made.update(dict.fromkeys(node.output, TensorProto.FLOAT))
-            nodes.append(node)
-            continue
-        exempt = _FLOAT32_INPUTS.get(node.op_type, ())
-        if node.op_type == "Resize" and len(node.input) > 2:
-            exempt = range(1, len(node.input))
-        for place, value in enumerate(node.input):
-            if value in inner and place not in exempt:
-                node.input[place] = as_half(value)
-        for attribute in node.attribute:
-            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.FLOAT16
-            elif attribute.type == onnx.AttributeProto.TENSOR and attribute.t.data_type == TensorProto.FLOAT:
-                array = numpy_helper.to_array(attribute.t).astype("float16")
-                attribute.t.CopyFrom(numpy_helper.from_array(array))
-        nodes.append(node)
-        for place, value in enumerate(node.output):
-            if value not in inner:
-                continue
-            if value in outputs and value in ends:
-                node.output[place] = halves[value] = f"{value}/half"
-                cast(node.output[place], TensorProto.FLOAT, value)
-                made[value] = made[node.output[place]] = TensorProto.FLOAT16
-            else:
-                made[value] = TensorProto.FLOAT16
+            halving.keep(node)
+        else:
+            halving.halve(node)
+    nodes = halving.nodes
     del graph.node[:]
     graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
@@ -112,6 +65,82 @@ def halve(proto, job):
     graph.initializer.extend(weights)
     chooses = any(node.op_type in CHOOSING for node in nodes)
     return proto, {"budget": job.budget} if chooses else {}
+
+
+class _Halving:
+    """The nodes of a graph in float16, as far as they have been made; weights are added to the graph itself.
+
+    Attributes:
+        nodes: made so far, in order.
+        made: {value: type} of what they give.
+        halves, widened: {value: name of it in float16, in float32}.
+    """
+
+    def __init__(self, proto):
+        self.graph, self.inner = proto.graph, _floats(proto)
+        self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
+        types = {t.name: t.type.tensor_type.elem_type for t in (*self.graph.input, *self.graph.output)}
+        self.ends = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
+        self.outputs = {tensor.name for tensor in self.graph.output}
+        self.nodes, self.made, self.halves, self.widened = [], {}, {}, {}
+
+    def keep(self, node):
+        """Takes a node over as it is, with its inputs widened."""
+        for place, value in enumerate(node.input):
+            if self.made.get(value) == TensorProto.FLOAT16:
+                if value not in self.widened:
+                    self.widened[value] = self._cast(value, TensorProto.FLOAT, f"{value}/float")
+                node.input[place] = self.widened[value]
+        self.made.update(dict.fromkeys(node.output, TensorProto.FLOAT))
+        self.nodes.append(node)
+
+    def halve(self, node):
+        """Makes a node compute in float16; outputs of the graph stay float32."""
+        exempt = _FLOAT32_INPUTS.get(node.op_type, ())
+        if node.op_type == "Resize" and len(node.input) > 2:
+            exempt = range(1, len(node.input))
+        for place, value in enumerate(node.input):
+            if value in self.inner and place not in exempt:
+                node.input[place] = self._as_half(value)
+        _halve_attributes(node)
+        self.nodes.append(node)
+        for place, value in enumerate(node.output):
+            if value not in self.inner:
+                continue
+            if value in self.outputs and value in self.ends:
+                node.output[place] = self.halves[value] = f"{value}/half"
+                self._cast(node.output[place], TensorProto.FLOAT, value)
+                self.made[value] = self.made[node.output[place]] = TensorProto.FLOAT16
+            else:
+                self.made[value] = TensorProto.FLOAT16
+
+    def _cast(self, value, kind, name):
+        self.nodes.append(helper.make_node("Cast", [value], [name], name=name, to=kind))
+        return name
+
+    def _as_half(self, value):
+        """The float16 value of this name, whose maker was or was not changed."""
+        if value in self.constants:
+            if value not in self.halves:
+                array = numpy_helper.to_array(self.constants[value]).astype("float16")
+                self.halves[value] = f"{value}/half"
+                self.graph.initializer.append(numpy_helper.from_array(array, self.halves[value]))
+            return self.halves[value]
+        is_float32 = self.made.get(value) == TensorProto.FLOAT
+        if is_float32 or (value in self.ends and value not in self.made):
+            if value not in self.halves:
+                self.halves[value] = self._cast(value, TensorProto.FLOAT16, f"{value}/half")
+            return self.halves[value]
+        return self.halves.get(value, value)
+
+
+def _halve_attributes(node):
+    for attribute in node.attribute:
+        if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+            attribute.i = TensorProto.FLOAT16
+        elif attribute.type == onnx.AttributeProto.TENSOR and attribute.t.data_type == TensorProto.FLOAT:
+            array = numpy_helper.to_array(attribute.t).astype("float16")
+            attribute.t.CopyFrom(numpy_helper.from_array(array))
 
 
 def _key(node):

@@ -65,7 +65,7 @@ def quantize(proto, job):
             expected=f"at most {job.budget:.2%}",
             fix=_advice(best),
         )
-    kept = [layer.name for layer in layers if layer not in chosen]
+    kept = tuple(layer.name for layer in layers if layer not in chosen)
     return qdq.insert(prepared, chosen, ranges), {"budget": job.budget, "float_layers": kept}
 
 
@@ -118,23 +118,21 @@ def judge(proto, job, judging):
     An encoder's latents also count by what the float32 decoder makes of them, and a scorer by the ROC area
     where anomalies are known.
     """
-    ends = {"inputs": job.inputs, "outputs": job.outputs}
-    run = fitted(_runner(proto), ends)
-    area = area_lost(ends, job.labelled, run)
+    run = fitted(_runner(proto), job)
+    area = area_lost(job, job.labelled, run)
     worst = -np.inf if area is None else area
     for arrays in judging:
-        answers = run(list(job.output_names), {row["name"]: arrays[row["golden"]] for row in job.inputs})
+        answers = run(list(job.output_names), {row.name: arrays[row.golden] for row in job.inputs})
         for row, got in zip(job.outputs, answers, strict=True):
             if not np.isfinite(got).all():
                 return np.inf
-            if row["golden"] in NOT_JUDGED:
+            if row.golden in NOT_JUDGED:
                 continue
-            worst = max(worst, lost(row, arrays[row["golden"]], got, arrays["examples"]))
-            if row["golden"] == "latents":
+            worst = max(worst, lost(row.golden, arrays[row.golden], got, arrays["examples"]))
+            if row.golden == "latents":
                 labels = {"labels": arrays["labels"]} if "labels" in arrays else {}
-                decoded = {"golden": "reconstructions"}
-                again = job.decode(got, **labels)
-                worst = max(worst, lost(decoded, arrays["reconstructions"], again, arrays["examples"]))
+                wanted, again = arrays["reconstructions"], job.decode(got, **labels)
+                worst = max(worst, lost("reconstructions", wanted, again, arrays["examples"]))
     return worst
 
 

@@ -148,6 +148,22 @@ class Rewritten:
     bias: str | None
 
 
+class _Nodes:
+    """Nodes in the making, `made`, and the `arrays` that they read, all named after one node."""
+
+    def __init__(self, name, arrays):
+        self.name, self.arrays, self.made = name, arrays, []
+
+    def add(self, op_type, inputs, **attributes):
+        label = f"{self.name}/{op_type}" + (f"_{len(self.made)}" if op_type != "Conv" else "")
+        self.made.append(helper.make_node(op_type, inputs, [label], name=label, **attributes))
+        return label
+
+    def constant(self, word, values):
+        self.arrays[f"{self.name}/{word}"] = np.asarray(values, np.int64)
+        return f"{self.name}/{word}"
+
+
 def rewrite(node, axes, weights, bias, *, final, relu=False):
     """Returns the `Rewritten` form of a ConvTranspose.
 
@@ -163,55 +179,51 @@ def rewrite(node, axes, weights, bias, *, final, relu=False):
         relu: whether a Relu follows the Conv, where onnxruntime joins the two.
     """
     name, source = node.name or node.output[0], node.input[0]
-    strides = [axis.stride for axis in axes]
-    rank, phases = len(axes), math.prod(strides)
+    rank, phases = len(axes), math.prod(axis.stride for axis in axes)
     arrays = {f"{name}/kernel": phase_weights(weights, axes)}
-    made = []
-
-    def add(op_type, inputs, **attributes):
-        label = f"{name}/{op_type}" + (f"_{len(made)}" if op_type != "Conv" else "")
-        made.append(helper.make_node(op_type, inputs, [label], name=label, **attributes))
-        return label
-
-    def constant(word, values):
-        arrays[f"{name}/{word}"] = np.asarray(values, np.int64)
-        return f"{name}/{word}"
-
+    computing, moving = _Nodes(name, arrays), _Nodes(name, arrays)
     # Pads below zero: the first or last inputs touch nothing that is wanted.
     cuts = [(max(-before, 0), max(-after, 0)) for before, after in (axis.pads for axis in axes)]
     if any(map(any, cuts)):
-        starts = constant("input_starts", [before for before, _ in cuts])
-        ends = constant("input_ends", [-after or np.iinfo(np.int64).max for _, after in cuts])
-        source = add("Slice", [source, starts, ends, constant("input_axes", range(2, 2 + rank))])
+        starts = computing.constant("input_starts", [before for before, _ in cuts])
+        ends = computing.constant("input_ends", [-after or np.iinfo(np.int64).max for _, after in cuts])
+        along = computing.constant("input_axes", range(2, 2 + rank))
+        source = computing.add("Slice", [source, starts, ends, along])
     inputs = [source, f"{name}/kernel"]
     if bias is not None:
         arrays[f"{name}/bias"] = np.tile(bias, phases)
         inputs.append(f"{name}/bias")
-    value = add(
+    value = computing.add(
         "Conv",
         inputs,
         kernel_shape=[axis.window for axis in axes],
         pads=[max(axis.pads[end], 0) for end in (0, 1) for axis in axes],
     )
     if relu:
-        value = add("Relu", [value])
-    computing, made = made, []
-    places = range(1, 1 + rank)
+        value = computing.add("Relu", [value])
     if phases > 1 or any(axis.shift or axis.positions != axis.length for axis in axes):
-        outputs = weights.shape[1]
-        value = add("Transpose", [value], perm=[0, *range(2, 2 + rank), 1])
-        apart = constant("apart", [-1, *(axis.positions for axis in axes), *strides, outputs])
-        order = [axis for pair in zip(places, range(1 + rank, 1 + 2 * rank), strict=True) for axis in pair]
-        value = add("Transpose", [add("Reshape", [value, apart])], perm=[0, *order, 1 + 2 * rank])
-        joined = constant("joined", [-1, *(axis.positions * axis.stride for axis in axes), outputs])
-        value = add("Reshape", [value, joined])
-        if any(axis.shift or axis.positions * axis.stride != axis.length for axis in axes):
-            starts = constant("starts", [axis.shift for axis in axes])
-            ends = constant("ends", [axis.shift + axis.length for axis in axes])
-            value = add("Slice", [value, starts, ends, constant("axes", places)])
-        add("Transpose", [value], perm=[0, 1 + rank, *places])
-    (made or computing)[-1].output[0] = final
-    return Rewritten(computing, made, arrays, f"{name}/kernel", f"{name}/bias" if bias is not None else None)
+        _to_places(moving, value, axes, weights.shape[1])
+    (moving.made or computing.made)[-1].output[0] = final
+    named = f"{name}/bias" if bias is not None else None
+    return Rewritten(computing.made, moving.made, arrays, f"{name}/kernel", named)
+
+
+def _to_places(nodes, value, axes, outputs):
+    """Moves the channels of every phase to their places, and cuts off what was computed beyond."""
+    rank = len(axes)
+    places = range(1, 1 + rank)
+    value = nodes.add("Transpose", [value], perm=[0, *range(2, 2 + rank), 1])
+    sizes = [*(axis.positions for axis in axes), *(axis.stride for axis in axes)]
+    value = nodes.add("Reshape", [value, nodes.constant("apart", [-1, *sizes, outputs])])
+    order = [axis for pair in zip(places, range(1 + rank, 1 + 2 * rank), strict=True) for axis in pair]
+    value = nodes.add("Transpose", [value], perm=[0, *order, 1 + 2 * rank])
+    sizes = [axis.positions * axis.stride for axis in axes]
+    value = nodes.add("Reshape", [value, nodes.constant("joined", [-1, *sizes, outputs])])
+    if any(axis.shift or axis.positions * axis.stride != axis.length for axis in axes):
+        starts = nodes.constant("starts", [axis.shift for axis in axes])
+        ends = nodes.constant("ends", [axis.shift + axis.length for axis in axes])
+        value = nodes.add("Slice", [value, starts, ends, nodes.constant("axes", places)])
+    nodes.add("Transpose", [value], perm=[0, 1 + rank, *places])
 
 
 def arrays_of(graph):

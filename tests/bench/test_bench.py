@@ -9,13 +9,13 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, four_lines
+from conftest import ROOT, four_lines, rehash
 
 from aezoo.bench import report, runner
 from aezoo.cli import main
 from aezoo.core.errors import BenchError, OptionError
 from aezoo.core.processes import Process
-from aezoo.export import export_bundle, formats
+from aezoo.export import ExportOptions, export_bundle, formats
 from aezoo.runtime import manifest as contract
 
 # As little as there is something of everything.
@@ -29,7 +29,10 @@ def whole(trained, tmp_path_factory):
     model, examples = trained
     folder = tmp_path_factory.mktemp("bench") / "bundle"
     return export_bundle(
-        model, folder, examples=examples, formats=SOME, precisions=["float32", "int8"], budget=0.2
+        model,
+        folder,
+        ExportOptions(formats=SOME, precisions=["float32", "int8"], budget=0.2),
+        examples=examples,
     )
 
 
@@ -66,9 +69,9 @@ def test_table_csv_plot_and_json(whole, tiny, tmp_path, capfd):
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == runner.COLUMNS
     held = {
-        (a["part"], a["format"], a["precision"])
-        for a in contract.read_manifest(whole)["artifacts"]
-        if a["part"] in ("encoder", "decoder")
+        (a.part, a.format, a.precision)
+        for a in contract.read_manifest(whole).artifacts
+        if a.part in ("encoder", "decoder")
     }
     assert len(held) == 2 * 7
     keys = ("part", "format", "precision", "batch")
@@ -112,7 +115,8 @@ def test_a_second_thread_is_a_second_thread(form, whole, exported):
     """A fresh process each: some runtimes keep the number of their first file."""
     folder = exported if form == "saved_model" else whole
     program = (
-        "import json, os, sys; from aezoo import bundle; from aezoo.bench.worker import Opened\n"
+        "import json, os, sys; from aezoo.bench.worker import Opened\n"
+        "from aezoo.runtime import manifest as bundle\n"
         "folder, form, threads = sys.argv[1:]\n"
         "row = bundle.find(bundle.read_manifest(folder), 'encoder', form)\n"
         "opened = Opened(folder, row, {'threads': int(threads)})\n"
@@ -134,20 +138,20 @@ def test_a_second_thread_is_a_second_thread(form, whole, exported):
 
 def test_saved_model_bytes_fixed_batch_and_channels_first(trained, exported, tmp_path):
     settings = runner.dataclasses.replace(TINY, cold_starts=1)
-    found = runner.measure(exported, settings, parts=["decoder"], forms=["saved_model"])
+    found = runner.measure(exported, settings, parts=["decoder"], formats=["saved_model"])
     assert [row["status"] for row in found["rows"]] == ["proven"] * 2
     # TensorFlow alone holds more than all of the others.
     assert found["rows"][0]["peak_bytes"] > 2e8 > found["rows"][0]["bare_peak_bytes"]
     model, examples = trained
-    options = {"formats": ["onnx"], "batch": 4, "layout": "nchw", "input_dtype": "uint8"}
-    board = export_bundle(model, tmp_path / "board", examples=examples, **options)
+    options = ExportOptions(formats=["onnx"], batch=4, layout="nchw", input_dtype="uint8")
+    board = export_bundle(model, tmp_path / "board", options, examples=examples)
     found = runner.measure(board, settings)
     assert {row["status"] for row in found["rows"]} == {"proven"}
     assert all(row["mse"] < 1e-10 for row in rows_of(found, part="reconstructor"))
 
 
 def test_without_a_cold_start_there_are_none_of_its_figures(whole, capfd):
-    found = runner.measure(whole, TINY, parts=["encoder"], forms=["onnx"], precisions=["float32"])
+    found = runner.measure(whole, TINY, parts=["encoder"], formats=["onnx"], precisions=["float32"])
     for row in found["rows"]:
         assert row["cold_start_ms"] is row["peak_bytes"] is row["bare_peak_bytes"] is None
     report.show(found)
@@ -156,7 +160,7 @@ def test_without_a_cold_start_there_are_none_of_its_figures(whole, capfd):
 
 def test_no_round_begins_after_the_limit(whole):
     settings = runner.dataclasses.replace(TINY, rounds=50, cold_starts=1, limit_seconds=0.0)
-    found = runner.measure(whole, settings, parts=["encoder"], forms=["onnx"])
+    found = runner.measure(whole, settings, parts=["encoder"], formats=["onnx"])
     assert found["rounds"] == 1
     assert all(row["p50_ms"] > 0 and row["cold_start_ms"] is None for row in found["rows"])
 
@@ -166,7 +170,7 @@ def test_no_round_begins_after_the_limit(whole):
 
 def test_a_runtime_that_is_not_installed_is_a_row(whole, tiny, monkeypatch, capfd):
     asked = formats.is_installed
-    monkeypatch.setattr(formats, "is_installed", lambda form: form != "litert" and asked(form))
+    monkeypatch.setattr(runner, "is_installed", lambda form: form != "litert" and asked(form))
     options = ["--quick", "--parts", "encoder", "--precision", "float32", "--batch", "1"]
     assert run("bench", whole, *options, "--json", "--min-throughput", "0.001") == 0
     found = json.loads(capfd.readouterr().out)
@@ -186,7 +190,7 @@ def test_a_runtime_that_is_not_installed_is_a_row(whole, tiny, monkeypatch, capf
 def test_an_altered_file_is_refused_and_the_others_are_measured(copy):
     path = copy / "encoder.onnx"
     path.write_bytes(path.read_bytes()[:-8] + b"12345678")
-    found = runner.measure(copy, TINY, parts=["encoder", "decoder"], forms=["onnx"])
+    found = runner.measure(copy, TINY, parts=["encoder", "decoder"], formats=["onnx"])
     for row in rows_of(found, part="encoder", precision="float32"):
         assert row["status"] == "refused: encoder.onnx is not the file that was proven"
         assert row["p50_ms"] is row["cosine"] is None
@@ -195,13 +199,10 @@ def test_an_altered_file_is_refused_and_the_others_are_measured(copy):
 
 @pytest.mark.parametrize(("form", "cold"), [("onnx", 0), ("onnx", 1), ("litert", 0), ("c", 0)])
 def test_a_file_that_does_not_open_is_refused(form, cold, copy):
-    manifest = contract.read_manifest(copy)
-    row = contract.find(manifest, "encoder", form)
-    (copy / row["file"]).write_text(
-        '#define A_SIGNATURE "x:f:2 -> y:f:2"\nno program\n' * 20, encoding="utf-8"
-    )
-    row["files"] = contract.hash_files(copy, row["file"])  # as if it had been proven elsewhere
-    contract.write_manifest(copy, manifest)
+    row = contract.find(contract.read_manifest(copy), "encoder", form)
+    text = '#define A_SIGNATURE "x:f:2 -> y:f:2"\nno program\n' * 20
+    (copy / row.file).write_text(text, encoding="utf-8")
+    rehash(copy)  # as if it had been proven elsewhere
     settings = runner.dataclasses.replace(TINY, cold_starts=cold)
     found = runner.measure(copy, settings, parts=["encoder", "decoder"], precisions=["float32"])
     for row in found["rows"]:
@@ -218,24 +219,24 @@ def test_a_runtime_that_dies_takes_no_other_row_with_it(when, whole, tmp_path, m
     """A measuring process that kills itself in one place, as a runtime with a bug does."""
     place = {"open": "__init__", "figures": "figures", "seconds": "seconds"}[when]
     condition = {
-        "open": "args[1]['part'] == 'encoder'",
-        "figures": "self.artifact['part'] == 'encoder'",
-        "seconds": "self.artifact['part'] == 'encoder' and args[0] == 3",
+        "open": "args[1].part == 'encoder'",
+        "figures": "self.artifact.part == 'encoder'",
+        "seconds": "self.artifact.part == 'encoder' and args[0] == 3",
     }[when]
     (tmp_path / "dying.py").write_text(
         "import os, signal\n"
-        "from aezoo import measuring\n"
-        f"whole = measuring.Opened.{place}\n"
+        "from aezoo.bench import worker\n"
+        f"whole = worker.Opened.{place}\n"
         "def dying(self, *args):\n"
         f"    if {condition}: os.kill(os.getpid(), signal.SIGSEGV)\n"
         "    return whole(self, *args)\n"
-        f"measuring.Opened.{place} = dying\n"
-        "measuring.main()\n",
+        f"worker.Opened.{place} = dying\n"
+        "worker.main()\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(runner, "MEASURER", "dying")
-    options = {"parts": ["encoder", "decoder"], "forms": ["onnx"], "precisions": ["float32"]}
+    options = {"parts": ["encoder", "decoder"], "formats": ["onnx"], "precisions": ["float32"]}
     found = runner.measure(whole, TINY, **options)
     died = "refused: died with signal 11 (SIGSEGV)"
     statuses = {(row["part"], row["batch"]): row["status"] for row in found["rows"]}
@@ -261,14 +262,12 @@ def test_a_process_that_hangs_is_ended(tmp_path, monkeypatch):
 
 def test_other_values_than_keras_computed_are_seen(copy):
     """The decoder's golden reconstructions shifted by 0.1 are an mse of 0.01."""
-    manifest = contract.read_manifest(copy)
     golden = dict(np.load(copy / contract.GOLDEN))
     golden["reconstructions"] = golden["reconstructions"] + np.float32(0.1)
     golden["latents"] = -golden["latents"]  # of an encoder alone: a decoder takes them
     np.savez_compressed(copy / contract.GOLDEN, **golden)
-    manifest["golden"]["files"] = contract.hash_files(copy, contract.GOLDEN)
-    contract.write_manifest(copy, manifest)
-    options = {"forms": ["onnx"], "precisions": ["float32"]}
+    rehash(copy)
+    options = {"formats": ["onnx"], "precisions": ["float32"]}
     found = runner.measure(copy, TINY, **options)
     assert rows_of(found, part="encoder")[0]["cosine"] == pytest.approx(-1, abs=1e-6)
     assert rows_of(found, part="reconstructor")[0]["mse"] == pytest.approx(0.01, rel=1e-3)

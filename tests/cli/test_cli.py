@@ -159,11 +159,13 @@ def test_wrong_inputs(verb, name, words, exported, tmp_path, monkeypatch, capfd)
 
 
 def test_bytes_bundle_is_evaluated_and_bench_checks_golden(trained, tmp_path, monkeypatch, capfd):
-    from aezoo.export import export_bundle
+    from aezoo.export import ExportOptions, export_bundle
 
     monkeypatch.chdir(tmp_path)
     np.savez("blobs.npz", images=np.rint(smooth_examples(SHAPE, 100) * 255).astype("uint8"))
-    export_bundle(trained[0], "bytes", examples=trained[1], formats=["onnx"], input_dtype="uint8")
+    export_bundle(
+        trained[0], "bytes", ExportOptions(formats=["onnx"], input_dtype="uint8"), examples=trained[1]
+    )
     assert run("evaluate", "bytes", "--data", "blobs.npz", "--json") == 0
     assert 0 < json.loads(capfd.readouterr().out)["mse"] < 1
     pathlib.Path("bytes/golden.npz").write_bytes(b"")

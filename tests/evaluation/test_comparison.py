@@ -12,7 +12,7 @@ from aezoo.cli import main
 from aezoo.core.errors import DataError, MissingExtraError, OptionError
 from aezoo.core.model import Model
 from aezoo.evaluation import comparison
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
 
@@ -58,7 +58,9 @@ def retrained(old, tmp_path_factory):
     keras.utils.set_random_seed(1)
     model = aezoo.build("conv", latent_dim=4, image_shape=old.example_shape, filters=(8, 16))
     model.fit(smooth_examples(old.example_shape), epochs=2, verbose=0)
-    return export_bundle(model, tmp_path_factory.mktemp("retrained") / "bundle", formats=["onnx"])
+    return export_bundle(
+        model, tmp_path_factory.mktemp("retrained") / "bundle", ExportOptions(formats=["onnx"])
+    )
 
 
 def test_the_same_bundle(old, examples, trained):
@@ -171,7 +173,9 @@ def test_conditional_models_take_labels(tmp_path, capsys):
     with pytest.raises(DataError) as error:
         comparison.compare(plain, plain, images, labels=labels)
     four_lines(error, "takes no labels")
-    folder = str(export_bundle(model, tmp_path / "b", examples=images, labels=labels, formats=["onnx"]))
+    folder = str(
+        export_bundle(model, tmp_path / "b", ExportOptions(formats=["onnx"]), examples=images, labels=labels)
+    )
     np.save(tmp_path / "x.npy", images)
     np.save(tmp_path / "labels.npy", labels)
     command = ["compare", folder, folder, "--data", str(tmp_path / "x.npy"), "--examples", "30"]
@@ -180,7 +184,7 @@ def test_conditional_models_take_labels(tmp_path, capsys):
 
 
 def test_bytes_and_floats(old, examples, trained, tmp_path):
-    folder = export_bundle(trained[0], tmp_path / "b", formats=["onnx"], input_dtype="uint8")
+    folder = export_bundle(trained[0], tmp_path / "b", ExportOptions(formats=["onnx"], input_dtype="uint8"))
     pixels = np.rint(examples * 255).astype("uint8")
     for pair in ((aezoo.load(folder), old), (old, aezoo.load(folder))):
         assert comparison.compare(*pair, pixels)["verdict"] == "same"

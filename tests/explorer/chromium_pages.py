@@ -12,7 +12,7 @@ import aezoo
 from aezoo.core.errors import AezooError
 from aezoo.explorer import site, web_runtime
 from aezoo.explorer.server import open_server
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.nn.autoencoder import keras
 from aezoo.testing import fit_on, smooth_examples
 
@@ -123,7 +123,8 @@ def pages(engine, tmp_path_factory):
                 examples = (examples * share[:, None, None, None]).astype("float32")
             fit_on(model, examples, epochs=40)  # else all pictures are one grey
             bundle = folder / "bundles" / name
-            export_bundle(model, bundle, examples=examples, formats=["onnx"], **labels, **export)
+            how = ExportOptions(formats=["onnx"], **export)
+            export_bundle(model, bundle, how, examples=examples, **labels)
             site.lay_out(bundle, folder / name, runtime=engine)
             made[name] = bundle
         return made[name], f"http://127.0.0.1:{server.server_port}/{name}/"

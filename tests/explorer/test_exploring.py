@@ -22,7 +22,7 @@ from aezoo.cli import main
 from aezoo.core.errors import AezooError, BundleError, DataError, OptionError
 from aezoo.explorer import latent_map, site, web_runtime
 from aezoo.explorer.server import open_server
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
 ASSETS = sorted((ROOT / "aezoo" / "explorer" / "page").iterdir())
@@ -50,8 +50,8 @@ def bundles(tmp_path_factory):
         model = aezoo.build(name, **small(name))
         examples = smooth_examples(model.example_shape, 110)
         fit_on(model, examples)
-        options = {"examples": examples, "formats": ["onnx"], **model.labels_in_turn(110)}
-        made[name] = export_bundle(model, folder / name, **options)
+        options, labels = ExportOptions(formats=["onnx"]), model.labels_in_turn(110)
+        made[name] = export_bundle(model, folder / name, options, examples=examples, **labels)
     return made
 
 
@@ -136,7 +136,7 @@ def test_labels_of_files_and_folders(exported, engine, tmp_path):
 
 def test_a_named_data_set(engine, tmp_path):
     model = aezoo.build("dense", latent_dim=1, image_shape=(28, 28, 1), units=(4,))
-    bundle = export_bundle(model, tmp_path / "bundle", formats=["onnx"], input_dtype="uint8")
+    bundle = export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["onnx"], input_dtype="uint8"))
     facts = site.lay_out(bundle, tmp_path / "page", data="mnist_mini[train]", points=50, runtime=engine)
     assert facts["source"] == "mnist_mini, training part"
     points = latent_map.read_points(aezoo.load(bundle), "mnist_mini", count=5)
@@ -148,9 +148,9 @@ def test_a_named_data_set(engine, tmp_path):
 
 def test_what_is_refused(exported, bundles, engine, tmp_path):
     model = aezoo.build("dense", latent_dim=2, features=5)
-    rows = export_bundle(model, tmp_path / "rows", formats=["onnx"])
+    rows = export_bundle(model, tmp_path / "rows", ExportOptions(formats=["onnx"]))
     model = aezoo.build("conv", latent_dim=2, image_shape=(8, 8, 1), filters=(4,))
-    half = export_bundle(model, tmp_path / "half", formats=["onnx"], parts=["encoder"])
+    half = export_bundle(model, tmp_path / "half", ExportOptions(formats=["onnx"], parts=["encoder"]))
     images = smooth_examples((16, 12, 1), 6)
     np.save(tmp_path / "plain.npy", smooth_examples((*small_shape(bundles), 1), 6))
     np.savez(tmp_path / "few.npz", images=np.load(tmp_path / "plain.npy"), labels=["a", "b"] * 3)

@@ -11,15 +11,16 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, four_lines
+from conftest import ROOT, four_lines, rehash
 
 import aezoo
 from aezoo import runtime
 from aezoo.core import files
 from aezoo.core.errors import BundleError, OptionError, ParityError
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.export.proof import parity, readers
 from aezoo.runtime import manifest as contract
+from aezoo.runtime.schema import Tensor
 from aezoo.testing import smooth_examples
 
 
@@ -28,14 +29,6 @@ def copy(exported, tmp_path):
     """A copy of the bundle that may be spoiled."""
     shutil.copytree(exported, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def rehash(folder):
-    """Makes the manifest agree with altered files: what is left to find them is the comparison."""
-    manifest = contract.read_manifest(folder)
-    for row in (manifest["golden"], *manifest["artifacts"]):
-        row["files"] = {name: files.sha256_of(folder / name) for name in row["files"]}
-    (folder / contract.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def prove_onnx(folder):
@@ -104,7 +97,7 @@ def test_every_column_of_a_table_is_held_to_its_own_range(tmp_path):
     rows = smooth_examples((3,), 64) * np.array([1e7, 1.0, 1e-3], "float32")
     model = aezoo.build("dense", latent_dim=2, features=3, units=(8,))
     model.fit(rows, verbose=0)
-    folder = export_bundle(model, tmp_path / "bundle", examples=rows, formats=["onnx"])
+    folder = export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["onnx"]), examples=rows)
     onnx_file = onnx.load(folder / "decoder.onnx")
     (mean,) = [w for w in onnx_file.graph.initializer if w.name.endswith("reconstructions/mean")]
     values = onnx.numpy_helper.to_array(mean).copy()
@@ -121,7 +114,7 @@ def test_few_examples_are_proven_at_both_batches(tmp_path):
     rows = smooth_examples((3,), 2)
     model = aezoo.build("dense", latent_dim=2, features=3, units=(8,))
     model.fit(smooth_examples((3,), 64), verbose=0)
-    folder = export_bundle(model, tmp_path / "bundle", examples=rows, formats=["onnx"])
+    folder = export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["onnx"]), examples=rows)
     taken = []
     opener = readers.open_onnx
 
@@ -139,7 +132,7 @@ def test_few_examples_are_proven_at_both_batches(tmp_path):
 
 def test_a_link_to_a_bundle_stays_a_link(trained, copy, tmp_path):
     (tmp_path / "link").symlink_to(copy)
-    export_bundle(trained[0], tmp_path / "link", examples=trained[1], formats=["onnx"])
+    export_bundle(trained[0], tmp_path / "link", ExportOptions(formats=["onnx"]), examples=trained[1])
     assert (tmp_path / "link").is_symlink()
     assert not (copy / "saved_model").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "link"]
@@ -165,9 +158,9 @@ def test_verify_proves_both_formats_in_fresh_processes(exported, fresh_prover, m
     assert len(figures) == 8
     for row in figures.values():
         floor = 4 * np.spacing(np.float32(8))  # no value of this small model is larger
-        assert row["max_difference"] <= row["allowed"] <= max(1e-5 * row["output_range"], floor)
-        assert row["batches"] == [1, 7]
-        assert row["examples"] == 64
+        assert row.max_difference <= row.allowed <= max(1e-5 * row.output_range, floor)
+        assert row.batches == (1, 7)
+        assert row.examples == 64
 
 
 def test_verify_finds_a_changed_saved_model(copy):
@@ -186,25 +179,16 @@ def test_verify_finds_a_changed_saved_model(copy):
 
 def test_manifest_says_what_is_there(exported):
     manifest = contract.read_manifest(exported)
-    assert manifest["model"] == "conv"
-    assert manifest["golden"]["source"] == "held-out examples"
-    rows = contract.rows_with_files(manifest)
-    listed = {name for row in rows for name in row["files"]}
+    assert manifest.model == "conv"
+    assert manifest.golden.source == "held-out examples"
+    listed = {name for held in contract.files_of(manifest) for name in held}
     assert {"golden.npz", "prior.npz", "encoder.onnx"} <= listed
     on_disk = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
     assert on_disk == listed | {"manifest.json", "README.md"}
     encoder = contract.find(manifest, "encoder")
-    assert encoder["inputs"] == [
-        {
-            "name": "images",
-            "dtype": "float32",
-            "shape": ["batch", 16, 12, 1],
-            "range": [0.0, 1.0],
-            "golden": "examples",
-        }
-    ]
-    assert encoder["outputs"][0]["shape"] == ["batch", 4]
-    assert encoder["size_bytes"] == (exported / "encoder.onnx").stat().st_size
+    assert encoder.inputs == (Tensor("images", "float32", ("batch", 16, 12, 1), (0.0, 1.0), "examples"),)
+    assert encoder.outputs[0].shape == ("batch", 4)
+    assert encoder.size_bytes == (exported / "encoder.onnx").stat().st_size
     properties = {p.key: p.value for p in onnx.load(exported / "encoder.onnx").metadata_props}
     assert properties["aezoo.model"] == "conv"
     assert json.loads(properties["aezoo.core.options"])["latent_dim"] == 4
@@ -218,14 +202,14 @@ def test_the_card_shows_what_was_proven_and_its_example_runs(exported):
         [sys.executable, "-c", code], cwd=exported, capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.strip() == "(1, 4)"
-    for artifact in contract.read_manifest(exported)["artifacts"]:
-        assert artifact["file"] in card
-        assert f"{artifact['parity']['max_difference']:.1e}" in card
+    for artifact in contract.read_manifest(exported).artifacts:
+        assert artifact.file in card
+        assert f"{artifact.parity.max_difference:.1e}" in card
 
 
 def test_onnx_files_repeat_byte_for_byte(trained, exported, tmp_path):
     model, examples = trained
-    again = export_bundle(model, tmp_path / "again", examples=examples, formats=["onnx"])
+    again = export_bundle(model, tmp_path / "again", ExportOptions(formats=["onnx"]), examples=examples)
     for name in ("encoder.onnx", "decoder.onnx", "reconstructor.onnx"):
         assert (again / name).read_bytes() == (exported / name).read_bytes()
 
@@ -233,7 +217,10 @@ def test_onnx_files_repeat_byte_for_byte(trained, exported, tmp_path):
 def test_uint8_takes_bytes(trained, tmp_path):
     model, examples = trained
     folder = export_bundle(
-        model, tmp_path / "bytes", examples=examples, input_dtype="uint8", formats=["onnx", "saved_model"]
+        model,
+        tmp_path / "bytes",
+        ExportOptions(input_dtype="uint8", formats=["onnx", "saved_model"]),
+        examples=examples,
     )
     pixels = np.rint(examples * 255).astype("uint8")
     bundle = runtime.load(folder)
@@ -260,11 +247,10 @@ def test_uint8_takes_bytes(trained, tmp_path):
         ({"input_dtype": "int8"}, "did you mean 'uint8'?"),
     ],
 )
-def test_wrong_export_options(trained, tmp_path, options, word):
+def test_wrong_export_options(options, word):
     with pytest.raises(OptionError) as error:
-        export_bundle(trained[0], tmp_path / "bundle", **{"formats": ["onnx"], **options})
+        ExportOptions(**{"formats": ["onnx"], **options})
     four_lines(error, word)
-    assert not list(tmp_path.iterdir())
 
 
 def test_something_else_is_not_replaced(trained, tmp_path):
@@ -283,7 +269,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, copy, monkeypatch):
         type(trained[0]), "decode", lambda self, latents: np.zeros((64, 16, 12, 1), "float32")
     )
     with pytest.raises(ParityError) as error:
-        export_bundle(trained[0], copy, examples=trained[1], formats=["onnx"])
+        export_bundle(trained[0], copy, ExportOptions(formats=["onnx"]), examples=trained[1])
     four_lines(error, "does not compute what the Keras model computes")
     assert before == {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
@@ -291,7 +277,7 @@ def test_a_failed_export_leaves_the_old_bundle(trained, copy, monkeypatch):
 
 def test_a_new_export_replaces_the_old_bundle_whole(trained, copy):
     (copy / "stray.txt").write_text("of an older version", encoding="utf-8")
-    export_bundle(trained[0], copy, examples=trained[1], formats=["onnx"])
+    export_bundle(trained[0], copy, ExportOptions(formats=["onnx"]), examples=trained[1])
     assert not (copy / "stray.txt").exists()
     assert not (copy / "saved_model").exists()
     assert [p.name for p in copy.parent.iterdir()] == ["copy"]
@@ -302,7 +288,7 @@ def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(trained, tmp_pa
     code = (
         "import aezoo, aezoo.export.bundling as b, time\n"
         "b.parity.Prover.prove = lambda *_: (print('written', flush=True), time.sleep(60))\n"
-        "b.export_bundle(aezoo.load('model.keras'), 'bundle', formats=['onnx'])\n"
+        "b.export_bundle(aezoo.load('model.keras'), 'bundle', b.ExportOptions(formats=['onnx']))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -317,7 +303,8 @@ def test_a_killed_export_leaves_nothing_that_looks_like_a_bundle(trained, tmp_pa
     process.stdout.close()
     assert not (tmp_path / "bundle").exists()
     assert all(p.name.startswith(".") or p.name == "model.keras" for p in tmp_path.iterdir())
-    export_bundle(trained[0], tmp_path / "bundle", formats=["onnx"])  # and the next one sweeps up
+    # The next one sweeps up.
+    export_bundle(trained[0], tmp_path / "bundle", ExportOptions(formats=["onnx"]))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle", "model.keras"]
 
 
@@ -325,7 +312,10 @@ def test_no_bundle(tmp_path):
     for spoil, word in (
         (lambda: None, "No such file"),
         (lambda: (tmp_path / "manifest.json").write_text("{", encoding="utf-8"), "manifest.json"),
-        (lambda: (tmp_path / "manifest.json").write_text('{"artifacts": []}', encoding="utf-8"), "golden"),
+        (
+            lambda: (tmp_path / "manifest.json").write_text('{"artifacts": []}', encoding="utf-8"),
+            "schema_version is missing",
+        ),
         (
             lambda: (tmp_path / "manifest.json").write_text(
                 '{"schema_version": 99, "artifacts": [], "model": 1, "kind": 1, '
@@ -372,8 +362,10 @@ def test_weights_beside_a_large_file_belong_to_it(trained, tmp_path, monkeypatch
     from aezoo.export import to_onnx
 
     monkeypatch.setattr(to_onnx, "LARGEST_FILE", 1000)
-    folder = export_bundle(trained[0], tmp_path / "bundle", examples=trained[1], formats=["onnx"])
-    assert set(contract.find(contract.read_manifest(folder), "encoder")["files"]) == {
+    folder = export_bundle(
+        trained[0], tmp_path / "bundle", ExportOptions(formats=["onnx"]), examples=trained[1]
+    )
+    assert set(contract.find(contract.read_manifest(folder), "encoder").files) == {
         "encoder.onnx",
         "encoder.onnx.data",
     }

@@ -1,5 +1,6 @@
 """A manifest that was edited, or files behind its back: found, and the first layer that differs is named."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 import test_bundle
-from conftest import four_lines
-from test_bundle import prove_onnx, rehash
+from conftest import four_lines, rehash
+from test_bundle import prove_onnx
 
 from aezoo.core.errors import BundleError, ParityError
 from aezoo.export.proof import parity
@@ -19,7 +20,7 @@ copy = test_bundle.copy
 
 def test_swapped_files_are_found(copy):
     for name in ("saved_model", "onnx"):
-        assert any(a["format"] == name for a in contract.read_manifest(copy)["artifacts"])
+        assert any(a.format == name for a in contract.read_manifest(copy).artifacts)
     shutil.copy(copy / "reconstructor.onnx", copy / "decoder.onnx")
     rehash(copy)
     with pytest.raises(ParityError) as error:
@@ -28,11 +29,12 @@ def test_swapped_files_are_found(copy):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("error_scale", [5.0]), ("kind", "rows"), ("latent_shape", [41]), ("prior", None)]
+    ("key", "value"),
+    [("error_scale", (5.0,)), ("input_dtype", "uint8"), ("latent_shape", (41,)), ("prior", None)],
 )
 def test_an_edited_manifest_is_found(key, value, copy):
     manifest = contract.read_manifest(copy)
-    contract.write_manifest(copy, {**manifest, key: value})
+    contract.write_manifest(copy, dataclasses.replace(manifest, **{key: value}))
     with pytest.raises(BundleError) as error:
         prove_onnx(copy)
     four_lines(error, "the manifest no longer says", "manifest.json")
@@ -59,11 +61,12 @@ def test_a_failed_proof_names_the_first_layer_that_differs(layer, copy):
     ("change", "words"),
     [
         (lambda manifest: manifest.update(artifacts=manifest["artifacts"][:1]), ["no longer says"]),
-        (lambda manifest: manifest.update(artifacts=[]), ["no artifacts"]),
-        (lambda manifest: manifest.update(golden=None), ["no golden arrays"]),
-        (lambda manifest: manifest["artifacts"][0].update(budget=5), ["no longer says"]),
-        (lambda manifest: manifest["artifacts"][0].update(format="onxn"), ["a format that is none"]),
-        (lambda manifest: manifest["artifacts"][0].pop("files"), ["no description of a file"]),
+        (lambda manifest: manifest.update(artifacts=[]), ["artifacts", "at least one"]),
+        (lambda manifest: manifest.update(golden=None), ["golden is null"]),
+        (lambda manifest: manifest.update(kind="rows"), ["example_shape has 3 axes"]),
+        (lambda manifest: manifest["artifacts"][0].update(budget=0.5), ["no longer says"]),
+        (lambda manifest: manifest["artifacts"][0].update(format="onxn"), ["artifacts[0].format is 'onxn'"]),
+        (lambda manifest: manifest["artifacts"][0].pop("files"), ["artifacts[0].files is missing"]),
     ],
 )
 def test_a_manifest_that_says_less_is_no_proof(change, words, exported, tmp_path):

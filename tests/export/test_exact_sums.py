@@ -19,7 +19,7 @@ from small_models import small
 from test_quantize import HereProver, model_of
 
 import aezoo
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.export.proof import parity
 from aezoo.export.to_onnx import qdq, rounding
 from aezoo.testing import smooth_examples
@@ -75,10 +75,10 @@ def exported(name, tmp_path, monkeypatch):
     if hasattr(model, "adapt") and model.kind != "images":
         model.adapt(examples)
     monkeypatch.setattr(parity, "Prover", HereProver)
-    options = {"examples": examples, "formats": ["onnx"], "precisions": ["int8"]}
-    if name == "vq_vae":  # whose encoder 8 bits cannot do: see test_quantize.py
-        options["parts"] = ["decoder", "code_decoder", "reconstructor"]
-    return export_bundle(model, tmp_path / name, **options)
+    # The encoder of `vq_vae` cannot be done in 8 bits: see test_quantize.py.
+    parts = ["decoder", "code_decoder", "reconstructor"] if name == "vq_vae" else []
+    options = ExportOptions(formats=["onnx"], precisions=["int8"], parts=parts)
+    return export_bundle(model, tmp_path / name, options, examples=examples)
 
 
 def feeds_of(folder):

@@ -1,6 +1,5 @@
 """LiteRT and OpenVINO files: every model of the zoo is proven in both, and what cannot be says so."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -9,14 +8,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import four_lines, mostly_exhaustive, without_logs
+from conftest import four_lines, mostly_exhaustive, rehash, without_logs
 from small_models import MAKES, small
 
 import aezoo
 from aezoo import runtime, testing
-from aezoo.core import files
 from aezoo.core.errors import BundleError, ExportError, MissingExtraError, OptionError, ParityError
-from aezoo.export import budget, export_bundle, formats, to_onnx
+from aezoo.export import ExportOptions, budget, export_bundle, formats, to_onnx
 from aezoo.export.proof import parity
 from aezoo.nn.autoencoder import Autoencoder, keras
 from aezoo.runtime import manifest as contract
@@ -40,7 +38,10 @@ def edge(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("edge") / "bundle"
     # The blobs are learned so well that 1 % of their error is less than a step of int8.
     return export_bundle(
-        model, folder, examples=examples, formats=EDGE, precisions=formats.PRECISIONS, budget=0.2
+        model,
+        folder,
+        ExportOptions(formats=EDGE, precisions=formats.PRECISIONS, budget=0.2),
+        examples=examples,
     )
 
 
@@ -62,22 +63,22 @@ def interpreter(path):
 @pytest.mark.parametrize("name", mostly_exhaustive(aezoo.list_models(), MAKES.__contains__))
 def test_every_part_of_every_model(name, tmp_path):
     model, examples = fitted(name)
-    folder = export_bundle(model, tmp_path / "bundle", examples=examples, formats=EDGE)
-    artifacts = contract.read_manifest(folder)["artifacts"]
-    proven = {(row["part"], row["format"]) for row in artifacts if row["parity"]["batches"] == [1, 7]}
+    folder = export_bundle(model, tmp_path / "bundle", ExportOptions(formats=EDGE), examples=examples)
+    artifacts = contract.read_manifest(folder).artifacts
+    proven = {(row.part, row.format) for row in artifacts if row.parity.batches == (1, 7)}
     scored = () if model.takes_labels else ("scorer",)
     assert proven == {(part, form) for part in (*model.parts(), *scored) for form in EDGE}
     for row in artifacts:
-        assert row["parity"]["tolerance"] == formats.FORMATS[row["format"]].tolerances["float32"][0]
+        assert row.parity.tolerance == formats.FORMATS[row.format].tolerances["float32"][0]
 
 
 def test_files_of_every_precision(edge):
     sizes = {}
-    for row in contract.read_manifest(edge)["artifacts"]:
-        sizes[row["part"], row["format"], row["precision"]] = row["size_bytes"]
-        assert all((edge / file).is_file() for file in row["files"])
-        if row["format"] == "openvino":
-            assert len(row["files"]) == 2
+    for row in contract.read_manifest(edge).artifacts:
+        sizes[row.part, row.format, row.precision] = row.size_bytes
+        assert all((edge / file).is_file() for file in row.files)
+        if row.format == "openvino":
+            assert len(row.files) == 2
     assert len(sizes) == 3 * (3 + 2) + 2 + 2  # the scorer not in int8
     weights = (edge / "openvino" / "encoder.bin").stat().st_size
     assert (edge / "openvino" / "encoder.float16.bin").stat().st_size < 0.6 * weights
@@ -99,10 +100,8 @@ def test_what_int8_loses_is_told(trained, tmp_path):
         export_bundle(
             model,
             tmp_path / "bundle",
+            ExportOptions(formats=["litert"], precisions=["int8"], budget=1e-6),
             examples=examples,
-            formats=["litert"],
-            precisions=["int8"],
-            budget=1e-6,
         )
     four_lines(error, ".int8.tflite loses more than its budget", "%", "at most 0.00%")
     assert not (tmp_path / "bundle").exists()
@@ -124,19 +123,13 @@ print(len(prove_format({str(edge)!r}, {form!r})))
 def test_bytes_and_labels(tmp_path):
     """Images as bytes, and a second input of whole numbers."""
     model, examples = fitted("conditional_vae")
-    folder = export_bundle(model, tmp_path / "bundle", examples=examples, formats=EDGE, input_dtype="uint8")
-    for row in contract.read_manifest(folder)["artifacts"]:
-        taken = {tensor["name"]: tensor["dtype"] for tensor in row["inputs"]}
-        first = {"latents": "float32"} if row["part"] == "decoder" else {"images": "uint8"}
+    folder = export_bundle(
+        model, tmp_path / "bundle", ExportOptions(formats=EDGE, input_dtype="uint8"), examples=examples
+    )
+    for row in contract.read_manifest(folder).artifacts:
+        taken = {tensor.name: tensor.dtype for tensor in row.inputs}
+        first = {"latents": "float32"} if row.part == "decoder" else {"images": "uint8"}
         assert taken == {**first, "labels": "int32"}
-
-
-def rehash(folder):
-    """Makes the manifest agree with altered files: what is left to find them is the comparison."""
-    manifest = contract.read_manifest(folder)
-    for row in manifest["artifacts"]:
-        row["files"] = {name: files.sha256_of(folder / name) for name in row["files"]}
-    (folder / contract.MANIFEST).write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +173,7 @@ def test_an_operation_without_a_kernel_is_named(trained, tmp_path, capfd):
     encoder = keras.Model(inputs, Orthogonal()(plain.encoder(inputs)), name="encoder")
     model = Autoencoder(encoder, plain.decoder)
     with pytest.raises(ExportError) as error:
-        export_bundle(model, tmp_path / "bundle", examples=examples, formats=["litert"])
+        export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["litert"]), examples=examples)
     four_lines(error, "'encoder'", "Qr", "without Flex", "--formats onnx")
     assert not (tmp_path / "bundle").exists()
     assert without_logs(capfd.readouterr().err) == ""  # the converter's own pages are not for users
@@ -189,7 +182,7 @@ def test_an_operation_without_a_kernel_is_named(trained, tmp_path, capfd):
 def test_litert_needs_tensorflow(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ExportError) as error:
-        export_bundle(trained[0], tmp_path / "bundle", examples=trained[1], formats=["litert"])
+        export_bundle(trained[0], tmp_path / "bundle", ExportOptions(formats=["litert"]), examples=trained[1])
     four_lines(error, "KERAS_BACKEND=jax", "KERAS_BACKEND=tensorflow")
 
 
@@ -197,15 +190,15 @@ def test_litert_needs_tensorflow(trained, tmp_path, monkeypatch):
 def test_a_missing_runtime_is_named_before_anything_is_written(trained, tmp_path, monkeypatch, form):
     monkeypatch.setattr(formats, "is_installed", lambda form: False)
     with pytest.raises(MissingExtraError) as error:
-        export_bundle(trained[0], tmp_path / "bundle", examples=trained[1], formats=[form])
+        export_bundle(trained[0], tmp_path / "bundle", ExportOptions(formats=[form]), examples=trained[1])
     four_lines(error, formats.FORMATS[form].runtime, f'pip install "aezoo[{form}]"')
     assert not list(tmp_path.iterdir())
 
 
 def test_files_repeat_and_know_no_path(edge, trained, tmp_path):
-    folder = export_bundle(trained[0], tmp_path / "again", examples=trained[1], formats=EDGE)
-    for row in contract.read_manifest(folder)["artifacts"]:
-        for file in row["files"]:
+    folder = export_bundle(trained[0], tmp_path / "again", ExportOptions(formats=EDGE), examples=trained[1])
+    for row in contract.read_manifest(folder).artifacts:
+        for file in row.files:
             content = (folder / file).read_bytes()
             assert content == (edge / file).read_bytes(), file
             for path in (str(tmp_path), str(edge.parent), "/home/", sys.prefix):
@@ -239,11 +232,11 @@ def test_a_fixed_batch(trained, tmp_path):
 
     model, examples = trained
     folder = tmp_path / "bundle"
-    export_bundle(model, folder, examples=examples, formats=tuple(formats.FORMATS), batch=3)
-    for row in contract.read_manifest(folder)["artifacts"]:
-        assert row["parity"]["batches"] == [3]
-        assert row["parity"]["examples"] == 64
-        assert {tensor["shape"][0] for tensor in row["inputs"] + row["outputs"]} == {3}
+    export_bundle(model, folder, ExportOptions(formats=tuple(formats.FORMATS), batch=3), examples=examples)
+    for row in contract.read_manifest(folder).artifacts:
+        assert row.parity.batches == (3,)
+        assert row.parity.examples == 64
+        assert {tensor.shape[0] for tensor in row.inputs + row.outputs} == {3}
     assert shapes(folder / "encoder.onnx") == {"images": [3, 16, 12, 1], "latents": [3, 4]}
     (taken,) = interpreter(folder / "encoder.tflite").get_input_details()
     assert list(taken["shape_signature"]) == [3, 16, 12, 1]
@@ -258,13 +251,16 @@ def test_a_fixed_batch(trained, tmp_path):
 def test_channels_first(name, tmp_path):
     model, examples = fitted(name, **{**small(name), "image_shape": (9, 11, 3)})
     folder = export_bundle(
-        model, tmp_path / "bundle", examples=examples, formats=["onnx", "openvino"], layout="nchw"
+        model,
+        tmp_path / "bundle",
+        ExportOptions(formats=["onnx", "openvino"], layout="nchw"),
+        examples=examples,
     )
-    for row in contract.read_manifest(folder)["artifacts"]:
-        for tensor in row["inputs"] + row["outputs"]:
-            is_image = tensor["golden"] in ("examples", "reconstructions")
-            assert tensor.get("layout") == ("nchw" if is_image else None)
-            assert not is_image or tensor["shape"] == ["batch", 3, 9, 11]
+    for row in contract.read_manifest(folder).artifacts:
+        for tensor in row.inputs + row.outputs:
+            is_image = tensor.golden in ("examples", "reconstructions")
+            assert tensor.layout == ("nchw" if is_image else "nhwc")
+            assert not is_image or tensor.shape == ("batch", 3, 9, 11)
     images = ["batch", 3, 9, 11]
     assert shapes(folder / "reconstructor.onnx") == {"images": images, "reconstructions": images}
     assert_equal_to_keras(folder, model, examples[:5])
@@ -297,19 +293,24 @@ def test_channels_first_of_bytes_at_a_fixed_batch_through_both_routes(tmp_path):
     ],
     ids=str,
 )
-def test_layouts_and_batches_that_cannot_be(trained, tmp_path, options, words):
+def test_layouts_and_batches_that_cannot_be(options, words):
     with pytest.raises(OptionError) as error:
-        export_bundle(trained[0], tmp_path / "b", examples=trained[1], **{"formats": ["onnx"], **options})
+        ExportOptions(**{"formats": ["onnx"], **options})
     four_lines(error, *words)
+
+
+def test_rows_have_no_channels(tmp_path):
+    model = aezoo.build("dense", latent_dim=4, features=6)
     with pytest.raises(OptionError) as error:
-        formats.check_layout(["onnx"], "nchw", "rows")
-    four_lines(error, "only images have channels")
+        export_bundle(model, tmp_path / "b", ExportOptions(formats=["onnx"], layout="nchw"))
+    four_lines(error, "only images have channels", "rows")
 
 
 def test_int8_of_channels_first_at_a_fixed_batch(trained, tmp_path):
     model, examples = trained
-    options = {"formats": ["onnx"], "precisions": ["int8", "float16"], "budget": 0.2}
-    folder = export_bundle(model, tmp_path / "b", examples=examples, layout="nchw", batch=3, **options)
+    precisions = ["int8", "float16"]
+    options = ExportOptions(formats=["onnx"], precisions=precisions, budget=0.2, layout="nchw", batch=3)
+    folder = export_bundle(model, tmp_path / "b", options, examples=examples)
     assert shapes(folder / "encoder.int8.onnx") == {"images": [3, 1, 16, 12], "latents": [3, 4]}
     latents = runtime.load(folder, precision="int8").encode(examples[:7])
     assert budget.cosine(latents, model.encode(examples[:7])) > 0.8

@@ -13,7 +13,7 @@ from aezoo import runtime
 from aezoo.cli import main
 from aezoo.core.calibration import roc_area
 from aezoo.core.errors import ExportError, OptionError, ParityError
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.export.proof import parity
 from aezoo.export.recalibration import recalibrate
 from aezoo.export.to_onnx import quantize
@@ -36,11 +36,9 @@ def bundle(trained, tmp_path_factory):
     return export_bundle(
         model,
         tmp_path_factory.mktemp("known") / "bundle",
+        ExportOptions(formats=["onnx", "litert"], precisions=ALL, parts=["scorer"]),
         examples=normals,
         anomalies=anomalies,
-        formats=["onnx", "litert"],
-        precisions=ALL,
-        parts=["scorer"],
     )
 
 
@@ -55,10 +53,10 @@ def test_the_area_is_that_of_scikit_learn(ties):
 
 def test_the_area_is_measured_and_proven(bundle, trained):
     manifest = contract.read_manifest(bundle)
-    known = manifest["anomalies"]
-    assert (known["examples"], known["normals"]) == (100, 160)
-    assert 0.8 < known["roc_area"] < 0.999
-    files = {artifact["file"]: artifact for artifact in manifest["artifacts"]}
+    known = manifest.anomalies
+    assert (known.examples, known.normals) == (100, 160)
+    assert 0.8 < known.roc_area < 0.999
+    files = {artifact.file: artifact for artifact in manifest.artifacts}
     assert {"scorer.int8.onnx", "scorer.float16.onnx", "scorer.float16.tflite"} < set(files)
     golden = parity.read_golden(bundle, manifest)
     assert golden["labelled_is_anomaly"].sum() == 64
@@ -68,7 +66,7 @@ def test_the_area_is_measured_and_proven(bundle, trained):
     before = roc_area(golden["labelled_scores"], golden["labelled_is_anomaly"])
     assert before - roc_area(found, golden["labelled_is_anomaly"]) <= 0.01
     card = (bundle / "README.md").read_text("utf-8")
-    assert f"{known['roc_area']:.2%} of the time" in card
+    assert f"{known.roc_area:.2%} of the time" in card
     assert "the fall of a scorer's ROC area" in card
 
 
@@ -86,10 +84,10 @@ def test_a_fallen_area_is_no_proof(bundle, tmp_path):
 def test_a_mixture_that_ranks_worse_is_refused(trained, tmp_path, monkeypatch):
     model, examples = trained
     monkeypatch.setattr(quantize, "area_lost", lambda ends, golden, run: 0.5 if golden else None)
-    common = {"examples": examples, "formats": ["onnx"], "precisions": ["int8"], "parts": ["scorer"]}
-    export_bundle(model, tmp_path / "without", **common)
+    options = ExportOptions(formats=["onnx"], precisions=["int8"], parts=["scorer"])
+    export_bundle(model, tmp_path / "without", options, examples=examples)
     with pytest.raises(ExportError) as error:
-        export_bundle(model, tmp_path / "with", anomalies=noise(model, 9), **common)
+        export_bundle(model, tmp_path / "with", options, examples=examples, anomalies=noise(model, 9))
     four_lines(error, "no mixture", "a loss of 50.00%")
 
 
@@ -98,14 +96,20 @@ def test_it_survives_a_calibration(bundle, trained, tmp_path):
     shutil.copytree(bundle, copy)
     recalibrate(copy, smooth_examples(trained[0].example_shape, 300, seed=8), false_positive_rate=0.1)
     manifest = contract.read_manifest(copy)
-    assert manifest["anomalies"] == contract.read_manifest(bundle)["anomalies"]
+    assert manifest.anomalies == contract.read_manifest(bundle).anomalies
     assert len(parity.read_golden(copy, manifest)["labelled_scores"]) == 128
 
 
 def test_what_is_refused(trained, tmp_path):
     model, examples = trained
     with pytest.raises(OptionError) as error:
-        export_bundle(model, tmp_path / "b", examples=examples, anomalies=noise(model, 3), parts=["encoder"])
+        export_bundle(
+            model,
+            tmp_path / "b",
+            ExportOptions(parts=["encoder"]),
+            examples=examples,
+            anomalies=noise(model, 3),
+        )
     four_lines(error, "no scorer among the parts", "leave out --anomalies")
     with pytest.raises(OptionError) as error:
         export_bundle(model, tmp_path / "b", examples=examples, anomalies=noise(model, 0))

@@ -1,13 +1,12 @@
 """Precisions: float16 and int8 files are proven at their own measure, or refused."""
 
 import itertools
-import json
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import four_lines, mostly_exhaustive
+from conftest import four_lines, mostly_exhaustive, rehash
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import assert_exact_sums
 from small_models import MAKES, small
@@ -16,7 +15,7 @@ import aezoo
 from aezoo import runtime
 from aezoo.cli.main import main
 from aezoo.core.errors import BundleError, ExportError, OptionError, ParityError
-from aezoo.export import budget, export_bundle
+from aezoo.export import ExportOptions, budget, export_bundle
 from aezoo.export.formats import FORMATS
 from aezoo.export.proof import parity
 from aezoo.export.to_onnx import qdq, quantize, rounding, subpixel
@@ -35,11 +34,13 @@ def examples(trained):
 def bundle(trained, examples, tmp_path_factory):
     """A proven bundle of `trained` in every precision."""
     folder = tmp_path_factory.mktemp("precisions") / "bundle"
-    return export_bundle(trained[0], folder, examples=examples, formats=["onnx"], precisions=ALL)
+    return export_bundle(
+        trained[0], folder, ExportOptions(formats=["onnx"], precisions=ALL), examples=examples
+    )
 
 
 def artifacts(folder):
-    return contract.read_manifest(folder)["artifacts"]
+    return contract.read_manifest(folder).artifacts
 
 
 def session(proto):
@@ -155,14 +156,14 @@ def test_zero_is_met_exactly_and_nothing_overflows():
 
 
 def test_files_say_what_the_float32_ones_say(bundle):
-    rows = {(row["part"], row["precision"]): row for row in artifacts(bundle)}
+    rows = {(row.part, row.precision): row for row in artifacts(bundle)}
     assert len(rows) == 12
     for (part, precision), row in rows.items():
-        proto = onnx.load(bundle / row["file"])
+        proto = onnx.load(bundle / row.file)
         onnx.checker.check_model(proto, full_check=True)
         assert [entry.domain for entry in proto.opset_import] == [""]
-        assert proto.opset_import[0].version == row["opset"]
-        plain = onnx.load(bundle / rows[part, "float32"]["file"]).graph
+        assert proto.opset_import[0].version == row.opset
+        plain = onnx.load(bundle / rows[part, "float32"].file).graph
         for end in ("input", "output"):
             assert list(getattr(proto.graph, end)) == list(getattr(plain, end)), (part, precision)
         read = {name for node in proto.graph.node for name in node.input}
@@ -174,7 +175,7 @@ def test_files_say_what_the_float32_ones_say(bundle):
             assert len(kept) == (part != "encoder")  # the last, of one channel, would be slower
             held, before = (sum(len(t.raw_data) for t in g.initializer) for g in (proto.graph, plain))
             assert held < before  # of so small a model the names of scales take more than that in the file
-            assert row["float_layers"] == []
+            assert row.float_layers == ()
         else:
             assert "QuantizeLinear" not in ops
             assert ("ConvTranspose" in ops) == (part != "encoder")  # the rewrite is int8's alone
@@ -202,9 +203,9 @@ def test_verify_proves_all_precisions_again(bundle):
     figures = parity.verify(bundle)
     assert len(figures) == 12
     for file, row in figures.items():
-        assert row["max_difference"] <= row["allowed"]
+        assert row.max_difference <= row.allowed
         lossy_scorer = file.startswith("scorer.") and file != "scorer.onnx"  # a verdict has no tolerance
-        assert (row["tolerance"] is None) == (".int8." in file or lossy_scorer)
+        assert (row.tolerance is None) == (".int8." in file or lossy_scorer)
 
 
 def test_a_spoiled_int8_file_is_found(bundle, tmp_path):
@@ -218,10 +219,7 @@ def test_a_spoiled_int8_file_is_found(bundle, tmp_path):
             flipped = numpy_helper.to_array(tensor)[::-1].copy()
             tensor.CopyFrom(numpy_helper.from_array(flipped, tensor.name))
     onnx.save(proto, path)
-    manifest = contract.read_manifest(tmp_path / "copy")
-    row = contract.find(manifest, "encoder", precision="int8")
-    row["files"] = contract.hash_files(tmp_path / "copy", "encoder.int8.onnx")
-    (tmp_path / "copy" / "manifest.json").write_text(json.dumps(manifest))
+    rehash(tmp_path / "copy")
     with pytest.raises(ParityError) as error:
         parity.verify(tmp_path / "copy")
     four_lines(error, "encoder.int8.onnx", "loses more than its budget", "at most 1.00%")
@@ -232,10 +230,8 @@ def test_a_budget_that_nothing_keeps(trained, examples, tmp_path):
         export_bundle(
             trained[0],
             tmp_path / "bundle",
+            ExportOptions(formats=["onnx"], precisions=["int8"], budget=0),
             examples=examples,
-            formats=["onnx"],
-            precisions=["int8"],
-            budget=0,
         )
     four_lines(error, "no mixture", "a loss of", "at most 0.00%", "--budget")
     assert not list(tmp_path.iterdir())
@@ -257,14 +253,17 @@ def test_layers_that_cost_too_much_stay_float32_and_are_named(trained, examples,
         trained[0], "parts", lambda: {"encoder": type(trained[0]).parts(trained[0])["encoder"]}
     )
     folder = export_bundle(
-        trained[0], tmp_path / "bundle", examples=examples, formats=["onnx"], precisions=["int8"]
+        trained[0],
+        tmp_path / "bundle",
+        ExportOptions(formats=["onnx"], precisions=["int8"]),
+        examples=examples,
     )
     row = contract.find(contract.read_manifest(folder), "encoder", precision="int8")
-    assert any("down_2" in name for name in row["float_layers"])
+    assert any("down_2" in name for name in row.float_layers)
     proto = onnx.load(folder / "encoder.int8.onnx")
-    assert set(row["float_layers"]) < {node.name for node in proto.graph.node}
+    assert set(row.float_layers) < {node.name for node in proto.graph.node}
     card = (folder / "README.md").read_text("utf-8")
-    for name in row["float_layers"]:
+    for name in row.float_layers:
         assert f"`{name}`" in card
 
 
@@ -286,7 +285,7 @@ def test_choose_keeps_as_many_as_fit():
 
 def test_what_is_lost():
     examples = np.random.default_rng(0).random((8, 3))
-    row = {"golden": "reconstructions"}
+    row = "reconstructions"
     wanted = examples + 0.1
     assert budget.lost(row, wanted, wanted, examples) == pytest.approx(0)
     assert budget.lost(row, wanted, examples + 0.2, examples) == pytest.approx(3)
@@ -297,10 +296,9 @@ def test_what_is_lost():
     share = budget.lost(row, wanted, worse, examples)
     assert budget.lost(row, wanted * units, worse * units, examples * units) == pytest.approx(share)
     codes = np.arange(8)
-    assert budget.lost({"golden": "code_indices"}, codes, np.where(codes < 2, 9, codes), examples) == 0.25
-    latents = {"golden": "latents"}
-    assert budget.lost(latents, wanted, -wanted, examples) == pytest.approx(2)
-    assert budget.lost(latents, np.zeros((2, 3)), np.zeros((2, 3)), examples) == 0
+    assert budget.lost("code_indices", codes, np.where(codes < 2, 9, codes), examples) == 0.25
+    assert budget.lost("latents", wanted, -wanted, examples) == pytest.approx(2)
+    assert budget.lost("latents", np.zeros((2, 3)), np.zeros((2, 3)), examples) == 0
 
 
 # -- use ---------------------------------------------------------------------------------------------
@@ -324,7 +322,10 @@ def test_runtime_opens_a_precision(bundle, trained, examples, exported):
 
 def test_a_bundle_of_int8_alone(trained, examples, tmp_path):
     folder = export_bundle(
-        trained[0], tmp_path / "bundle", examples=examples, formats=["onnx"], precisions=["int8"]
+        trained[0],
+        tmp_path / "bundle",
+        ExportOptions(formats=["onnx"], precisions=["int8"]),
+        examples=examples,
     )
     with pytest.raises(BundleError) as error:
         runtime.load(folder)
@@ -365,10 +366,8 @@ def test_bytes_in_every_precision(trained, examples, tmp_path, precision):
     folder = export_bundle(
         trained[0],
         tmp_path / "bytes",
+        ExportOptions(formats=["onnx"], precisions=["float32", precision], input_dtype="uint8"),
         examples=examples,
-        formats=["onnx"],
-        precisions=["float32", precision],
-        input_dtype="uint8",
     )
     pixels = np.rint(examples * 255).astype("uint8")
     latents = trained[0].encode(pixels / np.float32(255))
@@ -382,7 +381,7 @@ def test_bytes_in_every_precision(trained, examples, tmp_path, precision):
 
 def test_a_format_without_the_precision(trained, tmp_path):
     with pytest.raises(OptionError) as error:
-        export_bundle(trained[0], tmp_path / "b", formats=["saved_model"], precisions=["int8"])
+        export_bundle(trained[0], tmp_path / "b", ExportOptions(formats=["saved_model"], precisions=["int8"]))
     four_lines(error, "int8", "onnx")
 
 
@@ -417,24 +416,24 @@ def test_every_model(name, precision, tmp_path):
     rows, parts = [], model.parts()
     if not refused(name, precision):
         folder = export_bundle(
-            model, tmp_path / "b", examples=examples, formats=["onnx"], precisions=[precision]
+            model, tmp_path / "b", ExportOptions(formats=["onnx"], precisions=[precision]), examples=examples
         )
         rows = artifacts(folder)
         scored = set() if model.takes_labels else {"scorer"}
-        assert {row["part"] for row in rows} == {*parts} | scored
+        assert {row.part for row in rows} == {*parts} | scored
         parts = {}
     for part in parts:
-        options = {"examples": examples, "formats": ["onnx"], "precisions": [precision], "parts": [part]}
+        options = ExportOptions(formats=["onnx"], precisions=[precision], parts=[part])
         if part in refused(name, precision):
             with pytest.raises(ExportError) as error:
-                export_bundle(model, tmp_path / part, **options)
+                export_bundle(model, tmp_path / part, options, examples=examples)
             four_lines(error, *refused(name, precision)[part])
             assert not (tmp_path / part).exists()
         else:
-            rows += artifacts(export_bundle(model, tmp_path / part, **options))
+            rows += artifacts(export_bundle(model, tmp_path / part, options, examples=examples))
     for row in rows:
-        assert row["parity"]["max_difference"] <= row["parity"]["allowed"]
-        assert row["precision"] == precision
+        assert row.parity.max_difference <= row.parity.allowed
+        assert row.precision == precision
     if precision == "int8":
         for path in tmp_path.glob("*/*.onnx"):
             assert assert_exact_sums(onnx.load(path)) > 0

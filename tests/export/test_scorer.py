@@ -1,5 +1,6 @@
 """The scorer: one graph from examples to a verdict, in every format, and its calibration afterwards."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from aezoo.cli import main
 from aezoo.core.calibration import fingerprints, sketch
 from aezoo.core.errors import BundleError, DataError, OptionError, ParityError
 from aezoo.evaluation.likelihood import elbo_nats
-from aezoo.export import export_bundle, scorer
+from aezoo.export import ExportOptions, export_bundle, scorer
 from aezoo.export.proof import parity
 from aezoo.export.recalibration import recalibrate
 from aezoo.runtime import manifest as contract
@@ -35,8 +36,8 @@ def exported(trained, tmp_path_factory):
     return export_bundle(
         trained,
         folder,
+        ExportOptions(false_positive_rate=0.05),
         examples=smooth_examples(SHAPE, 200, seed=1),
-        false_positive_rate=0.05,
         trained_on=sketch(fingerprints(smooth_examples(SHAPE, 64))),
     )
 
@@ -59,10 +60,10 @@ def test_outputs_are_those_of_keras_and_follow_from_each_other(trained, exported
     np.testing.assert_allclose(found["error_map"], squared, atol=1e-6)
     assert found["error_map"].shape == (300, 11, 9)
     np.testing.assert_array_equal(found["is_anomaly"], found["p_value"] <= 0.05)
-    calibration = bundle.manifest["calibration"]
-    assert calibration["examples"] == 200
-    assert calibration["source"] == "held-out examples"
-    low, high = calibration["false_positive_rate_interval"]
+    calibration = bundle.manifest.calibration
+    assert calibration.examples == 200
+    assert calibration.source == "held-out examples"
+    low, high = calibration.false_positive_rate_interval
     assert low < 0.05 < high
 
 
@@ -104,9 +105,8 @@ def test_every_kind_of_model_has_one(name, options, places, tmp_path):
     model.adapt(examples)
     score = "negative_elbo" if model.likelihood else "reconstruction_error"
     bytes_too = {"input_dtype": "uint8"} if model.kind == "images" else {}
-    folder = export_bundle(
-        model, tmp_path / "b", examples=examples, formats=["onnx"], score=score, **bytes_too
-    )
+    how = ExportOptions(formats=["onnx"], score=score, **bytes_too)
+    folder = export_bundle(model, tmp_path / "b", how, examples=examples)
     bundle = runtime.load(folder)
     given = examples
     if bytes_too:
@@ -133,7 +133,7 @@ def test_scores_that_a_model_does_not_have(trained):
 
 
 def test_without_real_examples_there_is_no_scorer(trained, tmp_path):
-    folder = export_bundle(trained, tmp_path / "b", formats=["onnx"])
+    folder = export_bundle(trained, tmp_path / "b", ExportOptions(formats=["onnx"]))
     assert not (folder / "scorer.onnx").exists()
     bundle = runtime.load(folder)
     with pytest.raises(OptionError) as error:
@@ -147,14 +147,16 @@ def test_without_real_examples_there_is_no_scorer(trained, tmp_path):
 def test_a_conditional_model_needs_labels(tmp_path):
     model = aezoo.build("conditional_vae", latent_dim=2, image_shape=(8, 8, 1), classes=3)
     images, labels = smooth_examples((8, 8, 1), 120), np.arange(120, dtype="int32") % 3
-    folder = export_bundle(model, tmp_path / "b", examples=images, formats=["onnx"])
+    folder = export_bundle(model, tmp_path / "b", ExportOptions(formats=["onnx"]), examples=images)
     assert not (folder / "scorer.onnx").exists()
-    folder = export_bundle(model, tmp_path / "b", examples=images, labels=labels, formats=["onnx"])
+    folder = export_bundle(
+        model, tmp_path / "b", ExportOptions(formats=["onnx"]), examples=images, labels=labels
+    )
     assert runtime.load(folder).score(images, labels=labels)["is_anomaly"].mean() <= 0.01
     recalibrate(folder, images, labels=labels, false_positive_rate=0.2)
     assert 0.1 < runtime.load(folder).score(images, labels=labels)["is_anomaly"].mean() <= 0.2
     with pytest.raises(OptionError) as error:
-        export_bundle(model, tmp_path / "b", normals=images, formats=["onnx"])
+        export_bundle(model, tmp_path / "b", ExportOptions(formats=["onnx"]), normals=images)
     four_lines(error, "come with their labels", "aezoo calibrate")
 
 
@@ -166,12 +168,12 @@ def test_calibrated_again_without_training(trained, exported, tmp_path):
     with pytest.raises(DataError) as error:
         recalibrate(folder, smooth_examples(SHAPE, 64))
     four_lines(error, "were trained on")
-    before = runtime.load(folder).manifest["calibration"]
+    before = runtime.load(folder).manifest.calibration
     normals, fresh = smooth_examples(SHAPE, 1500, seed=3), smooth_examples(SHAPE, 3000, seed=4)
     found, gone = recalibrate(folder, normals, false_positive_rate=0.1)
     assert gone == []
     bundle = runtime.load(folder)
-    assert bundle.manifest["calibration"]["threshold"] == found.threshold != before["threshold"]
+    assert bundle.manifest.calibration.threshold == found.threshold != before.threshold
     low, high = found.interval
     assert low - 0.02 < bundle.score(fresh)["is_anomaly"].mean() < high + 0.02
     figures = parity.verify(folder)  # both formats, in fresh processes
@@ -184,7 +186,9 @@ def test_calibrated_again_without_training(trained, exported, tmp_path):
 def test_edge_formats_are_calibrated_or_leave(trained, tmp_path):
     precisions = ["float32", "float16"]
     options = {"formats": ["onnx", "openvino", "litert"], "precisions": precisions, "parts": ["scorer"]}
-    folder = export_bundle(trained, tmp_path / "b", examples=smooth_examples(SHAPE, 120), **options)
+    folder = export_bundle(
+        trained, tmp_path / "b", ExportOptions(**options), examples=smooth_examples(SHAPE, 120)
+    )
     before = (folder / "openvino" / "scorer.xml").read_text("utf-8")
     found, gone = recalibrate(str(folder), smooth_examples(SHAPE, 1500, seed=3), false_positive_rate=0.1)
     assert gone == ["scorer.tflite", "scorer.float16.tflite"]
@@ -222,18 +226,22 @@ def test_commands(exported, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "from 400 normal examples" in printed
     assert "confidence of 95 %" in printed
-    assert contract.read_manifest(folder)["calibration"]["false_positive_rate"] == 0.25
+    assert contract.read_manifest(folder).calibration.false_positive_rate == 0.25
     assert main.main(["calibrate", folder, normals, "--false-positive-rate", "0.0001"]) == 1
     assert "too few normal examples" in capsys.readouterr().err
 
 
 def test_some_parts_alone(trained, tmp_path):
     examples = smooth_examples(SHAPE, 120)
-    folder = export_bundle(trained, tmp_path / "b", examples=examples, formats=["onnx"], parts=["encoder"])
-    assert [artifact["file"] for artifact in contract.read_manifest(folder)["artifacts"]] == ["encoder.onnx"]
+    folder = export_bundle(
+        trained, tmp_path / "b", ExportOptions(formats=["onnx"], parts=["encoder"]), examples=examples
+    )
+    assert [artifact.file for artifact in contract.read_manifest(folder).artifacts] == ["encoder.onnx"]
     assert runtime.load(folder).encode(examples).shape == (120, 3)
     with pytest.raises(OptionError) as error:
-        export_bundle(trained, tmp_path / "c", examples=examples, formats=["onnx"], parts=["encodr"])
+        export_bundle(
+            trained, tmp_path / "c", ExportOptions(formats=["onnx"], parts=["encodr"]), examples=examples
+        )
     four_lines(error, "did you mean 'encoder'?")
 
 
@@ -241,7 +249,7 @@ def test_a_fixed_layout_is_calibrated_too(trained, tmp_path):
     """Batches of 4, channels first, bytes: whoever calibrates need not know."""
     examples = smooth_examples(SHAPE, 120)
     options = {"formats": ["onnx"], "parts": ["scorer"], "batch": 4, "layout": "nchw", "input_dtype": "uint8"}
-    folder = export_bundle(trained, tmp_path / "b", examples=examples, **options)
+    folder = export_bundle(trained, tmp_path / "b", ExportOptions(**options), examples=examples)
     normals = np.rint(smooth_examples(SHAPE, 501, seed=3) * 255).astype("uint8")
     found, _ = recalibrate(folder, normals, false_positive_rate=0.1)
     assert found.examples == 501
@@ -259,7 +267,7 @@ def test_labels_of_normal_examples_are_checked(labels, word, tmp_path):
     model = aezoo.build("conditional_vae", latent_dim=2, image_shape=(8, 8, 1), classes=3)
     images, known = smooth_examples((8, 8, 1), 120), np.arange(120) % 3
     options = {"formats": ["onnx"], "parts": ["scorer"]}
-    folder = export_bundle(model, tmp_path / "b", examples=images, labels=known, **options)
+    folder = export_bundle(model, tmp_path / "b", ExportOptions(**options), examples=images, labels=known)
     with pytest.raises((DataError, OptionError)) as error:
         recalibrate(folder, images[:40], labels=labels, false_positive_rate=0.1)
     four_lines(error, word)
@@ -282,16 +290,18 @@ def test_lower_precisions_have_tables_of_their_own(score, tmp_path):
     folder = export_bundle(
         model,
         tmp_path / "b",
+        ExportOptions(
+            false_positive_rate=0.1,
+            score=score,
+            precisions=precisions,
+            formats=["onnx"],
+            parts=["scorer"],
+            budget=0.9,
+        ),
         examples=examples,
         normals=normals,
-        false_positive_rate=0.1,
-        score=score,
-        precisions=precisions,
-        formats=["onnx"],
-        parts=["scorer"],
-        budget=0.9,
     )
-    thresholds = contract.read_manifest(folder)["calibration"]["thresholds"]
+    thresholds = contract.read_manifest(folder).calibration.thresholds
     assert len(set(thresholds.values())) == 3
     for precision in precisions:
         bundle = runtime.load(folder, precision=precision)
@@ -302,7 +312,9 @@ def test_lower_precisions_have_tables_of_their_own(score, tmp_path):
 
 def test_a_changed_verdict_of_lower_precision_is_found(trained, tmp_path):
     options = {"formats": ["onnx"], "parts": ["scorer"], "precisions": ["int8"], "budget": 0.9}
-    folder = export_bundle(trained, tmp_path / "b", examples=smooth_examples(SHAPE, 120), **options)
+    folder = export_bundle(
+        trained, tmp_path / "b", ExportOptions(**options), examples=smooth_examples(SHAPE, 120)
+    )
     path = folder / "scorer.int8.onnx"
     for name, value in (("threshold", [-1.0]), ("p_value/step", [0.5])):
         whole = path.read_bytes()
@@ -313,8 +325,8 @@ def test_a_changed_verdict_of_lower_precision_is_found(trained, tmp_path):
                 tensor.CopyFrom(onnx.numpy_helper.from_array(new, name))
         onnx.save(model, path)
         manifest = contract.read_manifest(folder)
-        manifest["artifacts"][0]["files"] = contract.hash_files(folder, "scorer.int8.onnx")
-        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        artifacts = (contract.rehashed(folder, manifest.artifacts[0]),)
+        contract.write_manifest(folder, dataclasses.replace(manifest, artifacts=artifacts))
         with pytest.raises(ParityError) as error:
             parity.verify(folder)
         four_lines(error, "than follows from its scores", "calibration.npz")
@@ -322,10 +334,12 @@ def test_a_changed_verdict_of_lower_precision_is_found(trained, tmp_path):
 
 
 def test_what_is_known_of_the_training_is_said(trained, exported, tmp_path):
-    assert contract.read_manifest(exported)["calibration"]["training_examples"] == "none found"
+    assert contract.read_manifest(exported).calibration.training_examples == "none found"
     options = {"formats": ["onnx"], "parts": ["scorer"]}
-    folder = export_bundle(trained, tmp_path / "b", examples=smooth_examples(SHAPE, 120), **options)
-    assert contract.read_manifest(folder)["calibration"]["training_examples"] == "unknown"
+    folder = export_bundle(
+        trained, tmp_path / "b", ExportOptions(**options), examples=smooth_examples(SHAPE, 120)
+    )
+    assert contract.read_manifest(folder).calibration.training_examples == "unknown"
     golden = [len(np.load(folder / "golden.npz")["examples"])]
     for seed in (3, 4):
         recalibrate(folder, smooth_examples(SHAPE, 200, seed=seed), false_positive_rate=0.3)

@@ -11,11 +11,12 @@ from small_models import small, with_conv
 
 import aezoo
 from aezoo.core.errors import ExportError
-from aezoo.export import bundling, formats, to_c
+from aezoo.export import ExportOptions, bundling, formats, to_c
 from aezoo.export.proof import readers
 from aezoo.export.to_c import indexing
 from aezoo.export.to_onnx.activations import ACTIVATIONS
 from aezoo.nn.autoencoder import keras
+from aezoo.runtime.schema import Tensor
 from aezoo.testing import smooth_examples
 
 pytestmark = pytest.mark.skipif(formats.c_compiler() is None, reason="no C compiler")
@@ -92,13 +93,8 @@ def jobs(model, precision="float32", parts=("encoder", "decoder", "code_decoder"
             yield formats.Job(
                 part=part,
                 model=layers,
-                inputs=[
-                    bundling._tensor(model, *pair, input_dtype)
-                    for pair in zip(inputs, layers.inputs, strict=True)
-                ],
-                outputs=[
-                    bundling._tensor(model, *pair) for pair in zip(outputs, layers.outputs, strict=True)
-                ],
+                inputs=tensors(model, inputs, layers.inputs, input_dtype),
+                outputs=tensors(model, outputs, layers.outputs, input_dtype),
                 precision=precision,
                 opset=18,
                 properties={"aezoo.model": "small"},
@@ -109,6 +105,12 @@ def jobs(model, precision="float32", parts=("encoder", "decoder", "code_decoder"
             )
 
 
+def tensors(model, names, keras_tensors, input_dtype):
+    options = ExportOptions(input_dtype=input_dtype)
+    pairs = zip(names, keras_tensors, strict=True)
+    return tuple(bundling._tensor(model, options, name, tensor) for name, tensor in pairs)
+
+
 def functional(layers, precision="float32"):
     """Returns a `Job` of a Keras model that is no part of an autoencoder: examples to latents."""
     draw = np.random.default_rng(5)
@@ -117,10 +119,8 @@ def functional(layers, precision="float32"):
     return formats.Job(
         part="encoder",
         model=layers,
-        inputs=[row("examples", examples)],
-        outputs=[
-            {"name": "latents", "dtype": "float32", "shape": ["batch", *output.shape[1:]], "golden": "out"}
-        ],
+        inputs=(row("examples", examples),),
+        outputs=(Tensor("latents", "float32", ("batch", *output.shape[1:]), None, "out"),),
         precision=precision,
         opset=18,
         properties={},
@@ -132,17 +132,17 @@ def functional(layers, precision="float32"):
 
 
 def row(name, array):
-    return {"name": name, "dtype": str(array.dtype), "shape": ["batch", *array.shape[1:]], "golden": name}
+    return Tensor(name, str(array.dtype), ("batch", *array.shape[1:]), None, name)
 
 
 def check(job, answers):
     """Float32 within the format's tolerance; int8 near: what it may lose is the proof's business."""
     for output in job.outputs:
-        wanted, got = job.calibration[output["golden"]], answers[output["name"]]
+        wanted, got = job.calibration[output.golden], answers[output.name]
         assert got.shape == wanted.shape
         allowed = (1e-5 if job.precision == "float32" else 0.06) * np.ptp(wanted)
         allowed = max(allowed, 4 * np.spacing(np.abs(wanted).max())) if wanted.dtype.kind == "f" else 0
-        assert np.abs(got.astype("float64") - wanted).max() <= allowed, output["name"]
+        assert np.abs(got.astype("float64") - wanted).max() <= allowed, output.name
 
 
 MODELS = [(name, small(name)) for name in ("dense", "sparse", "conditional_vae", "fsq", "vq_vae", "conv1d")]
@@ -181,7 +181,7 @@ def test_models(compiled, tmp_path, name, options, precision):
             check(job, answers)
         if precision == "float32" and job.part == "encoder":
             run, found = readers.open_c(path, job.part)
-            assert found["outputs"] == {output["name"]: output["dtype"] for output in job.outputs}
+            assert found["outputs"] == {output.name: output.dtype for output in job.outputs}
             check(job, run(job.calibrated_inputs()))
         assert f"ARENA_BYTES {figures['arena_bytes']}\n" in path.read_text("utf-8")
 
@@ -300,7 +300,7 @@ def test_memory_is_used_again(tmp_path):
 def test_names_that_c_knows_are_refused(tmp_path):
     inputs = keras.Input((4,), name="examples")
     job = functional(keras.Model(inputs, keras.layers.Dense(2)(inputs)))
-    job = dataclasses.replace(job, outputs=[{**job.outputs[0], "name": "return"}])
+    job = dataclasses.replace(job, outputs=(dataclasses.replace(job.outputs[0], name="return"),))
     with pytest.raises(ExportError) as error:
         to_c.write_artifact(job, tmp_path / "a.h")
     four_lines(error, "'return'")

@@ -19,7 +19,7 @@ from aezoo.cli import main
 from aezoo.cli.plot import open_shown
 from aezoo.core.errors import BundleError, DataError, OptionError
 from aezoo.evaluation.baselines import principal_plane
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.plots import decoder_maps, maps, style
 from aezoo.plots.shown import Shown
 from aezoo.testing import smooth_examples
@@ -172,7 +172,7 @@ def test_scores_show_the_threshold(vae, exported):
         assert line.get_xdata()[0] >= np.quantile(errors, 0.95)
         bundle, golden = open_shown(exported)
         (axes,) = maps.scores(bundle, golden, 0).axes
-    assert axes.lines[0].get_xdata()[0] == bundle.manifest["calibration"]["threshold"]
+    assert axes.lines[0].get_xdata()[0] == bundle.manifest.calibration.threshold
 
 
 # -- bundles, runs, and what is not there ---------------------------------------------------------------
@@ -201,13 +201,17 @@ def test_a_bundle_is_drawn_where_there_is_no_keras(exported, tmp_path):
 
 
 def test_bytes_and_labels_of_bundles(tmp_path):
-    from aezoo.export import export_bundle
+    from aezoo.export import ExportOptions, export_bundle
 
     model = aezoo.build("conditional_vae", **small("conditional_vae"))
     examples = smooth_examples(model.example_shape, 24)
     labels = np.arange(24, dtype="int32") % model.classes
     export_bundle(
-        model, tmp_path / "bundle", examples=examples, labels=labels, formats=["onnx"], input_dtype="uint8"
+        model,
+        tmp_path / "bundle",
+        ExportOptions(formats=["onnx"], input_dtype="uint8"),
+        examples=examples,
+        labels=labels,
     )
     bundle, shown = open_shown(tmp_path / "bundle")
     assert shown.examples.max() <= 1
@@ -221,10 +225,12 @@ def test_bytes_and_labels_of_bundles(tmp_path):
 
 
 def test_a_bundle_without_parts(trained, tmp_path, capfd):
-    from aezoo.export import export_bundle
+    from aezoo.export import ExportOptions, export_bundle
 
     model, examples = trained
-    export_bundle(model, tmp_path / "bundle", examples=examples, formats=["onnx"], parts=["encoder"])
+    export_bundle(
+        model, tmp_path / "bundle", ExportOptions(formats=["onnx"], parts=["encoder"]), examples=examples
+    )
     assert run("plot", tmp_path / "bundle", "-o", tmp_path / "plots") == 0
     printed = capfd.readouterr().out
     for name, part in (("manifold", "decoder"), ("reconstructions", "reconstructor"), ("scores", "scorer")):
@@ -363,7 +369,9 @@ def test_dollars_are_no_formulas(tmp_path):
 def test_a_file_is_shown_whole(trained, tmp_path):
     model, _ = trained
     folder = tmp_path / "bundle"
-    export_bundle(model, folder, examples=smooth_examples(model.example_shape, 120), formats=["onnx"])
+    export_bundle(
+        model, folder, ExportOptions(formats=["onnx"]), examples=smooth_examples(model.example_shape, 120)
+    )
     labels = np.array([3, 8] * 20)
     np.savez(tmp_path / "some.npz", images=smooth_examples(model.example_shape, 40), labels=labels)
     _, shown = open_shown(folder, data_source=str(tmp_path / "some.npz"))
@@ -386,7 +394,9 @@ def test_ways_of_a_conditional_model_have_one_class(tmp_path):
 def test_maps_give_way_to_the_next_and_mix_with_nothing(trained, tmp_path, capfd):
     model, _ = trained
     bundle, plots = tmp_path / "bundle", tmp_path / "plots"
-    export_bundle(model, bundle, examples=smooth_examples(model.example_shape, 120), formats=["onnx"])
+    export_bundle(
+        model, bundle, ExportOptions(formats=["onnx"]), examples=smooth_examples(model.example_shape, 120)
+    )
     assert main.main(["plot", str(bundle), "-o", str(plots), "--maps", "latents"]) == 0
     assert main.main(["plot", str(bundle), "-o", str(plots), "--maps", "activity", "--format", "svg"]) == 0
     assert [path.name for path in plots.iterdir() if not path.name.startswith(".")] == ["activity.svg"]

@@ -16,7 +16,7 @@ from conftest import ROOT
 from small_models import small
 
 import aezoo
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
 pytestmark = pytest.mark.clients
@@ -55,7 +55,7 @@ def digits(tmp_path_factory):
     model = aezoo.build("conv", latent_dim=3, filters=(4, 6))
     folder = tmp_path_factory.mktemp("digits")
     examples = smooth_examples((28, 28, 1), 120)
-    export_bundle(model, folder / "bundle", examples=examples, formats=["onnx"])
+    export_bundle(model, folder / "bundle", ExportOptions(formats=["onnx"]), examples=examples)
     expected = aezoo.load(folder / "bundle").score(np.zeros((1, 28, 28, 1), "float32"))
     return folder, expected
 
@@ -88,7 +88,9 @@ def test_node_computes_what_keras_computed(name, node, tmp_path):
     examples = smooth_examples(model.example_shape, 110)
     fit_on(model, examples)
     labels = model.labels_in_turn(110)
-    bundle = export_bundle(model, tmp_path / "bundle", examples=examples, formats=["onnx"], **labels)
+    bundle = export_bundle(
+        model, tmp_path / "bundle", ExportOptions(formats=["onnx"]), examples=examples, **labels
+    )
     arrays, index = tmp_path / "arrays", {}
     arrays.mkdir()
     with np.load(bundle / "golden.npz") as golden:
@@ -100,7 +102,7 @@ def test_node_computes_what_keras_computed(name, node, tmp_path):
         (arrays / f"{key}.bin").write_bytes(np.ascontiguousarray(value).tobytes())
     spreads = {key: np.ptp(value.astype("float64")) for key, value in values.items()}
     (arrays / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    shutil.copy(ROOT / "tests" / "clients" / "read_bundle.mjs", node)
+    shutil.copy(ROOT / "tests" / "runtime" / "clients" / "read_bundle.mjs", node)
     report = json.loads(run(["node", "read_bundle.mjs", str(bundle), str(arrays)], node)[-1])
     manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
     assert {artifact["file"] for artifact in manifest["artifacts"]} == set(report)

@@ -12,14 +12,14 @@ import urllib.request
 
 import numpy as np
 import pytest
-from conftest import ROOT, four_lines
+from conftest import ROOT, four_lines, rehash
 from small_models import small
 
 import aezoo
 from aezoo.cli import main
 from aezoo.core import files
 from aezoo.core.errors import BundleError, OptionError
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.runtime import manifest as contract
 from aezoo.serving import layouts
 from aezoo.testing import fit_on, smooth_examples
@@ -39,10 +39,9 @@ def bundles(tmp_path_factory):
         made[name] = export_bundle(
             model,
             folder / name,
+            ExportOptions(formats=["onnx"], **bytes_too),
             examples=examples,
-            formats=["onnx"],
             **model.labels_in_turn(110),
-            **bytes_too,
         )
     return made
 
@@ -101,22 +100,22 @@ def test_triton_reads_the_configurations(python, bundles, models):
     found = parsed_by_triton(python, models / "onnx")
     seen = 0
     for name, bundle in bundles.items():
-        for artifact in contract.read_manifest(bundle)["artifacts"]:
-            config = found[f"{name}_{artifact['part']}"]
-            assert config["name"] == f"{name}_{artifact['part']}"
+        for artifact in contract.read_manifest(bundle).artifacts:
+            config = found[f"{name}_{artifact.part}"]
+            assert config["name"] == f"{name}_{artifact.part}"
             assert config["platform"] == "onnxruntime_onnx"
             assert config["max_batch_size"] == 64
             assert config["dynamic_batching"] == {}
-            for end in ("input", "output"):
-                assert [row["name"] for row in config[end]] == [row["name"] for row in artifact[f"{end}s"]]
-                for row, tensor in zip(config[end], artifact[f"{end}s"], strict=True):
+            for end, tensors in (("input", artifact.inputs), ("output", artifact.outputs)):
+                assert [row["name"] for row in config[end]] == [row.name for row in tensors]
+                for row, tensor in zip(config[end], tensors, strict=True):
                     # as Triton does: what the client sends, reshaped, behind the batch is what the file has
                     empty = "reshape" in row and whole(row["dims"]) == [1]
                     shape = whole(row["reshape"].get("shape", [])) if "reshape" in row else whole(row["dims"])
-                    assert shape == tensor["shape"][1:]
+                    assert tuple(shape) == tensor.shape[1:]
                     assert empty == (not shape)
                     types = {"float32": "FP32", "uint8": "UINT8", "int32": "INT32", "bool": "BOOL"}
-                    assert row["data_type"] == f"TYPE_{types[tensor['dtype']]}"
+                    assert row["data_type"] == f"TYPE_{types[tensor.dtype]}"
                     assert "optional" not in row
                     seen += 1
     assert seen > 40
@@ -133,7 +132,7 @@ def test_triton_without_batching(python, bundles, tmp_path):
     assert (threshold["name"], threshold["dims"], threshold["optional"]) == ("threshold", ["1"], True)
     assert whole(config["input"][0]["dims"])[0] == -1
     model = aezoo.build("conv", **small("conv"))
-    fixed = export_bundle(model, tmp_path / "fixed", formats=["onnx"], batch=3)
+    fixed = export_bundle(model, tmp_path / "fixed", ExportOptions(formats=["onnx"], batch=3))
     layouts.lay_out(fixed, tmp_path / "m", ("triton",))
     config = parsed_by_triton(python, tmp_path / "m" / "onnx")["conv_encoder"]
     assert config.get("max_batch_size", 0) == 0
@@ -208,23 +207,23 @@ def test_mlserver_computes_what_keras_computed(name, server, bundles):
     manifest = contract.read_manifest(bundles[name])
     with np.load(bundles[name] / "golden.npz") as file:
         golden = {key: file[key][file["is_sure"]] for key in file.files if file[key].dtype.kind != "U"}
-    for artifact in manifest["artifacts"]:
-        model = f"{name}_{artifact['part']}"
+    for artifact in manifest.artifacts:
+        model = f"{name}_{artifact.part}"
         with urllib.request.urlopen(f"{server}/models/{model}", timeout=60) as answer:
             told = json.load(answer)
-        assert [row["name"] for row in told["inputs"]] == [row["name"] for row in artifact["inputs"]]
+        assert [row["name"] for row in told["inputs"]] == [row.name for row in artifact.inputs]
         for count in (1, 5):
-            inputs = {row["name"]: golden[row["golden"]][:count] for row in artifact["inputs"]}
+            inputs = {row.name: golden[row.golden][:count] for row in artifact.inputs}
             found = ask(server, model, inputs)
-            assert list(found) == [row["name"] for row in artifact["outputs"]]
-            for row, said in zip(artifact["outputs"], told["outputs"], strict=True):
-                expected = golden[row["golden"]]
-                answer = found[row["name"]]
-                assert answer.dtype == row["dtype"]
+            assert list(found) == [row.name for row in artifact.outputs]
+            for row, said in zip(artifact.outputs, told["outputs"], strict=True):
+                expected = golden[row.golden]
+                answer = found[row.name]
+                assert answer.dtype == row.dtype
                 assert answer.shape[1:] == tuple(said["shape"][1:])
-                allowed = 0 if row["dtype"] in ("int32", "bool") else 2e-5 * np.ptp(expected) + 1e-6
+                allowed = 0 if row.dtype in ("int32", "bool") else 2e-5 * np.ptp(expected) + 1e-6
                 difference = answer.reshape(expected[:count].shape).astype("float64") - expected[:count]
-                assert np.abs(difference).max() <= allowed, (artifact["file"], row["name"])
+                assert np.abs(difference).max() <= allowed, (artifact.file, row.name)
 
 
 @pytest.mark.clients
@@ -257,18 +256,16 @@ def test_mlserver_takes_the_threshold_and_refuses_what_is_wrong(server, bundles)
 
 def test_what_is_laid_out_is_what_was_proven(bundles, models):
     for name, bundle in bundles.items():
-        for artifact in contract.read_manifest(bundle)["artifacts"]:
-            copy = models / "onnx" / f"{name}_{artifact['part']}" / "1" / "model.onnx"
-            assert files.sha256_of(copy) == artifact["files"][artifact["file"]]
+        for artifact in contract.read_manifest(bundle).artifacts:
+            copy = models / "onnx" / f"{name}_{artifact.part}" / "1" / "model.onnx"
+            assert files.sha256_of(copy) == artifact.files[artifact.file]
 
 
 def test_weights_beside_a_file_keep_their_name(bundles, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(bundles["conv"], folder)
     (folder / "encoder.onnx.data").write_bytes(b"weights")
-    manifest = contract.read_manifest(folder)
-    contract.find(manifest, "encoder")["files"] = contract.hash_files(folder, "encoder.onnx")
-    contract.write_manifest(folder, manifest)
+    rehash(folder)
     layouts.lay_out(folder, tmp_path / "models", ("triton",))
     found = (tmp_path / "models" / "onnx" / "conv_encoder" / "1").iterdir()
     assert sorted(path.name for path in found) == ["encoder.onnx.data", "model.onnx"]
@@ -280,7 +277,7 @@ def test_tensorflow_serving(exported, tmp_path):
     assert main.main(["serve-layout", str(exported), "-o", str(tmp_path), "--for", "tfserving"]) == 0
     place = tmp_path / "saved_model"
     manifest = contract.read_manifest(exported)
-    parts = [row["part"] for row in manifest["artifacts"] if row["format"] == "saved_model"]
+    parts = [row.part for row in manifest.artifacts if row.format == "saved_model"]
     assert sorted(path.name for path in place.iterdir() if path.is_dir()) == sorted(
         f"conv_{p}" for p in parts
     )
@@ -363,8 +360,8 @@ def test_export_lays_out_and_counts_versions(tmp_path, monkeypatch, capfd):
 
 def test_parts_alone_are_served_and_other_tensors_are_not_a_version(bundles, tmp_path):
     model = aezoo.build("conv", **small("conv"))
-    options = {"examples": smooth_examples(model.example_shape, 110), "formats": ["onnx"]}
-    bundle = export_bundle(model, tmp_path / "bundle", parts=["decoder"], **options)
+    examples, options = smooth_examples(model.example_shape, 110), ExportOptions(["onnx"], parts=["decoder"])
+    bundle = export_bundle(model, tmp_path / "bundle", options, examples=examples)
     (folder,) = layouts.lay_out(bundle, tmp_path / "models", ["mlserver"], name="any")
     assert folder.name == "any_decoder"
     before = (folder / "model-settings.json").read_text("utf-8")

@@ -1,0 +1,279 @@
+"""The strict reader of manifest.json: whatever is not as it was written is refused, and its place named."""
+
+import copy
+import dataclasses
+import json
+import math
+import typing
+
+import pytest
+from conftest import four_lines
+
+from aezoo.core import strict_json
+from aezoo.core.errors import BundleError
+from aezoo.export import formats
+from aezoo.runtime import manifest as contract
+from aezoo.runtime import schema
+from aezoo.runtime.schema import (
+    Anomalies,
+    Artifact,
+    CalibrationRow,
+    GoldenRow,
+    Likelihood,
+    Manifest,
+    Parity,
+    PriorRow,
+    Tensor,
+    TraceRow,
+)
+
+SHA = "0123456789abcdef" * 4
+IMAGES = Tensor("images", "float32", ("batch", 8, 8, 1), (0.0, 1.0), "examples")
+LATENTS = Tensor("latents", "float32", ("batch", 3), None, "latents")
+PARITY = Parity("latents", 1e-7, 1e-5, 2.0, 1e-5, "float32 sums in another order", (1, 7), 64)
+ENCODER = Artifact(
+    "encoder", "onnx", "float32", "encoder.onnx", {"encoder.onnx": SHA}, 10, 18, (IMAGES,), (LATENTS,), PARITY
+)
+SCORER = dataclasses.replace(
+    ENCODER,
+    part="scorer",
+    precision="int8",
+    file="scorer.int8.onnx",
+    files={"scorer.int8.onnx": SHA, "scorer.int8.onnx.data": SHA},
+    budget=0.01,
+    float_layers=("conv", "dense"),
+    arena_bytes=1,
+    weights_bytes=2,
+)
+RUN = {
+    "status": "finished",
+    "options": {},
+    "settings": {"epochs": 3},
+    "epochs": 3,
+    "seconds": 1.5,
+    "data": {"name": "mnist_mini", "content_hash": SHA, "load_options": {}, "train": 100},
+}
+WHOLE = Manifest(
+    schema_version=schema.SCHEMA_VERSION,
+    aezoo_version="0.1.0",
+    model="vae",
+    options={"filters": [8, 16], "activation": None},
+    kind="images",
+    example_shape=(8, 8, 1),
+    latent_shape=(3,),
+    input_dtype="float32",
+    error_scale=(1.0,),
+    prior=PriorRow("gaussian_mixture", {"prior.npz": SHA}),
+    calibration=CalibrationRow(
+        threshold=0.1,
+        false_positive_rate=0.01,
+        false_positive_rate_interval=(0.005, 0.02),
+        examples=200,
+        thresholds={"float32": 0.1, "int8": 0.2},
+        score="reconstruction_error",
+        source="held-out examples",
+        training_examples="unknown",
+        files={"calibration.npz": SHA},
+    ),
+    anomalies=Anomalies(10, 20, 0.9),
+    likelihood=Likelihood("bernoulli", 1.0, True),
+    classes=10,
+    codebook_size=16,
+    parameters=1234,
+    licence="CC0",
+    versions={"python": "3.11"},
+    run=RUN,
+    metrics={"mse": 0.1, "tables": [[1, 2]]},
+    golden=GoldenRow("held-out examples", 64, {"golden.npz": SHA}),
+    trace=TraceRow({"trace.npz": SHA}),
+    artifacts=(ENCODER, SCORER),
+)
+
+
+def fields(kind=Manifest, where=()):
+    """Yields (path of names and numbers, annotation) of every field of `WHOLE`, however deep."""
+    for name, annotation in typing.get_type_hints(kind, include_extras=True).items():
+        yield (*where, name), annotation
+        for inner in dataclasses_in(annotation):
+            entry = (*where, name, 0) if "tuple" in str(annotation) else (*where, name)
+            yield from fields(inner, entry)
+
+
+def dataclasses_in(annotation):
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return [annotation]
+    return [found for inner in typing.get_args(annotation) for found in dataclasses_in(inner)]
+
+
+FIELDS = dict(fields())
+
+
+def named(path):
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def spoiled(path, change):
+    """Returns the JSON of `WHOLE`, in which `change` was made to (object, key) of a path."""
+    content = copy.deepcopy(strict_json.to_json(WHOLE))
+    inner = content
+    for part in path[:-1]:
+        inner = inner[part]
+    change(inner, path[-1])
+    return content
+
+
+def refused(tmp_path, content, *words):
+    text = content if isinstance(content, (str, bytes)) else json.dumps(content)
+    (tmp_path / "manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(BundleError) as error:
+        contract.read_manifest(tmp_path)
+    four_lines(error, "manifest.json", *words)
+    assert len(str(error.value)) < 1500
+
+
+def put(value):
+    return lambda inner, key: inner.__setitem__(key, value)
+
+
+def test_what_is_written_is_read(tmp_path):
+    contract.write_manifest(tmp_path, WHOLE)
+    assert contract.read_manifest(tmp_path) == WHOLE
+    content = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+    assert content == strict_json.to_json(WHOLE)
+    assert content["artifacts"][0]["inputs"][0]["shape"] == ["batch", 8, 8, 1]
+
+
+def test_the_paths_of_the_fields_are_those_of_the_json():
+    assert named(("artifacts", 0, "outputs", 0, "shape")) in map(named, FIELDS)
+    assert len(FIELDS) > 70
+    for path in FIELDS:
+        spoiled(path, lambda inner, key: inner[key])
+
+
+def test_the_names_are_those_of_the_formats():
+    assert typing.get_args(schema.Format) == tuple(formats.FORMATS)
+    assert {precision for row in formats.FORMATS.values() for precision in row.tolerances} == set(
+        typing.get_args(schema.Precision)
+    )
+
+
+@pytest.mark.parametrize("path", FIELDS, ids=named)
+def test_every_field_is_needed_and_of_its_type(path, tmp_path):
+    refused(tmp_path, spoiled(path, lambda inner, key: inner.pop(key)), f"{named(path)} is missing")
+    kind = FIELDS[path]
+    taken = {str: ["\x07"], bool: [True]}.get(kind, [])  # a text may hold anything
+    taken += [{"x": 1}] if "dict[str, typing.Any]" in str(kind) and path != ("run",) else []
+    taken += [None] if type(None) in typing.get_args(kind) else []
+    for wrong in ({"x": 1}, [[]], True, None, "\x07", math.nan, math.inf, -math.inf, 10**30, "\ud800"):
+        if wrong not in taken:
+            refused(tmp_path, spoiled(path, put(wrong)), named(path))
+
+
+@pytest.mark.parametrize("path", sorted({path[:-1] for path in FIELDS}, key=str), ids=named)
+def test_an_unknown_name_is_refused(path, tmp_path):
+    change = spoiled((*path, "further"), put(1))
+    refused(tmp_path, change, f"{named((*path, 'further'))} is not known")
+    refused(tmp_path, spoiled((*path, "\x1b[31m" * 50), put(1)), "is not known", "\\x1b")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["is no JSON"]),
+        ("{", ["is no JSON"]),
+        ("[]", ["a list of 0", "an object"]),
+        ("null", ["null"]),
+        ("\ufeff{}", ["is no JSON"]),
+        (b"\xff\xfe{\x00}\x00", ["is no JSON", "utf-8"]),
+        ("[" * 100_000, ["too deep"]),
+        ("[" * 100_000 + "]" * 100_000, ["too deep"]),
+        ('{"a":' * 100_000, ["too deep"]),
+        ('"' + "[" * 100, ["is no JSON"]),
+        ('"' + '\\"' * 100_000, ["is no JSON"]),
+        ("9" * 100_000, ["an object"]),
+        ('{"schema_version": 1' + "0" * 9_999 + "}", ["is missing"]),
+        ('{"schema_version": 1, "schema_version": 5}', ["schema_version is said twice"]),
+        ('{"schema_version": 99}', ["schema version 99"]),
+        (" " * (2**24 + 1), ["too large"]),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_no_manifest(text, words, tmp_path):
+    refused(tmp_path, text, *words)
+
+
+def test_a_name_that_is_said_twice_deep_inside(tmp_path):
+    text = json.dumps(strict_json.to_json(WHOLE)).replace('"range": null', '"range": null, "range": null', 1)
+    refused(tmp_path, text, "artifacts[0].outputs[0].range is said twice")
+
+
+@pytest.mark.parametrize("where", ["options", "metrics", "run"])
+def test_what_may_hold_anything_holds_finite_numbers_and_little_depth(where, tmp_path):
+    for wrong in (math.nan, 10**400, -math.inf):
+        refused(tmp_path, spoiled((where, "x"), put([{"y": wrong}])), f"{where}.x[0].y")
+    deep = []
+    for _ in range(40):
+        deep = [deep]
+    refused(tmp_path, spoiled((where, "x"), put(deep)), "too deep")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd",
+        "../encoder.onnx",
+        "a/../encoder.onnx",
+        "./encoder.onnx",
+        "a//b",
+        "a/",
+        "",
+        "a\\b",
+        "C:x",
+        "a\nb",
+        "...",
+        "a\0",
+    ],
+)
+def test_files_lie_inside(name, tmp_path):
+    assert not schema.is_inside(name)
+    refused(tmp_path, spoiled(("artifacts", 0, "file"), put(name)), "artifacts[0].file")
+    change = spoiled(("artifacts", 0, "files"), put({"encoder.onnx": SHA, name: SHA}))
+    refused(tmp_path, change, "artifacts[0].files")
+    refused(tmp_path, spoiled(("golden", "files"), put({name: SHA})), "golden.files")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("artifacts", 0, "files"), {"decoder.onnx": SHA}, ["artifacts[0].files holds 'decoder.onnx'"]),
+        (("artifacts", 0, "files"), {"encoder.onnx.data": SHA}, ["does not hold 'encoder.onnx'"]),
+        (("artifacts", 0, "files"), {"encoder.onnx": SHA[:-1]}, ["a sha256"]),
+        (("artifacts", 0, "outputs", 0, "shape"), ["batch", "batch"], ["outputs[0].shape"]),
+        (("artifacts", 0, "outputs", 0, "shape"), [0], ["artifacts[0].outputs[0].shape[0] is 0"]),
+        (("artifacts", 0, "outputs", 0, "layout"), "nchw", ["artifacts[0].outputs[0].layout"]),
+        (("artifacts", 1, "file"), "encoder.onnx", ["artifacts[1].files"]),
+        (("golden", "files"), {"other.npz": SHA}, ["golden.files", "golden.npz"]),
+        (("prior", "kind"), "standard_normal", ["prior.files"]),
+        (("calibration",), None, ["calibration is null", "scorers"]),
+        (("calibration", "thresholds"), {"int4": 1.0}, ["calibration.thresholds.int4", "'int8'"]),
+        (("kind",), "rows", ["example_shape has 3 axes"]),
+        (("run", "data"), {}, ["run.data.name is missing"]),
+        (("run", "seconds"), True, ["run.seconds is bool"]),
+        (("error_scale",), [0.0], ["error_scale[0] is 0.0", "above 0"]),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_together(path, value, words, tmp_path):
+    refused(tmp_path, spoiled(path, put(value)), *words)
+
+
+def test_an_artifact_stands_once(tmp_path):
+    content = strict_json.to_json(WHOLE)
+    content["artifacts"].append(content["artifacts"][0])
+    refused(tmp_path, content, "artifacts[2] is artifacts[0] again")
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path):
+    with pytest.raises(BundleError) as error:
+        contract.write_manifest(tmp_path, dataclasses.replace(WHOLE, metrics={"mse": math.nan}))
+    four_lines(error, "metrics.mse is nan")
