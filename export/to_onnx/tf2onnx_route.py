@@ -55,9 +55,9 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_fi
                 input_signature=traced.input_signature,
                 opset=min(opset, HIGHEST_OPSET),
             )
-        except ExportError:
-            raise
         except Exception as error:
+            if own := _own(error):
+                raise own from None
             raise _failed(part, f"{type(error).__name__}: {error}") from error
         if errors:
             raise _failed(part, errors[0])
@@ -65,6 +65,13 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_fi
             return cleanup.clean(proto, inputs=inputs, outputs=outputs, opset=opset)
         except Exception as error:
             raise _failed(part, f"{type(error).__name__}: {error}") from error
+
+
+def _own(error):
+    """Returns the refusal of ours that an error is, or that TensorFlow has wrapped into one of its own."""
+    while error is not None and not isinstance(error, ExportError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _failed(part, got):

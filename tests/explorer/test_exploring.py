@@ -315,6 +315,8 @@ def test_it_serves_until_ctrl_c(exported, engine, tmp_path):
         encoding="utf-8",
         cwd=ROOT,
         env={**os.environ},
+        # Where the tests run in the background, a shell has told them to ignore Ctrl-C, and Python obeys.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         address = re.match(r"(http://127\.0\.0\.1:\d+/) ", server.stdout.readline()).group(1)

@@ -16,11 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx_models import assert_exact_sums
 from small_models import small
-from test_quantize import HereProver, model_of
+from test_quantize import model_of
 
 import aezoo
 from aezoo.export import ExportOptions, export_bundle
-from aezoo.export.proof import parity
 from aezoo.export.to_onnx import qdq, rounding
 from aezoo.testing import smooth_examples
 
@@ -74,7 +73,6 @@ def exported(name, tmp_path, monkeypatch):
     examples = smooth_examples(model.example_shape, 128)
     if hasattr(model, "adapt") and model.kind != "images":
         model.adapt(examples)
-    monkeypatch.setattr(parity, "Prover", HereProver)
     # The encoder of `vq_vae` cannot be done in 8 bits: see test_quantize.py.
     parts = ["decoder", "code_decoder", "reconstructor"] if name == "vq_vae" else []
     options = ExportOptions(formats=["onnx"], precisions=["int8"], parts=parts)

@@ -130,7 +130,7 @@ def build(latent_dim=2, image_shape=(6, 6, 1)):
     return model
 
 
-aezoo.register("own", build, task="images", summary="dilated")
+aezoo.register("own", build, kinds={"images"}, summary="dilated")
 if __name__ == "__main__":
     from aezoo.core.errors import ExportError
     from aezoo.export import export_bundle
