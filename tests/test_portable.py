@@ -183,8 +183,8 @@ def test_the_order_in_which_a_file_system_lists_its_files(tmp_path, monkeypatch)
         return [
             *(part.array().tobytes() for part in parts),
             loaded.label_names,
-            reading.read_path(tmp_path / "images", (4, 4, 1))[0],
-            reading.read_path(tmp_path / "images", (4, 4, 1))[1].tobytes(),
+            reading.read_path(tmp_path / "images", (4, 4, 1)).names,
+            reading.read_path(tmp_path / "images", (4, 4, 1)).array.tobytes(),
             list(contract.hash_files(tmp_path, "images")),
         ]
 

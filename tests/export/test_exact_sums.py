@@ -81,7 +81,7 @@ def exported(name, tmp_path, monkeypatch):
 
 def feeds_of(folder):
     """Returns {path: {input: some examples}} of all files."""
-    rows = json.loads((folder / "manifest.json").read_text())["artifacts"]
+    rows = json.loads((folder / "manifest.json").read_text("utf-8"))["artifacts"]
     with np.load(folder / "golden.npz") as golden:
         ends = {row["file"]: {one["name"]: golden[one["golden"]] for one in row["inputs"]} for row in rows}
     return {
