@@ -6,6 +6,8 @@ aezoo.testing.check_model("mine")
 
 import pathlib
 import tempfile
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ class ConformanceError(AezooError, AssertionError):
     """A model breaks a rule of the zoo."""
 
 
-def check_model(name, *, checks=None, **options):
+def check_model(name: str, *, checks: Iterable[str] | None = None, **options: Any) -> None:
     """Builds a registered model and checks every rule on it, one after the other; some seconds a model.
 
     Args:
@@ -37,7 +39,7 @@ def check_model(name, *, checks=None, **options):
         CHECKS[check](model)
 
 
-def smooth_examples(shape, count=256, seed=0):
+def smooth_examples(shape: tuple[int, ...], count: int = 256, seed: int = 0) -> np.ndarray:
     """Returns examples that can be learned: images of two blobs, correlated columns, or waves.
 
     Args:
@@ -52,8 +54,8 @@ def smooth_examples(shape, count=256, seed=0):
     if len(shape) == 2:
         length, features = shape
         time = np.arange(length)[None, :, None] * 2 * np.pi / max(length, 2)
-        phase, height = draw.uniform(0, 2 * np.pi, (count, 1, 1)), draw.uniform(0.5, 2, (count, 1, features))
-        waves = height * np.sin(time * (1 + np.arange(features) % 3) + phase)
+        phase, swing = draw.uniform(0, 2 * np.pi, (count, 1, 1)), draw.uniform(0.5, 2, (count, 1, features))
+        waves = swing * np.sin(time * (1 + np.arange(features) % 3) + phase)
         return ((waves + 3) * 10.0 ** (np.arange(features) % 4 - 1)).astype("float32")
     if len(shape) == 1:
         factors = draw.standard_normal((count, 2)) @ draw.standard_normal((2, shape[0]))
@@ -61,11 +63,11 @@ def smooth_examples(shape, count=256, seed=0):
         return ((factors + 5) * units).astype("float32")
     height, width, channels = shape
     rows, columns = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
-    images = np.zeros((count, *shape))
+    images: np.ndarray = np.zeros((count, *shape))
     for _ in range(2):
         y, x = draw.random((2, count, 1, 1, 1))
         tint = draw.random((count, 1, 1, channels))
-        images += tint * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 0.05)
+        images = images + tint * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 0.05)
     return np.clip(images, 0, 1).astype("float32")
 
 
@@ -81,7 +83,7 @@ def _is_autoencoder(model):
     _require(names == ("encoder", "decoder"), "the parts have these names", names, ("encoder", "decoder"))
 
 
-def fit_on(model, examples, **options):
+def fit_on(model: Any, examples: np.ndarray, **options: Any) -> list[float]:
     """Fits a model, with labels where it takes them; returns the losses of the epochs."""
     labels = model.labels_in_turn(len(examples))
     given = {model.input_name: examples, **labels} if labels else examples

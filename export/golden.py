@@ -43,8 +43,10 @@ def make_golden(
             mean = keras.ops.convert_to_numpy(layer.mean)
             examples = mean + model.error_scale * (examples * 4 - 2)
     stored, examples = stored_examples(examples[:limit], input_dtype)
-    given = model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}
-    if model.codebook is not None or getattr(model, "reports_sparsity", False):
+    given: dict[str, Any] = (
+        model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}
+    )
+    if model.codebook is not None or model.reports_sparsity:
         sure = _away_from_borders(model, examples)
         stored, examples = stored[sure], examples[sure]
         given = {name: array[sure] for name, array in given.items()}

@@ -61,7 +61,7 @@ def room(module):
 def test_who_imports_whom():
     """The contracts of pyproject.toml, with imports inside functions, on the package as it is installed."""
     done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "check_package.py"], capture_output=True, text=True
+        [sys.executable, ROOT / "tools" / "check_package.py"], capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 

@@ -96,7 +96,7 @@ def _opened(parsed):
         )
     ]
     # Where one of the two takes bytes, both get them: floats cannot be made bytes without rounding.
-    takes_bytes = [getattr(model, "input_dtype", "float32") == "uint8" for model, _ in opened]
+    takes_bytes = [model.example_dtype == "uint8" for model, _ in opened]
     model, run = opened[takes_bytes.index(True) if any(takes_bytes) else 0]
     found = opening.read_source(parsed, model, run)
     examples, labels = found.array, opening.labels_for(parsed, model, found).get("labels")

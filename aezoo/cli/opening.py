@@ -73,6 +73,6 @@ def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count:
     count = len(found.array) if count is None else count
     if parsed.labels is not None:
         return {"labels": parsing.labels_of(parsed.labels, count)}
-    if getattr(model, "takes_labels", False) and found is not None and found.labels is not None:
+    if model.takes_labels and found is not None and found.labels is not None:
         return {"labels": found.labels[:count]}
     return {}

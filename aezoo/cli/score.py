@@ -38,7 +38,7 @@ def score(parsed: argparse.Namespace) -> None:
     if bundle.manifest.calibration is None and parsed.threshold is None:
         columns = {"reconstruction_error": bundle.reconstruction_error(found.array, **labels)}
     else:
-        columns = bundle.score(found.array, parsed.threshold, **labels)
+        columns = bundle.score(found.array, threshold=parsed.threshold, **labels)
         columns = {name: column for name, column in columns.items() if column.ndim == 1}
     rows = [
         {"example": name, **{column: values[number].item() for column, values in columns.items()}}

@@ -117,7 +117,8 @@ def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="exam
     """Returns the examples as a model takes them, or raises.
 
     Floats of any width become float32. uint8 is never turned into float silently, nor the other
-    way round: the scale between the two is a decision of the caller's.
+    way round: the scale between the two is a decision of the caller's. (`Model` rounds float images,
+    whose range it checks, for a bundle that was exported for bytes.)
 
     Args:
         examples: array-like, (B, *shape).

@@ -1,15 +1,21 @@
 """`sample`, `interpolate` and `traverse`, which Keras models and loaded bundles share. NumPy only."""
 
+import abc
+import math
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aezoo.core.errors import OptionError
 from aezoo.core.examples import as_array, as_inputs
 from aezoo.core.options import check_choice, check_positive
+from aezoo.core.priors import Prior
 
 PATHS = ("linear", "spherical")
+BATCH = 256  # examples at a time; larger batches only cost memory
 
 
-def between(first, second, steps=8, path="linear"):
+def between(first: ArrayLike, second: ArrayLike, steps: int = 8, path: str = "linear") -> np.ndarray:
     """Returns the latents on the way from one to another, both ends included.
 
     Args:
@@ -38,19 +44,54 @@ def between(first, second, steps=8, path="linear"):
     return ((1 - share) * first + share * second).astype("float32")
 
 
-class LatentSpace:
-    """Sampling, interpolation and traversal over `encode`, `decode`, `latent_shape` and `prior`."""
+class LatentSpace(abc.ABC):
+    """Ways through a latent space, over the `encode` and `decode` of a subclass.
 
-    prior = None
-    takes_labels = False
+    Attributes:
+        latent_shape: of one example's latents, (D,), or (h, w, D) for maps.
+        prior: what `sample` draws latents from, of `aezoo.core.priors`, or None.
+        classes: number of labels of a conditional model, or None.
+    """
 
-    def sample(self, n=64, seed=0, labels=None):
+    prior: Prior | None = None
+    classes: int | None = None
+
+    @property
+    @abc.abstractmethod
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one example's latents without the batch axis: (D,), or (h, w, D) for maps."""
+
+    @abc.abstractmethod
+    def encode(
+        self, examples: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
+    ) -> np.ndarray:
+        """Returns the latents (B, *latent_shape) of examples (B, ...)."""
+
+    @abc.abstractmethod
+    def decode(
+        self, latents: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
+    ) -> np.ndarray:
+        """Returns the examples (B, ...) of latents (B, *latent_shape)."""
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the model is conditional: whether encoder and decoder have an input `labels` (B,) int32."""
+        return self.classes is not None
+
+    def labels_in_turn(self, count: int) -> dict[str, np.ndarray]:
+        """Returns {"labels": (count,) int32}, each class in turn, for a conditional model, {} for others."""
+        return {} if self.classes is None else {"labels": np.arange(count, dtype="int32") % self.classes}
+
+    def sample(
+        self, n: int = 64, seed: int = 0, *, labels: ArrayLike | None = None, batch_size: int = BATCH
+    ) -> np.ndarray:
         """Returns n generated examples: the decoder's answer to latents of the prior.
 
         Args:
             n: number of examples.
             seed: 32 bits; the same seed gives the same examples in every runtime, with one release of NumPy.
             labels: (n,) for a conditional model; None goes through the labels in turn.
+            batch_size: examples at a time.
 
         Returns:
             float32 (n, ...).
@@ -59,10 +100,10 @@ class LatentSpace:
             OptionError: the model has no prior, or labels where it takes none.
         """
         latents = self.sample_latents(n, seed)
-        given = self.labels_in_turn(n) if labels is None else self._labelled(labels)
-        return self.decode(latents, **given)
+        given = self.labels_in_turn(n).get("labels") if labels is None else labels
+        return self.decode(latents, labels=given, batch_size=batch_size)
 
-    def sample_latents(self, n=64, seed=0):
+    def sample_latents(self, n: int = 64, seed: int = 0) -> np.ndarray:
         """Returns n latents of the prior, float32 (n, *latent_shape).
 
         Raises:
@@ -78,13 +119,23 @@ class LatentSpace:
             )
         return prior.sample(n, seed)
 
-    def interpolate(self, first, second, steps=8, path="linear", labels=None):
+    def interpolate(
+        self,
+        first: ArrayLike,
+        second: ArrayLike,
+        steps: int = 8,
+        path: str = "linear",
+        *,
+        labels: ArrayLike | None = None,
+        batch_size: int = BATCH,
+    ) -> np.ndarray:
         """Returns the examples on the way from one example to another, decoded.
 
         Args:
             first, second: one example each, (...) as `encode` takes them.
             steps, path: see `between`.
             labels: the one label of the way, for a conditional model.
+            batch_size: examples at a time.
 
         Returns:
             float32 (steps, ...).
@@ -94,10 +145,19 @@ class LatentSpace:
             DataError: the ends are not examples of this model.
         """
         both = as_array([first, second], source="the two ends")
-        pair = self.encode(both, **self._labelled(labels, 2))
-        return self.decode(between(*pair, steps, path), **self._labelled(labels, steps))
+        start, end = self.encode(both, labels=_repeated(labels, 2), batch_size=batch_size)
+        way = between(start, end, steps, path)
+        return self.decode(way, labels=_repeated(labels, steps), batch_size=batch_size)
 
-    def traverse(self, example, axis, values=None, labels=None):
+    def traverse(
+        self,
+        example: ArrayLike,
+        axis: int,
+        values: ArrayLike | None = None,
+        *,
+        labels: ArrayLike | None = None,
+        batch_size: int = BATCH,
+    ) -> np.ndarray:
         """Returns one example with one latent axis set to each value, decoded.
 
         Args:
@@ -105,6 +165,7 @@ class LatentSpace:
             axis: of the flattened latents, 0 to D - 1.
             values: what the axis is set to; None is -3 to 3 in 9 steps.
             labels: the one label, for a conditional model.
+            batch_size: examples at a time.
 
         Returns:
             float32 (values, ...).
@@ -113,9 +174,9 @@ class LatentSpace:
             OptionError: there is no such axis, or more than one label.
             DataError: values that are no list of finite numbers, or no example of this model.
         """
-        given = np.linspace(-3.0, 3.0, 9) if values is None else values
-        values = as_inputs(as_array(given, source="values"), (), unit_range=False, source="values")
-        size = int(np.prod(self.latent_shape))
+        given = as_array(np.linspace(-3.0, 3.0, 9) if values is None else values, source="values")
+        given = as_inputs(given, (), unit_range=False, source="values")
+        size = math.prod(self.latent_shape)
         if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool) or not 0 <= axis < size:
             raise OptionError(
                 "the latents have no such axis",
@@ -123,27 +184,24 @@ class LatentSpace:
                 expected=f"0 to {size - 1}",
                 fix="pass axis=0",
             )
-        latents = self.encode(as_array(example, source="the example")[None], **self._labelled(labels, 1))
-        latents = np.repeat(latents.reshape(1, -1), len(values), axis=0)
-        latents[:, axis] = values
-        return self.decode(latents.reshape(-1, *self.latent_shape), **self._labelled(labels, len(values)))
+        one = as_array(example, source="the example")[None]
+        latents = self.encode(one, labels=_repeated(labels, 1), batch_size=batch_size)
+        latents = np.repeat(latents.reshape(1, -1), len(given), axis=0)
+        latents[:, axis] = given
+        latents = latents.reshape(-1, *self.latent_shape)
+        return self.decode(latents, labels=_repeated(labels, len(given)), batch_size=batch_size)
 
-    def labels_in_turn(self, count):
-        """Returns {"labels": (count,) int32}, each class in turn, for a conditional model, {} for others."""
-        return {"labels": np.arange(count, dtype="int32") % self.classes} if self.takes_labels else {}
 
-    def _labelled(self, labels, count=None):
-        """Returns {"labels": ...}: as given, or one label `count` times; {} where none is given."""
-        if labels is None:
-            return {}
-        labels = as_array(labels, source="labels")
-        if count is None:
-            return {"labels": labels}
-        if labels.size != 1:
-            raise OptionError(
-                "all of this way has one label",
-                got=f"{labels.size} labels: {labels.tolist()}"[:100],
-                expected="one whole number",
-                fix="go the way once for each label",
-            )
-        return {"labels": np.full(count, labels.reshape(()))}
+def _repeated(labels: ArrayLike | None, count: int) -> np.ndarray | None:
+    """Returns one label `count` times; None where none is given."""
+    if labels is None:
+        return None
+    given = as_array(labels, source="labels")
+    if given.size != 1:
+        raise OptionError(
+            "all of this way has one label",
+            got=f"{given.size} labels: {given.tolist()}"[:100],
+            expected="one whole number",
+            fix="go the way once for each label",
+        )
+    return np.full(count, given.reshape(()))

@@ -8,6 +8,7 @@ from typing import Any
 from aezoo.core.errors import OptionError
 
 CHANNELS = (1, 2, 3, 4)  # that an image may have
+Sizes = Sequence[int]  # of layers
 KINDS = ("images", "rows", "sequences")  # of examples
 
 

@@ -17,7 +17,7 @@ from aezoo.core.options import check_positive, check_seed
 _MOST_FULL = 128  # latent axes up to which a covariance is fitted with all its entries
 
 
-class _Prior:
+class Prior:
     """What all priors share.
 
     Attributes:
@@ -53,7 +53,7 @@ class _Prior:
         return {"latent_shape": np.asarray(self.latent_shape, "int64")}
 
 
-class StandardNormal(_Prior):
+class StandardNormal(Prior):
     """Independent latents of mean 0 and variance 1: what a VAE is trained towards."""
 
     kind = "standard_normal"
@@ -70,7 +70,7 @@ class StandardNormal(_Prior):
         return cls(arrays["latent_shape"])
 
 
-class GaussianMixture(_Prior):
+class GaussianMixture(Prior):
     """A mixture of Gaussians: the posteriors of a VampPrior's pseudo-inputs, or what was fitted to latents.
 
     Args:
@@ -163,7 +163,7 @@ class GaussianMixture(_Prior):
         return cls(fitted.weights_, fitted.means_, factors, latents.shape[1:])
 
 
-class Categorical(_Prior):
+class Categorical(Prior):
     """A code of a codebook for each position, drawn independently: the frequencies of the training part.
 
     Positions are not independent in truth, so what it draws is locally right and globally wrong;

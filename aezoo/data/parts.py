@@ -83,6 +83,10 @@ class Part:
         numbers = self.labels if self.classes is None else np.searchsorted(self.classes, self.labels)
         return numbers.astype(np.int32)
 
+    def labels_for(self, model, limit=None):
+        """Returns the class numbers of the first examples for a conditional model, None for any other."""
+        return self.class_numbers[:limit] if model.takes_labels else None
+
     def batches(self, batch_size, *, shuffle_seed=None, epochs=1, skip=0, labels=False):
         """Returns the examples as a tf.data.Dataset of float32 batches (B, *shape).
 

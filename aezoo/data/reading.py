@@ -72,12 +72,12 @@ def read_for(
         DataError: there is no such source, it cannot be read, or its examples are none that the model takes.
         OptionError: no such part.
     """
-    takes_bytes = getattr(model, "input_dtype", "float32") == "uint8"
+    takes_bytes = model.example_dtype == "uint8"
     if pathlib.Path(source).expanduser().exists():
-        columns = run["data"].get("feature_names") if run else None
+        columns = run["data"].get("feature_names") if run else model.feature_names
         dtype = "uint8" if takes_bytes else "float32"
         found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns)
-        return _with_class_numbers(found, getattr(model, "classes", None))
+        return _with_class_numbers(found, model.classes)
     name, part = split_part(source)
     dataset = load_for(model, name, run=run, data_dir=data_dir)
     chosen = getattr(dataset, part)

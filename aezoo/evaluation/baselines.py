@@ -1,6 +1,7 @@
 """What a model is measured against: PCA of the same latent size, and the median filter for noise."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ MOST_FITTED = 60_000  # examples; more change the fourth digit and cost memory
 _PLANE = 1_000  # points that decide about a plane; a map's latents have thousands of axes
 
 
-def fit_pca(examples, latent_dim):
+def fit_pca(examples: np.ndarray, latent_dim: int) -> Any:
     """Fits principal components, the best linear autoencoder (Baldi & Hornik 1989).
 
     Args:
@@ -25,7 +26,7 @@ def fit_pca(examples, latent_dim):
     return decomposition.PCA(min(latent_dim, *flat.shape), random_state=0).fit(flat)
 
 
-def project(pca, examples):
+def project(pca: Any, examples: np.ndarray) -> np.ndarray:
     """Returns what is left of examples (N, ...) in the principal components, the same shape."""
     examples = np.asarray(examples)
     flat = examples.reshape(len(examples), -1)
@@ -46,16 +47,16 @@ class Plane:
     directions: np.ndarray
     shares: np.ndarray
 
-    def project(self, points):
+    def project(self, points: np.ndarray) -> np.ndarray:
         """Returns where points (N, D) fall in the plane, (N, 2)."""
         return (np.asarray(points, "float64") - self.middle) @ self.directions.T
 
-    def lift(self, coordinates):
+    def lift(self, coordinates: np.ndarray) -> np.ndarray:
         """Returns the points of the plane at coordinates (N, 2), (N, D)."""
         return self.middle + np.asarray(coordinates) @ self.directions
 
 
-def principal_plane(points):
+def principal_plane(points: np.ndarray) -> "Plane":
     """Returns the `Plane` in which points (N, D) vary most, N and D at least 2; NumPy alone.
 
     The first 1,000 points decide. Each direction points to where its largest entry is positive, so that
@@ -78,7 +79,7 @@ def principal_plane(points):
     return Plane(middle, directions, np.maximum(values, 0) / max(total, 1e-30))
 
 
-def median_filter(images, size=3):
+def median_filter(images: np.ndarray, size: int = 3) -> np.ndarray:
     """Returns images (N, H, W, C) after a median over size x size pixels of each channel."""
     ndimage = need("scipy.ndimage", extra="train")
     return ndimage.median_filter(images, size=(1, size, size, 1))

@@ -12,7 +12,7 @@ from aezoo.core.options import check_positive
 _QUALITIES = range(1, 96)  # Pillow's; above 95 files grow and images do not change
 
 
-def usage(code_indices, codes):
+def usage(code_indices: np.ndarray, codes: int) -> np.ndarray:
     """Returns the share of each code among all positions of all examples, (K,), which sums to 1.
 
     Args:
@@ -33,7 +33,7 @@ def usage(code_indices, codes):
     return np.bincount(code_indices.reshape(-1), minlength=codes) / code_indices.size
 
 
-def perplexity(code_indices, codes):
+def perplexity(code_indices: np.ndarray, codes: int) -> float:
     """Number of codes that would carry as much if all were used alike: exp of the usage's entropy.
 
     Source: van den Oord, Vinyals & Kavukcuoglu 2017, arXiv:1711.00937.
@@ -50,12 +50,12 @@ def perplexity(code_indices, codes):
     return float(2 ** _entropy_bits(usage(code_indices, codes)))
 
 
-def used_codes(code_indices, codes):
+def used_codes(code_indices: np.ndarray, codes: int) -> int:
     """Number of codes that are met at least once, from 1 to K; `code_indices` and `codes` as for `usage`."""
     return int(np.count_nonzero(usage(code_indices, codes)))
 
 
-def bits_per_image(code_indices, codes):
+def bits_per_image(code_indices: np.ndarray, codes: int) -> float:
     """Bits in which the codes of one image are written at a fixed length: positions x log2(K).
 
     >>> bits_per_image(np.zeros((3, 7, 7), int), 512)
@@ -64,7 +64,7 @@ def bits_per_image(code_indices, codes):
     return float(_positions(code_indices) * math.log2(codes))
 
 
-def entropy_bits_per_image(code_indices, codes):
+def entropy_bits_per_image(code_indices: np.ndarray, codes: int) -> float:
     """Bits of one image's codes under an ideal entropy coder that knows how often each code occurs.
 
     One table of frequencies for all positions, taken from these very codes: what a coder with a
@@ -76,7 +76,7 @@ def entropy_bits_per_image(code_indices, codes):
     return float(_positions(code_indices) * _entropy_bits(usage(code_indices, codes)))
 
 
-def bits_per_dim(code_indices, codes, example_shape):
+def bits_per_dim(code_indices: np.ndarray, codes: int, example_shape: tuple[int, ...]) -> float:
     """`bits_per_image` divided by the values of an image, all channels counted.
 
     Args:
@@ -89,7 +89,7 @@ def bits_per_dim(code_indices, codes, example_shape):
     return bits_per_image(code_indices, codes) / math.prod(example_shape)
 
 
-def jpeg_at_bits(images, bits_per_image):
+def jpeg_at_bits(images: np.ndarray, bits_per_image: float) -> dict[str, float]:
     """Compresses images as JPEG to at most the given bits, and says how close they stay.
 
     One quality for all images: the highest whose mean size stays within the budget, or the lowest

@@ -5,11 +5,13 @@ found["verdict"]  # "same", "rotation" or "different"
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.imports import need
+from aezoo.core.model import Model
 from aezoo.core.options import check_between, check_positive
 
 # Each of two bundles was proven to within 1e-5 of the range of its Keras model.
@@ -22,15 +24,15 @@ _ROWS = 256  # examples whose neighbours are gathered at a time
 
 
 def compare(
-    first,
-    second,
-    examples,
+    first: Model,
+    second: Model,
+    examples: np.ndarray,
     *,
-    labels=None,
-    neighbours=10,
-    tolerance=TOLERANCE,
-    rotation_limit=ROTATION_LIMIT,
-):
+    labels: np.ndarray | None = None,
+    neighbours: int = 10,
+    tolerance: float = TOLERANCE,
+    rotation_limit: float = ROTATION_LIMIT,
+) -> dict[str, Any]:
     """Compares the latents, and the reconstruction errors, that two models give of the same examples.
 
     Args:
@@ -57,6 +59,32 @@ def compare(
     """
     statistics = need("scipy.stats", extra="train")  # comes with scikit-learn
     need("sklearn", extra="train")
+    check_positive("neighbours", neighbours)
+    check_between("tolerance", tolerance, 0.0, math.inf, TOLERANCE)
+    check_between("rotation_limit", rotation_limit, 0.0, math.inf, ROTATION_LIMIT)
+    examples = np.asarray(examples)
+    _check_examples(first, second, examples, neighbours)
+    # Labels that neither takes go to both, which refuse them.
+    unwanted = labels is not None and not first.takes_labels and not second.takes_labels
+    sides = [_answers(model, examples, labels, unwanted) for model in (first, second)]
+    (latents, errors), (reference, reference_errors) = sides
+    _check_latents(latents, reference)
+    medians = [float(np.median(side)) for side in (errors, reference_errors)]
+    return {
+        **_differences(latents, reference, tolerance, rotation_limit),
+        "examples": len(examples),
+        "latent_shapes": [list(array.shape[1:]) for array in (latents, reference)],
+        "cka": linear_cka(latents, reference),
+        "neighbours": neighbours_kept(latents, reference, neighbours),
+        "reconstruction_error": {
+            "medians": medians,
+            "drift": medians[0] / medians[1] - 1 if medians[1] else None,
+            "ks_statistic": float(statistics.ks_2samp(errors, reference_errors, method="asymp").statistic),
+        },
+    }
+
+
+def _check_examples(first: Model, second: Model, examples: np.ndarray, neighbours: int) -> None:
     if first.example_shape != second.example_shape:
         raise OptionError(
             "the two models take different examples",
@@ -64,10 +92,6 @@ def compare(
             expected="two models of the same data",
             fix="compare bundles that were trained on examples of one shape",
         )
-    check_positive("neighbours", neighbours)
-    check_between("tolerance", tolerance, 0.0, math.inf, TOLERANCE)
-    check_between("rotation_limit", rotation_limit, 0.0, math.inf, ROTATION_LIMIT)
-    examples = np.asarray(examples)
     if len(examples) <= 2 * neighbours:
         raise DataError(
             "too few examples to compare neighbours",
@@ -75,11 +99,10 @@ def compare(
             expected=f"at least {2 * neighbours + 1}: of fewer, most would be neighbours by chance",
             fix="pass more examples",
         )
-    # Labels that neither takes go to both, which refuse them.
-    unwanted = labels is not None and not first.takes_labels and not second.takes_labels
-    sides = [_answers(model, examples, labels, unwanted) for model in (first, second)]
-    (latents, errors), (reference, reference_errors) = sides
-    for array in (latents, reference):
+
+
+def _check_latents(*sides: np.ndarray) -> None:
+    for array in sides:
         if not np.ptp(array, axis=0).any():
             raise DataError(
                 "these latents do not vary, so there is nothing to compare",
@@ -87,18 +110,14 @@ def compare(
                 expected="latents that depend on the example",
                 fix="see `aezoo evaluate`: a model that has collapsed reconstructs no better than a mean",
             )
-    found = {
-        "verdict": "different",
-        "examples": len(examples),
-        "latent_shapes": [list(array.shape[1:]) for array in (latents, reference)],
-        "max_difference": None,
-        "allowed": None,
-        "residual": None,
-        "rotation_residual": None,
-        "rotation_limit": rotation_limit,
-        "cka": linear_cka(latents, reference),
-        "neighbours": neighbours_kept(latents, reference, neighbours),
-    }
+
+
+def _differences(
+    latents: np.ndarray, reference: np.ndarray, tolerance: float, rotation_limit: float
+) -> dict[str, Any]:
+    """Returns the verdict, and the figures that it goes by: of latents of two shapes they are None."""
+    found: dict[str, Any] = {"verdict": "different", "max_difference": None, "allowed": None}
+    found |= {"residual": None, "rotation_residual": None, "rotation_limit": rotation_limit}
     if latents.shape == reference.shape:
         found["max_difference"] = float(np.abs(latents - reference).max())
         # Of latents that hardly vary, float32 holds no such share of the range; the proof has the same floor.
@@ -110,18 +129,12 @@ def compare(
             found["verdict"] = "same"
         elif found["rotation_residual"] <= rotation_limit:
             found["verdict"] = "rotation"
-    medians = [float(np.median(side)) for side in (errors, reference_errors)]
-    found["reconstruction_error"] = {
-        "medians": medians,
-        "drift": medians[0] / medians[1] - 1 if medians[1] else None,
-        "ks_statistic": float(statistics.ks_2samp(errors, reference_errors, method="asymp").statistic),
-    }
     return found
 
 
 def _answers(model, examples, labels, unwanted):
     """Returns (latents, reconstruction errors), float64, of a model."""
-    if examples.dtype == np.uint8 and getattr(model, "input_dtype", "float32") == "float32":
+    if examples.dtype == np.uint8 and model.example_dtype == "float32":
         examples = examples / np.float32(255) if model.kind == "images" else examples
     given = {"labels": labels} if model.takes_labels or unwanted else {}
     return (
@@ -130,7 +143,7 @@ def _answers(model, examples, labels, unwanted):
     )
 
 
-def say(found):
+def say(found: dict[str, Any]) -> str:
     """Returns the verdict of `compare` in words, one line.
 
     >>> say({"verdict": "same"})
@@ -156,7 +169,7 @@ def say(found):
     return f"different: {why}; an index built from B must be built anew from latents of A"
 
 
-def procrustes(latents, reference):
+def procrustes(latents: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, float]:
     """Returns the orthogonal matrix that turns latents into a reference best, and what is left over.
 
     Of maps (N, h, w, D) it turns the D channels, the same at every place. Reflections count as rotations;
@@ -191,7 +204,7 @@ def _residual(latents, reference):
     return float(np.linalg.norm(flat - target) / np.linalg.norm(target - target.mean(axis=0)))
 
 
-def linear_cka(latents, reference):
+def linear_cka(latents: np.ndarray, reference: np.ndarray) -> float:
     """Returns the linear centred kernel alignment of two sets of latents, in [0, 1].
 
     1 where they are equal up to a rotation, one scale and a shift; it needs no equal shapes.
@@ -215,7 +228,7 @@ def linear_cka(latents, reference):
     return float((first * second).sum() / np.linalg.norm(first) / np.linalg.norm(second))
 
 
-def neighbours_kept(latents, reference, k=10):
+def neighbours_kept(latents: np.ndarray, reference: np.ndarray, k: int = 10) -> dict[str, Any]:
     """Returns which share of nearest neighbours two sets of latents have in common, by Euclidean distance.
 
     Args:

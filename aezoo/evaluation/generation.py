@@ -8,18 +8,19 @@ network. So its values compare with each other and with nobody's FID.
 
 import functools
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import DataError
-from aezoo.evaluation import calls
+from aezoo.core.model import Model
 
 FILE = pathlib.Path(__file__).with_name("digit_features.onnx")
 SHAPE = (28, 28, 1)
 _BATCH = 512
 
 
-def features(images):
+def features(images: np.ndarray) -> np.ndarray:
     """Returns what the digit classifier sees in images: the 64 values before its last layer.
 
     Args:
@@ -39,7 +40,12 @@ def features(images):
     return np.concatenate([run(["features"], {"images": batch})[0] for batch in batches])
 
 
-def frechet(first_mean, first_covariance, second_mean, second_covariance):
+def frechet(
+    first_mean: np.ndarray,
+    first_covariance: np.ndarray,
+    second_mean: np.ndarray,
+    second_covariance: np.ndarray,
+) -> float:
     """Fréchet distance, squared, between two Gaussians; in the squared unit of their axes.
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). The root's trace is taken over the eigenvalues of
@@ -65,7 +71,7 @@ def frechet(first_mean, first_covariance, second_mean, second_covariance):
     return float(max(0.0, distance - 2 * np.sqrt(np.maximum(product, 0)).sum()))
 
 
-def frechet_digit_distance_of_images(images, others):
+def frechet_digit_distance_of_images(images: np.ndarray, others: np.ndarray) -> float:
     """Fréchet distance between two sets of digits, in the classifier's feature space.
 
     It grows as the sets get smaller: compare figures of equally many images only.
@@ -87,7 +93,7 @@ def frechet_digit_distance_of_images(images, others):
     return frechet(*_moments(images), *_moments(others))
 
 
-def frechet_digit_distance(model, dataset, n=10_000, seed=0):
+def frechet_digit_distance(model: Model, dataset: Any, n: int = 10000, seed: int = 0) -> float:
     """Fréchet distance between a model's samples and the test digits of a dataset.
 
     Args:
@@ -107,7 +113,7 @@ def frechet_digit_distance(model, dataset, n=10_000, seed=0):
     return frechet_digit_distance_of_images(_sampled(model, dataset, len(images), seed), images)
 
 
-def generation_figures(model, dataset, n=10_000, seed=0):
+def generation_figures(model: Model, dataset: Any, n: int = 10000, seed: int = 0) -> dict[str, float]:
     """Compares with a dataset's test digits: samples, reconstructions of them, and train digits.
 
     All of equally many images, since the distance depends on how many there are. Train digits are
@@ -124,7 +130,7 @@ def generation_figures(model, dataset, n=10_000, seed=0):
     images = dataset.test.array(n)
     train = dataset.train.array(len(images))
     images = images[: len(train)]
-    again = calls.reconstruct(model, images, calls.labels_of(model, dataset.test, len(images)))
+    again = model.reconstruct(images, labels=dataset.test.labels_for(model, len(images)))
     compared = {
         "frechet_digit_distance": _sampled(model, dataset, len(images), seed),
         "frechet_digit_distance_of_reconstructions": again,
@@ -137,8 +143,7 @@ def generation_figures(model, dataset, n=10_000, seed=0):
 
 def _sampled(model, dataset, n, seed):
     """Returns n samples; a conditional model is asked for the labels of the test part."""
-    labels = calls.labels_of(model, dataset.test, n)
-    return model.sample(n, seed) if labels is None else model.sample(n, seed, labels=labels)
+    return model.sample(n, seed, labels=dataset.test.labels_for(model, n))
 
 
 def _moments(images):

@@ -16,13 +16,19 @@ MOST_NEIGHBOURS = 2_000  # examples whose distances to each other are all comput
 _ROUNDS = 300
 
 
-def pooled(latents):
+def pooled(latents: np.ndarray) -> np.ndarray:
     """Returns latents (N, ..., D) averaged over their positions, float64 (N, D); (N, D) stays as it is."""
     latents = np.asarray(latents, "float64")
     return latents.reshape(len(latents), -1, latents.shape[-1]).mean(axis=1)
 
 
-def knn_accuracy(train_latents, train_labels, test_latents, test_labels, neighbours=5):
+def knn_accuracy(
+    train_latents: np.ndarray,
+    train_labels: np.ndarray,
+    test_latents: np.ndarray,
+    test_labels: np.ndarray,
+    neighbours: int = 5,
+) -> float:
     """Share of test examples whose nearest neighbours in the latent space vote for the right class.
 
     Latents are pooled and brought to mean 0 and standard deviation 1 of the train part. The first
@@ -44,7 +50,9 @@ def knn_accuracy(train_latents, train_labels, test_latents, test_labels, neighbo
     return float(classifier.fit(train, labels).score(test, np.asarray(test_labels)))
 
 
-def linear_probe_accuracy(train_latents, train_labels, test_latents, test_labels):
+def linear_probe_accuracy(
+    train_latents: np.ndarray, train_labels: np.ndarray, test_latents: np.ndarray, test_labels: np.ndarray
+) -> float:
     """Share of test examples that a logistic regression on the latents classifies rightly.
 
     Latents as for `knn_accuracy`; scikit-learn's regularisation (C=1), at most 300 rounds.
@@ -70,7 +78,7 @@ def linear_probe_accuracy(train_latents, train_labels, test_latents, test_labels
     return float(probe.score(test, np.asarray(test_labels)))
 
 
-def trustworthiness(examples, latents, neighbours=5):
+def trustworthiness(examples: np.ndarray, latents: np.ndarray, neighbours: int = 5) -> float:
     """How far neighbours in the latent space are neighbours among the examples, in [0, 1]; 1 is perfect.
 
     Source: Venna & Kaski 2001, doi:10.1007/3-540-44668-0_68, by scikit-learn.
@@ -97,7 +105,9 @@ def trustworthiness(examples, latents, neighbours=5):
     return float(function(flat, pooled(latents[:MOST_NEIGHBOURS]), n_neighbors=neighbours))
 
 
-def explained_variance(examples, reconstructions, scale=1.0):
+def explained_variance(
+    examples: np.ndarray, reconstructions: np.ndarray, scale: float | np.ndarray | np.float32 = 1.0
+) -> float:
     """Share of the examples' variance that their reconstructions hold: 1 - residual / total.
 
     Both sums of squares go over all values of all examples, the total about the mean example.
@@ -118,7 +128,7 @@ def explained_variance(examples, reconstructions, scale=1.0):
     return float(1 - np.square((examples - reconstructions) / scale).sum() / total) if total > 0 else 0.0
 
 
-def dead_units(latents):
+def dead_units(latents: np.ndarray) -> float:
     """Share of latent units that no example moves, in [0, 1].
 
     A unit is an entry of the last axis; of maps (N, h, w, D) it is dead where it is the same at
@@ -137,7 +147,7 @@ def dead_units(latents):
     return float(still.mean())
 
 
-def sparsity(latents):
+def sparsity(latents: np.ndarray) -> float:
     """Mean share of latents that are exactly 0, in [0, 1].
 
     Args:

@@ -7,12 +7,13 @@ those of the standardised values: for raw units add the sum of log(error_scale) 
 
 import math
 import typing
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import OptionError
+from aezoo.core.model import Model
 from aezoo.core.options import check_positive, check_seed
-from aezoo.evaluation import calls
 
 BATCH = 4096  # latents that are decoded at a time: what bounds the memory
 _SMALLEST = 1e-7  # probabilities are kept this far from 0 and 1, as in the loss
@@ -23,7 +24,14 @@ _ACTIVE = 0.01
 _OF_POSTERIOR = 1
 
 
-def nll_nats(model, examples, samples=200, seed=0, batch=BATCH, labels=None):
+def nll_nats(
+    model: Model,
+    examples: np.ndarray,
+    samples: int = 200,
+    seed: int = 0,
+    batch: int = BATCH,
+    labels: np.ndarray | None = None,
+) -> tuple[float, float]:
     """Negative log-likelihood by importance sampling, in nats per example.
 
     The mean over the examples of -log 1/K sum_k p(x, z_k) / q(z_k | x), with z_k of the posterior q:
@@ -52,7 +60,14 @@ def nll_nats(model, examples, samples=200, seed=0, batch=BATCH, labels=None):
     return figures["nll_nats"], figures["nll_standard_error"]
 
 
-def elbo_nats(model, examples, samples=1, seed=0, batch=BATCH, labels=None):
+def elbo_nats(
+    model: Model,
+    examples: np.ndarray,
+    samples: int = 1,
+    seed: int = 0,
+    batch: int = BATCH,
+    labels: np.ndarray | None = None,
+) -> float:
     """Evidence lower bound of the log-likelihood, in nats per example; usually negative.
 
     The mean over examples and draws of log p(x, z) - log q(z | x), and so never above
@@ -67,7 +82,14 @@ def elbo_nats(model, examples, samples=1, seed=0, batch=BATCH, labels=None):
     return _of_draws(model, posed, check_positive("samples", samples), seed, batch, labels)["elbo_nats"]
 
 
-def figures(model, examples, samples=None, seed=0, batch=BATCH, labels=None):
+def figures(
+    model: Model,
+    examples: np.ndarray,
+    samples: int | None = None,
+    seed: int = 0,
+    batch: int = BATCH,
+    labels: np.ndarray | None = None,
+) -> dict[str, Any]:
     """Returns all figures of this module in one go, for little more than the dearest of them costs.
 
     Args:
@@ -89,7 +111,13 @@ def figures(model, examples, samples=None, seed=0, batch=BATCH, labels=None):
     return {**drawn, "kl_nats": total, **more, "active_units": _active(posed.mean, _ACTIVE)}
 
 
-def kl_nats(model, examples, samples=_KL_DRAWS, seed=0, labels=None):
+def kl_nats(
+    model: Model,
+    examples: np.ndarray,
+    samples: int = _KL_DRAWS,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+) -> tuple[float, np.ndarray | None]:
     """KL(posterior || prior), in nats per example: what the latents tell of an example, at most.
 
     Exact, and axis by axis, where the prior is N(0, I); by `samples` draws of each posterior, and as
@@ -108,7 +136,13 @@ def kl_nats(model, examples, samples=_KL_DRAWS, seed=0, labels=None):
     return _kl(model, posed, check_positive("samples", samples), seed)
 
 
-def active_units(model, examples, threshold=_ACTIVE, seed=0, labels=None):
+def active_units(
+    model: Model,
+    examples: np.ndarray,
+    threshold: float = _ACTIVE,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+) -> int:
     """Number of latent axes whose posterior mean moves with the example.
 
     Source: Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519, section 5.2.
@@ -120,7 +154,7 @@ def active_units(model, examples, threshold=_ACTIVE, seed=0, labels=None):
     return _active(_posed(model, examples, seed, labels).mean, threshold)
 
 
-def binarize(images, seed=0):
+def binarize(images: np.ndarray, seed: int = 0) -> np.ndarray:
     """Returns images of 0 and 1, float32: each pixel is 1 with its value as probability.
 
     Drawn by NumPy's Philox generator, so that a seed stands for one set of test images.
@@ -149,17 +183,20 @@ class _Posed(typing.NamedTuple):
 
 def _posed(model, examples, seed, labels):
     """Returns the question that all figures of this module answer, a `_Posed`."""
-    prior = getattr(model, "prior", None)
-    if getattr(model, "likelihood", None) is None or prior is None:
+    prior = model.prior
+    if model.likelihood is None or prior is None:
         raise OptionError(
             "this model has no likelihood",
-            got=f"a model whose likelihood is {getattr(model, 'likelihood', None)!r}",
+            got=f"a model whose likelihood is {model.likelihood!r}",
             expected="a variational model: a posterior, a likelihood and a prior",
             fix="measure its mse instead, or train 'vae'",
         )
     examples = np.asarray(examples)
     examples = binarize(examples, seed) if model.likelihood["binarize"] else examples
-    return _Posed(examples, *calls.posterior(model, examples, labels), prior)
+    posterior = model.posterior(examples, labels=labels)
+    return _Posed(
+        examples, *(np.asarray(each, "float64").reshape(len(each), -1) for each in posterior), prior
+    )
 
 
 def _of_draws(model, posed, samples, seed, batch, labels):
@@ -220,7 +257,7 @@ def _log_weights(model, posed, noise, batch, labels):
         chosen = slice(start, start + batch)
         given = of_example[chosen]
         some = None if labels is None else labels[given]
-        reconstructions = calls.decode(model, latents[chosen].astype("float32"), some, batch)
+        reconstructions = model.decode(latents[chosen].astype("float32"), labels=some, batch_size=batch)
         flat[chosen] += _log_likelihood(model, examples[given], reconstructions)
     return weights
 

@@ -5,7 +5,9 @@ import numpy as np
 from aezoo.core.imports import need
 
 
-def mse(examples, reconstructions, scale=1.0):
+def mse(
+    examples: np.ndarray, reconstructions: np.ndarray, scale: float | np.ndarray | np.float32 = 1.0
+) -> float:
     """Mean squared error over all values of all examples.
 
     Args:
@@ -21,7 +23,7 @@ def mse(examples, reconstructions, scale=1.0):
     return float(np.mean(_squared_error(examples, reconstructions, scale)))
 
 
-def psnr_db(images, reconstructions):
+def psnr_db(images: np.ndarray, reconstructions: np.ndarray) -> float:
     """Peak signal-to-noise ratio, in dB, of each image at peak 1, averaged over the images.
 
     A perfect image counts as 120 dB, so that the average stays a number.
@@ -37,7 +39,7 @@ def psnr_db(images, reconstructions):
     return float(np.mean(-10 * np.log10(each)))
 
 
-def ssim(images, reconstructions, batch_size=1000):
+def ssim(images: np.ndarray, reconstructions: np.ndarray, batch_size: int = 1000) -> float:
     """Structural similarity, averaged over the images; 1 is perfect.
 
     Source: Wang et al. 2004, doi:10.1109/TIP.2003.819861, by `tf.image.ssim`: Gaussian window of 11

@@ -1,18 +1,31 @@
 """The figures of metrics.json: reconstruction beside PCA, and what else a model's family asks for."""
 
 import math
+from typing import Any, cast
 
 import numpy as np
 
+from aezoo.core.model import Model
 from aezoo.core.options import check_positive
-from aezoo.evaluation import baselines, calls, codebook, generation, latents, likelihood, reconstruction
+from aezoo.evaluation import baselines, codebook, generation, latents, likelihood, reconstruction
 
 MOST_TESTED = 10_000  # test examples; all of MNIST's
 MOST_GLANCED_AT = 1_000  # test examples of the figures that every training computes
+_ACCURACIES = {
+    "knn_accuracy": latents.knn_accuracy,
+    "linear_probe_accuracy": latents.linear_probe_accuracy,
+}
 DIGITS = ("mnist", "mnist_mini")  # where a Fréchet digit distance means something
 
 
-def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_examples=1000):
+def evaluate(
+    model: Model,
+    dataset: Any,
+    *,
+    full: bool = False,
+    likelihood_samples: int = 200,
+    likelihood_examples: int = 1000,
+) -> dict[str, Any]:
     """Measures a model on the test part of a dataset.
 
     Args:
@@ -30,15 +43,13 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
         `likelihood`, `codebook`, `sparsity` and `generation`. docs/reference/figures.md defines every figure.
     """
-    check_positive("likelihood_samples", likelihood_samples)
-    check_positive("likelihood_examples", likelihood_examples)
-    examples = dataset.test.array(MOST_TESTED)
-    scale = model.error_scale
-    latent_size = model.latent_shape[-1]  # of maps: D, since all positions together often beat the pixels
-    fitted_on = dataset.train.array(baselines.MOST_FITTED)
-    pca = baselines.fit_pca(fitted_on / scale, latent_size)
-    labels = calls.labels_of(model, dataset.test, len(examples))
-    again = calls.reconstruct(model, examples, labels)
+    for option, value in (("samples", likelihood_samples), ("examples", likelihood_examples)):
+        check_positive(f"likelihood_{option}", value)
+    examples, scale = dataset.test.array(MOST_TESTED), model.error_scale
+    # Of maps as many components as D, since all positions together often beat the pixels.
+    pca = baselines.fit_pca(dataset.train.array(baselines.MOST_FITTED) / scale, model.latent_shape[-1])
+    labels = dataset.test.labels_for(model, len(examples))
+    again = model.reconstruct(examples, labels=labels)
     linear = baselines.project(pca, examples / scale) * scale
     figures = {
         "data": dataset.name,
@@ -46,34 +57,30 @@ def evaluate(model, dataset, *, full=False, likelihood_samples=200, likelihood_e
         **_compare(examples, again, scale),
         "pca": {"components": int(pca.n_components_), **_compare(examples, linear, scale)},
     }
-    if getattr(model, "corruption", None) is not None and model.kind == "images":
+    if model.corruption is not None and model.kind == "images":
         figures["denoising"] = denoising_figures(model, examples, pca)
-    figures["latents"] = {
-        "explained_variance": latents.explained_variance(examples, again, scale),
-        "pca": {"explained_variance": latents.explained_variance(examples, linear, scale)},
-    }
-    variational = getattr(model, "likelihood", None) is not None
-    if full or not variational:  # a posterior's mean is never 0, so a glance would show nothing
-        glance = len(examples) if full else MOST_GLANCED_AT
-        codes = calls.encode(model, examples[:glance], None if labels is None else labels[:glance])
-        zeros = latents.sparsity(codes)
-        if zeros > 0 or getattr(model, "reports_sparsity", False):
+    ours, linear_one = (latents.explained_variance(examples, each, scale) for each in (again, linear))
+    figures["latents"] = {"explained_variance": ours, "pca": {"explained_variance": linear_one}}
+    if full or model.likelihood is None:  # a posterior's mean is never 0, so a glance would show nothing
+        glance = slice(None if full else MOST_GLANCED_AT)
+        codes = model.encode(examples[glance], labels=None if labels is None else labels[glance])
+        if (zeros := latents.sparsity(codes)) > 0 or model.reports_sparsity:
             figures["sparsity"] = {"sparsity": zeros, "dead_units": latents.dead_units(codes)}
     if full:
         _merge(figures["latents"], _latent_figures(model, dataset, examples, codes, pca))
-    if variational:
+    if model.likelihood is not None:
         few = likelihood_examples if full else min(likelihood_examples, MOST_GLANCED_AT)
         given = None if labels is None else labels[:few]
         samples = likelihood_samples if full else None
         figures["likelihood"] = likelihood.figures(model, examples[:few], samples, labels=given)
-    if getattr(model, "codebook_size", None) is not None:
+    if model.codebook_size is not None:
         figures["codebook"] = codebook_figures(model, examples, full)
     if full and _generates_digits(model, dataset):
         figures["generation"] = generation.generation_figures(model, dataset, MOST_TESTED)
     return _rounded(figures)
 
 
-def denoising_figures(model, images, pca, seed=1):
+def denoising_figures(model: Model, images: np.ndarray, pca: Any, seed: int = 1) -> dict[str, Any]:
     """Compares ways of cleaning corrupted images, at the model's own kind and level.
 
     Args:
@@ -100,7 +107,7 @@ def denoising_figures(model, images, pca, seed=1):
     }
 
 
-def codebook_figures(model, images, full=False):
+def codebook_figures(model: Model, images: np.ndarray, full: bool = False) -> dict[str, Any]:
     """Returns the figures of a quantised model's codes.
 
     Args:
@@ -112,8 +119,8 @@ def codebook_figures(model, images, full=False):
         dict: `codes` (K), `used_codes`, `perplexity`, `bits_per_image`, `bits_per_dim`,
         `entropy_bits_per_image`; `jpeg`, see `codebook.jpeg_at_bits`.
     """
-    codes, indices = model.codebook_size, calls.code_indices(model, images)
-    figures = {
+    indices, codes = model.code_indices(images), cast(int, model.codebook_size)
+    figures: dict[str, Any] = {
         "codes": codes,
         "used_codes": codebook.used_codes(indices, codes),
         "perplexity": codebook.perplexity(indices, codes),
@@ -143,9 +150,8 @@ def _latent_figures(model, dataset, examples, codes, pca):
         trained = dataset.train.array(latents.MOST_TRAINED)
         train_labels = dataset.train.labels[: len(trained)]
         test_labels = dataset.test.labels[: len(examples)]
-        train_codes = calls.encode(model, trained, calls.labels_of(model, dataset.train, len(trained)))
-        for name in ("knn_accuracy", "linear_probe_accuracy"):
-            accuracy = getattr(latents, name)
+        train_codes = model.encode(trained, labels=dataset.train.labels_for(model, len(trained)))
+        for name, accuracy in _ACCURACIES.items():
             figures[name] = accuracy(train_codes, train_labels, codes, test_labels)
             linear[name] = accuracy(components(trained), train_labels, components(examples), test_labels)
     return {**figures, "pca": linear}
@@ -155,7 +161,7 @@ def _generates_digits(model, dataset):
     return (
         dataset.name in DIGITS
         and tuple(dataset.shape) == generation.SHAPE
-        and getattr(model, "prior", None) is not None
+        and model.prior is not None
         and min(len(dataset.train), len(dataset.test)) > 1
     )
 

@@ -1,5 +1,8 @@
 """The figures of metrics.json as rows of tables: what the command prints and a bundle's card says."""
 
+from collections.abc import Mapping
+from typing import Any
+
 _RECONSTRUCTION = ("mse", "psnr_db", "ssim")
 _DENOISERS = ("corrupted", "median_filter", "pca", "model")
 _LIKELIHOOD = (
@@ -21,7 +24,7 @@ _DISTANCES = {  # what is compared with the test images -> key of metrics.json
 }
 
 
-def rows(metrics):
+def rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Returns the figures as rows; neighbours with the same names make one table, see `tables`.
 
     Lists, such as the KL of each axis, stay in metrics.json.
@@ -56,7 +59,7 @@ def rows(metrics):
     return [(label, figures) for label, figures in found if figures]
 
 
-def tables(metrics):
+def tables(metrics: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]]:
     """Returns the rows as tables: a list of (names, [(label, texts)]), one for each set of names.
 
     Args:
@@ -65,7 +68,7 @@ def tables(metrics):
     >>> tables({"mse": 0.0123456, "pca": {"components": 2, "mse": 0.02}})
     [(('mse',), [('model', ('0.01235',)), ('PCA, 2 components', ('0.02',))])]
     """
-    found = []
+    found: list[Any] = []
     for label, figures in rows(metrics):
         names = tuple(figures)
         if not found or found[-1][0] != names:
@@ -74,7 +77,7 @@ def tables(metrics):
     return found
 
 
-def text(value):
+def text(value: object) -> str:
     """Returns a figure as a table shows it: four digits, whole numbers whole.
 
     >>> text(0.0123456), text(10000), text(None)

@@ -79,8 +79,7 @@ def read_points(
             expected=f"{bundle.classes} classes, in the order of the training",
             fix="numpy.savez('digits.npz', images=..., labels=...) with the numbers of the training",
         )
-    given = {"labels": labels} if bundle.takes_labels else {}
-    latents = bundle.encode(examples, **given)
+    latents = bundle.encode(examples, labels=labels if bundle.takes_labels else None)
     if labels is not None:
         kept, numbers = np.unique(labels, return_inverse=True)
         if not bundle.takes_labels:  # else the number itself is what the model takes

@@ -6,7 +6,10 @@ grows in the film turned or grew in the latent space.
 """
 
 import contextlib
+import os
 import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from aezoo.core.errors import AezooError, MissingExtraError, OptionError
 from aezoo.core.files import replacing
 from aezoo.core.imports import need
 from aezoo.core.options import check_choice, check_positive
+from aezoo.film.recording import Film
 from aezoo.plots import style
 
 FORMATS = ("mp4", "gif", "png")
@@ -24,7 +28,7 @@ _CIRCLE = 2.4477  # radius that holds 95 % of N(0, I) of two axes
 _APART = 2.0  # scales of panels that differ by more than this are drawn on axes of their own
 
 
-def limits(film):
+def limits(film: Film) -> Any:
     """Returns the axes of each panel, [(x0, x1, y0, y1)]: squares that hold all latents of all frames.
 
     Panels whose scales are within a factor of 2 of each other share one.
@@ -62,7 +66,7 @@ class Stage:
         size: (width, height) of a frame in pixels, both even.
     """
 
-    def __init__(self, film, width=960, points=None):
+    def __init__(self, film: Film, width: int = 960, points: np.ndarray | None = None) -> None:
         backend = need("matplotlib.backends.backend_agg", extra="train")
         self.film, self.chosen = film, slice(points)
         columns = min(len(film.panels), 3)
@@ -90,7 +94,7 @@ class Stage:
         self.axes = list(grid.ravel()[: len(film.panels)])
         for unused in grid.ravel()[len(film.panels) :]:
             unused.set_axis_off()
-        self.moving = []
+        self.moving: list[Any] = []
         for axes, panel, box in zip(self.axes, film.panels, limits(film), strict=True):
             self._prepare(axes, panel, box)
         self._head(figure, 1 - 0.16 * dpi / height, left, right)
@@ -187,7 +191,7 @@ class Stage:
 # -- files -------------------------------------------------------------------------------------------
 
 
-def check_formats(formats):
+def check_formats(formats: Sequence[str]) -> Any:
     """Returns the formats; raises OptionError for an unknown one, MissingExtraError without an encoder."""
     if not formats:
         check_choice("format", "", FORMATS)
@@ -198,7 +202,15 @@ def check_formats(formats):
     return list(dict.fromkeys(formats))
 
 
-def save_film(film, stem, formats=FORMATS, *, width=960, fps=20, tell=lambda done, of: None):
+def save_film(
+    film: Film,
+    stem: str | os.PathLike[str],
+    formats: Sequence[str] = FORMATS,
+    *,
+    width: int = 960,
+    fps: float = 20,
+    tell: Callable[[int, int], Any] = lambda done, of: None,
+) -> list[pathlib.Path]:
     """Writes a film: STEM.mp4, STEM.gif, and STEM.png, its last frame; all of them or none.
 
     The GIF is for pages: at most 720 pixels, 64 frames and 400 points, so that it stays small.
@@ -221,7 +233,7 @@ def save_film(film, stem, formats=FORMATS, *, width=960, fps=20, tell=lambda don
     formats = check_formats(formats)
     check_numbers(width, fps)
     present = () if film.numbers is None else np.unique(film.numbers)
-    style.check_texts([film.names[number] for number in present])
+    style.check_texts([film.names[number] for number in present] if film.names else [])
     stem = pathlib.Path(stem)
     paths = [stem.with_name(f"{stem.name}.{form}") for form in formats]
     writers = {"mp4": _write_mp4, "gif": _write_gif, "png": _write_png}
@@ -237,7 +249,7 @@ def save_film(film, stem, formats=FORMATS, *, width=960, fps=20, tell=lambda don
     return paths
 
 
-def check_numbers(width, fps):
+def check_numbers(width: int, fps: float) -> None:
     """Raises OptionError for a width or a number of frames a second that no film has."""
     for option, value, least, most in (("--size", width, _LEAST, _MOST), ("--fps", fps, 1, 60)):
         check_positive(option, value, least=least)

@@ -6,14 +6,16 @@ Latents of all frames are taken first and drawn afterwards: only then is known w
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import DataError, OptionError
-from aezoo.core.options import check_positive, nearest
+from aezoo.core.options import Sizes, check_positive, nearest
 from aezoo.core.progress import progress_bar
 from aezoo.data.classes import class_names, only_classes
-from aezoo.evaluation import calls
 from aezoo.models import build
 from aezoo.nn.layers import activation_names, keras, layers
 from aezoo.plots.style import MOST_CLASSES
@@ -58,7 +60,7 @@ class Panel:
     mse: float
 
     @property
-    def bounds(self):
+    def bounds(self) -> Any:
         """(lowest, highest) that the activation lets a latent be, or None."""
         return BOUNDS.get(self.name)
 
@@ -83,17 +85,17 @@ class Film:
 
 
 def make_film(
-    dataset,
-    activations=("tanh", "leaky_relu", VAE),
+    dataset: Any,
+    activations: Sequence[str] = ("tanh", "leaky_relu", VAE),
     *,
-    classes=None,
-    epochs=10,
-    frames=120,
-    every=None,
-    seed=0,
-    units=(512, 256),
-    progress=True,
-):
+    classes: Sequence[str] | None = None,
+    epochs: int = 10,
+    frames: int = 120,
+    every: int | None = None,
+    seed: int = 0,
+    units: Sizes = (512, 256),
+    progress: Any = True,
+) -> Film:
     """Trains a two-latent `dense` autoencoder for each activation, and keeps the latents of its frames.
 
     Args:
@@ -128,14 +130,18 @@ def make_film(
         panels = []
         for name, task in zip(activations, tasks, strict=True):
             model = build_panel(name, dataset, settings, units)
-            keeper = _Frames(examples, steps, lambda done, task=task: bar.update(task, completed=done))
+            keeper = _Frames(examples, steps, functools.partial(_tell, bar, task))
             _train(model, dataset, settings, keeper)
             panels.append(Panel(name, np.stack(keeper.latents), _mse(model, dataset)))
     numbers = None if dataset.test.labels is None else dataset.test.class_numbers[: len(examples)]
     return Film(tuple(panels), steps, numbers, class_names(dataset), dataset.name)
 
 
-def check_activations(activations):
+def _tell(bar: Any, task: Any, done: int) -> None:
+    bar.update(task, completed=done)
+
+
+def check_activations(activations: Sequence[str]) -> list[str]:
     """Returns the names of the panels, each once; raises OptionError for an unknown one, or too many."""
     names = list(dict.fromkeys(activations))
     known = [VAE, *activation_names()]
@@ -157,7 +163,7 @@ def check_activations(activations):
     return names
 
 
-def frame_steps(total, frames, every=None):
+def frame_steps(total: int, frames: int, every: int | None = None) -> np.ndarray:
     """Returns the steps after which frames are taken, int (F,), rising from 0 to `total`.
 
     >>> frame_steps(100, 6).tolist(), frame_steps(100, 6, every=40).tolist()
@@ -189,7 +195,7 @@ def _check_data(dataset, classes):
     return dataset
 
 
-def build_panel(name, dataset, settings, units=(512, 256)):
+def build_panel(name: str, dataset: Any, settings: Any, units: Sizes = (512, 256)) -> Any:
     """Builds the model of a panel; all panels of a seed have the same initial weights.
 
     Args:
@@ -206,10 +212,10 @@ def build_panel(name, dataset, settings, units=(512, 256)):
         model = build(VAE, latent_dim=2, seed=settings.seed, body_options=body, **shape)
     else:
         model = build("dense", latent_dim=2, latent_activation=name, **body, **shape)
-    for part in ("encoder", "decoder"):
-        for layer in getattr(model, part).layers:
+    for part, start in ((model.encoder, plain.encoder), (model.decoder, plain.decoder)):
+        for layer in part.layers:
             if layer.weights and layer.name != "posterior_log_var":
-                source = getattr(plain, part).get_layer(_HEADS.get(layer.name, layer.name))
+                source = start.get_layer(_HEADS.get(layer.name, layer.name))
                 layer.set_weights(source.get_weights())
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = _MOMENTUM
@@ -222,24 +228,25 @@ def build_panel(name, dataset, settings, units=(512, 256)):
 class _Frames(keras.callbacks.Callback):
     """Keeps the latents of examples after certain steps."""
 
-    def __init__(self, examples, steps, tell):
+    def __init__(self, examples: np.ndarray, steps: np.ndarray, tell: Callable[[int], Any]) -> None:
         super().__init__()
         self.examples, self.wanted, self.tell = examples, set(steps.tolist()), tell
-        self.latents, self.done = [], 0
+        self.latents: list[np.ndarray] = []
+        self.done = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.keep()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.done += 1
         self.keep()
         if self.done % 10 == 0:
             self.tell(self.done)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self.tell(self.done)
 
-    def keep(self):
+    def keep(self) -> None:
         if self.done in self.wanted:
             outputs = self.model.encoder.predict_on_batch(self.examples)
             self.latents.append(outputs[0] if isinstance(outputs, (list, tuple)) else outputs)
@@ -263,4 +270,4 @@ def _train(model, dataset, settings, keeper):
 
 def _mse(model, dataset):
     examples = dataset.test.array(_TESTED)
-    return float(np.square((calls.reconstruct(model, examples) - examples) / model.error_scale).mean())
+    return float(np.square((model.reconstruct(examples) - examples) / model.error_scale).mean())

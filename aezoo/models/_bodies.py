@@ -1,15 +1,20 @@
 """The bodies that families share: `dense` and `conv` by name, and new heads on their encoders."""
 
+from collections.abc import Callable
+from typing import Any
+
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice
 from aezoo.models._registry import build as build_by_name
-from aezoo.nn.layers import keras, layers
+from aezoo.nn.layers import Tensor, keras, layers
 
 BODIES = ("dense", "conv")
 _PROBABILITIES = ("sigmoid", "hard_sigmoid")  # activations whose values are in [0, 1]
 
 
-def body(name, latent_dim, image_shape, features=None, options=None):
+def build_body(
+    name: str, latent_dim: int, image_shape: tuple[int, ...], features: int | None = None, options: Any = None
+) -> Tensor:
     """Builds a plain model whose encoder and decoder a family takes for its own.
 
     Args:
@@ -49,7 +54,7 @@ def body(name, latent_dim, image_shape, features=None, options=None):
     return build_by_name(name, **options)
 
 
-def with_heads(encoder, **sizes):
+def with_heads(encoder: Any, **sizes: int) -> Tensor:
     """Returns an encoder with other outputs on its last hidden layer: a Dense layer each.
 
     Args:
@@ -61,7 +66,17 @@ def with_heads(encoder, **sizes):
     return keras.Model(encoder.inputs[0], outputs, name="encoder")
 
 
-def build_variational(family, name, latent_dim, image_shape, features, options, *, likelihood, **own):
+def build_variational(
+    family: Callable[..., Any],
+    name: str,
+    latent_dim: int,
+    image_shape: tuple[int, ...],
+    features: int | None,
+    options: dict[str, Any] | None,
+    *,
+    likelihood: str | None,
+    **own: Any,
+) -> Tensor:
     """Builds the compiled model of a variational family.
 
     Args:
@@ -72,7 +87,7 @@ def build_variational(family, name, latent_dim, image_shape, features, options, 
     """
     if likelihood is None:
         likelihood = "bernoulli" if features is None else "gaussian"
-    plain = body(name, latent_dim, image_shape, features, options)
+    plain = build_body(name, latent_dim, image_shape, features, options)
     activation = (options or {}).get("output_activation", "sigmoid")
     if likelihood == "bernoulli" and activation not in _PROBABILITIES:
         raise OptionError(
@@ -85,3 +100,13 @@ def build_variational(family, name, latent_dim, image_shape, features, options, 
     model = family(encoder, plain.decoder, likelihood=likelihood, **own)
     model.compile()
     return model
+
+
+def shallow(
+    body: str, features: int | None, body_options: dict[str, Any] | None, **defaults: Any
+) -> dict[str, Any] | None:
+    """Returns options of a body with the defaults of a family whose dense body is one layer each way."""
+    if not isinstance(body_options or {}, dict):
+        return body_options  # `body` says what is wrong with it
+    own = {"units": ()} if body == "dense" or features is not None else {}
+    return {**own, **defaults, **(body_options or {})}

@@ -9,11 +9,14 @@ import dataclasses
 import fnmatch
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import import_named
 from aezoo.core.options import KINDS, check_choice, nearest
+
+if TYPE_CHECKING:  # a list of names costs no Keras
+    from aezoo.nn.autoencoder import Autoencoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,7 +297,7 @@ def register(
     return builder
 
 
-def build(name: str, **options: Any) -> Any:
+def build(name: str, **options: Any) -> "Autoencoder":
     """Builds a model by name: a compiled `Autoencoder`, ready for `fit(images)`.
 
     Args:

@@ -16,11 +16,12 @@ one learning rate. The body is dense or convolutional.
 """
 
 import math
+from typing import Any
 
-from aezoo.core.options import check_between, check_seed, check_sizes
+from aezoo.core.options import Sizes, check_between, check_seed, check_sizes
 from aezoo.core.priors import StandardNormal
-from aezoo.models._bodies import body as build_body
-from aezoo.nn.layers import keras, layers, ops
+from aezoo.models._bodies import build_body
+from aezoo.nn.layers import Tensor, keras, layers, ops
 from aezoo.nn.regularized import Regularized
 
 
@@ -41,7 +42,15 @@ class Adversarial(Regularized):
 
     beta_1 = 0.5
 
-    def __init__(self, encoder, decoder, *, weight=1.0, discriminator_units=(256, 256), **base):
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        weight: float = 1.0,
+        discriminator_units: Sizes = (256, 256),
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.weight, self.discriminator_units = float(weight), tuple(discriminator_units)
         hidden = [layers.Dense(units, activation="leaky_relu") for units in self.discriminator_units]
@@ -50,7 +59,7 @@ class Adversarial(Regularized):
         )
         self.prior = StandardNormal(self.latent_shape)
 
-    def penalty(self, examples, latents, reconstructions, training):
+    def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:
         """Returns weight * (2 log 2 - discriminator's loss) (B,), with the gradients of the game."""
         drawn = keras.random.normal(ops.shape(latents), dtype=latents.dtype, seed=self.noise_seed(training))
         discriminates, fools = self.losses_of_players(latents, drawn)
@@ -60,7 +69,7 @@ class Adversarial(Regularized):
         # where the discriminator wins.
         return ops.stop_gradient(shown - moves) + moves
 
-    def losses_of_players(self, latents, drawn):
+    def losses_of_players(self, latents: Tensor, drawn: Tensor) -> Tensor:
         """Returns the losses of both players, each with a gradient to that player's weights alone.
 
         Args:
@@ -75,26 +84,26 @@ class Adversarial(Regularized):
         discriminates = ops.softplus(-self.log_odds(drawn)) + ops.softplus(given)
         return discriminates, ops.softplus(-self.log_odds(latents)) - ops.softplus(-given)
 
-    def log_odds(self, latents):
+    def log_odds(self, latents: Tensor) -> Tensor:
         """Returns the log-odds (B,) that latents (B, D) are of the prior, as the discriminator sees it."""
         return ops.squeeze(self.discriminator(latents), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"weight": self.weight, "discriminator_units": self.discriminator_units}
         return {**super().get_config(), **own}
 
 
 def build(
-    latent_dim=8,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 8,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    weight=1.0,
-    discriminator_units=(256, 256),
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    weight: float = 1.0,
+    discriminator_units: Sizes = (256, 256),
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> Adversarial:
     """Builds the compiled adversarial autoencoder.
 
     Args:

@@ -11,15 +11,18 @@ example of the batch; here they are averaged over which one it is: the same expe
 """
 
 import math
+from typing import Any
 
 from aezoo.core.options import check_between, check_positive
 from aezoo.models._bodies import build_variational
-from aezoo.nn.layers import keras, ops
+from aezoo.nn.layers import Tensor, keras, ops
 from aezoo.nn.losses import gaussian_log_density
 from aezoo.nn.variational import Variational
 
 
-def decomposed_kl(latents, posterior_mean, posterior_log_var, dataset_size):
+def decomposed_kl(
+    latents: Tensor, posterior_mean: Tensor, posterior_log_var: Tensor, dataset_size: int
+) -> Tensor:
     """Estimates the three terms of the KL from a batch; their sum is log q(z|x) - log p(z) exactly.
 
     q(z), the mean of the posteriors of all N examples, is estimated from those of the batch: 1 / N for
@@ -58,17 +61,29 @@ class BetaTCVAE(Variational):
         **base: as for `Variational`.
     """
 
-    def __init__(self, encoder, decoder, *, alpha=1.0, beta=6.0, gamma=1.0, dataset_size=60_000, **base):
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        alpha: float = 1.0,
+        beta: float = 6.0,
+        gamma: float = 1.0,
+        dataset_size: int = 60000,
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.alpha, self.beta, self.gamma, self.dataset_size = alpha, beta, gamma, dataset_size
 
-    def regularizer(self, posterior_mean, posterior_log_var, latents, training):
+    def regularizer(
+        self, posterior_mean: Tensor, posterior_log_var: Tensor, latents: Tensor, training: bool
+    ) -> Tensor:
         index_mi, total_correlation, dimension_kl = decomposed_kl(
             latents, posterior_mean, posterior_log_var, self.dataset_size
         )
         return self.alpha * index_mi + self.beta * total_correlation + self.gamma * dimension_kl
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alpha": self.alpha,
@@ -79,21 +94,21 @@ class BetaTCVAE(Variational):
 
 
 def build(
-    latent_dim=10,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 10,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    alpha=1.0,
-    beta=6.0,
-    gamma=1.0,
-    dataset_size=60_000,
-    likelihood=None,
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    alpha: float = 1.0,
+    beta: float = 6.0,
+    gamma: float = 1.0,
+    dataset_size: int = 60000,
+    likelihood: str | None = None,
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> BetaTCVAE:
     """Builds the compiled beta-TCVAE.
 
     Args:

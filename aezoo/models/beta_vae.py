@@ -12,10 +12,11 @@ so that one example may carry more than another.
 """
 
 import math
+from typing import Any
 
 from aezoo.core.options import check_between, check_positive
 from aezoo.models._bodies import build_variational
-from aezoo.nn.layers import keras, layers, ops
+from aezoo.nn.layers import Tensor, keras, layers, ops
 from aezoo.nn.variational import Variational
 
 
@@ -28,22 +29,20 @@ class RisingCapacity(layers.Layer):
         steps: of training, until the highest capacity is reached.
     """
 
-    def __init__(self, highest, steps, **base):
+    def __init__(self, highest: float, steps: int, **base: Any) -> None:
         super().__init__(**base)
         self.highest, self.steps = highest, steps
-        self.step = self.add_weight(
-            name="step", shape=(), initializer="zeros", dtype="int32", trainable=False
-        )
+        self.step = self.add_weight(name="step", initializer="zeros", dtype="int32", trainable=False)
         self.built = True
 
-    def capacity(self, training=False):
+    def capacity(self, training: bool = False) -> Tensor:
         """Returns the capacity of this step in nats, a scalar; in training the next step is one further."""
         step = ops.cast(ops.minimum(self.step, self.steps), "float32")
         if training:
             self.step.assign(self.step + 1)
         return self.highest * step / self.steps
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "highest": self.highest, "steps": self.steps}
 
 
@@ -60,18 +59,30 @@ class BetaVAE(Variational):
         **base: as for `Variational`.
     """
 
-    def __init__(self, encoder, decoder, *, beta=4.0, capacity=None, capacity_steps=5000, gamma=30.0, **base):
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        beta: float = 4.0,
+        capacity: float | None = None,
+        capacity_steps: int = 5000,
+        gamma: float = 30.0,
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.beta, self.capacity, self.capacity_steps, self.gamma = beta, capacity, capacity_steps, gamma
         self.rising = None if capacity is None else RisingCapacity(capacity, capacity_steps)
 
-    def regularizer(self, posterior_mean, posterior_log_var, latents, training):
+    def regularizer(
+        self, posterior_mean: Tensor, posterior_log_var: Tensor, latents: Tensor, training: bool
+    ) -> Tensor:
         kl = super().regularizer(posterior_mean, posterior_log_var, latents, training)
         if self.rising is None:
             return self.beta * kl
         return self.gamma * ops.abs(ops.mean(kl) - self.rising.capacity(training))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "beta": self.beta,
@@ -82,21 +93,21 @@ class BetaVAE(Variational):
 
 
 def build(
-    latent_dim=10,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 10,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    beta=4.0,
-    capacity=None,
-    capacity_steps=5000,
-    gamma=30.0,
-    likelihood=None,
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    beta: float = 4.0,
+    capacity: float | None = None,
+    capacity_steps: int = 5000,
+    gamma: float = 30.0,
+    likelihood: str | None = None,
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> BetaVAE:
     """Builds the compiled beta-VAE.
 
     Args:

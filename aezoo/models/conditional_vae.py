@@ -11,10 +11,11 @@ picture; to the decoder a learned vector beside the latents.
     decoder: latents (B, D), labels (B,) int32 -> probabilities or means (B, H, W, C)
 """
 
+from typing import Any
+
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_image_shape, check_positive
-from aezoo.models._bodies import body as build_body
-from aezoo.models._bodies import with_heads
+from aezoo.models._bodies import build_body, with_heads
 from aezoo.nn.layers import keras, layers
 from aezoo.nn.variational import Variational
 
@@ -35,26 +36,26 @@ class ConditionalVAE(Variational):
         **base: as for `Variational`.
     """
 
-    def __init__(self, encoder, decoder, *, classes=10, **base):
+    def __init__(self, encoder: Any, decoder: Any, *, classes: int = 10, **base: Any) -> None:
         super().__init__(encoder, decoder, **base)
         self.classes = check_positive("classes", classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "classes": self.classes}
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    classes=10,
-    body="dense",
-    likelihood="bernoulli",
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    classes: int = 10,
+    body: str = "dense",
+    likelihood: str = "bernoulli",
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> ConditionalVAE:
     """Builds the compiled conditional variational autoencoder.
 
     Args:
@@ -84,26 +85,10 @@ def build(
             expected="1 to 3 channels",
             fix=f"pass image_shape=({height}, {width}, 3), and drop the channel of opacity",
         )
-    wider = build_body(body, latent_dim, (height, width, channels + 1), options=body_options).encoder
-    heads = with_heads(wider, posterior_mean=latent_dim, posterior_log_var=latent_dim)
-    images = keras.Input((height, width, channels), name="images")
-    labels = keras.Input((), dtype="int32", name="labels")
-    picture = layers.Embedding(classes, height * width, name="label_picture")(labels)
-    picture = layers.Reshape((height, width, 1), name="label_channel")(picture)
-    posterior = heads(layers.Concatenate(name="labelled_images")([images, picture]))
-    encoder = keras.Model([images, labels], posterior, name="encoder")
-
-    label_dim = min(classes, _LABEL_DIM)
-    longer = build_body(body, latent_dim + label_dim, (height, width, channels), options=body_options).decoder
-    latents = keras.Input((latent_dim,), name="latents")
-    labels = keras.Input((), dtype="int32", name="labels")
-    vector = layers.Embedding(classes, label_dim, name="label_vector")(labels)
-    reconstructions = longer(layers.Concatenate(name="labelled_latents")([latents, vector]))
-    decoder = keras.Model([latents, labels], reconstructions, name="decoder")
-
+    shape = (height, width, channels)
     model = ConditionalVAE(
-        encoder,
-        decoder,
+        _encoder(body, latent_dim, shape, classes, body_options),
+        _decoder(body, latent_dim, shape, classes, body_options),
         classes=classes,
         likelihood=likelihood,
         scale=scale,
@@ -112,3 +97,25 @@ def build(
     )
     model.compile()
     return model
+
+
+def _encoder(body, latent_dim, image_shape, classes, options):
+    height, width, channels = image_shape
+    wider = build_body(body, latent_dim, (height, width, channels + 1), options=options).encoder
+    heads = with_heads(wider, posterior_mean=latent_dim, posterior_log_var=latent_dim)
+    images = keras.Input(image_shape, name="images")
+    labels = keras.Input((), dtype="int32", name="labels")
+    picture = layers.Embedding(classes, height * width, name="label_picture")(labels)
+    picture = layers.Reshape((height, width, 1), name="label_channel")(picture)
+    posterior = heads(layers.Concatenate(name="labelled_images")([images, picture]))
+    return keras.Model([images, labels], posterior, name="encoder")
+
+
+def _decoder(body, latent_dim, image_shape, classes, options):
+    label_dim = min(classes, _LABEL_DIM)
+    longer = build_body(body, latent_dim + label_dim, image_shape, options=options).decoder
+    latents = keras.Input((latent_dim,), name="latents")
+    labels = keras.Input((), dtype="int32", name="labels")
+    vector = layers.Embedding(classes, label_dim, name="label_vector")(labels)
+    reconstructions = longer(layers.Concatenate(name="labelled_latents")([latents, vector]))
+    return keras.Model([latents, labels], reconstructions, name="decoder")

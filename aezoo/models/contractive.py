@@ -12,13 +12,13 @@ at once, their penalty estimated (Hutchinson 1990, doi:10.1080/03610919008812866
 """
 
 import math
+from typing import Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_between, check_choice, check_positive, check_seed
-from aezoo.models._bodies import body as build_body
-from aezoo.models.sparse import shallow
+from aezoo.models._bodies import build_body, shallow
 from aezoo.nn.autoencoder import first
-from aezoo.nn.layers import Standardize, keras, layers, ops
+from aezoo.nn.layers import Tensor, keras, only_dense, ops
 from aezoo.nn.regularized import Regularized, check_float32
 
 # Of differences (f(x + s v) - f(x - s v)) / 2s: roundings of f are divided by s, and what f bends remains
@@ -37,14 +37,6 @@ _SLOPES = {
 }
 
 
-def one_layer(encoder):
-    """Returns an encoder's Dense layer if it is all that computes, and its slope is known; else None."""
-    passed_by = (layers.InputLayer, layers.Flatten, Standardize)
-    others = [layer for layer in encoder.layers if not isinstance(layer, passed_by)]
-    good = len(others) == 1 and type(others[0]) is layers.Dense
-    return others[0] if good and others[0].activation.__name__ in _SLOPES else None
-
-
 @keras.saving.register_keras_serializable("aezoo")
 class Contractive(Regularized):
     """An `Autoencoder` whose latents are drawn to small derivatives; of rows by standardised columns.
@@ -57,33 +49,42 @@ class Contractive(Regularized):
         **base: as for `Regularized`.
     """
 
-    def __init__(self, encoder, decoder, *, weight=0.1, exact=False, directions=1, **base):
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        weight: float = 0.1,
+        exact: bool = False,
+        directions: int = 1,
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.weight, self.exact, self.directions = weight, exact, directions
-        if exact and one_layer(encoder) is None:
+        if exact and only_dense(encoder, _SLOPES) is None:
             problem = "the exact norm is known of an encoder of one Dense layer alone"
             got = f"jacobian='exact', layers {', '.join(layer.name for layer in encoder.layers)}"
             expected = f"units=(), with a latent_activation among None, {', '.join(_SLOPES)}"
             raise OptionError(problem, got=got, expected=expected, fix="pass jacobian='estimate'")
 
     @property
-    def needs_float32(self):
+    def needs_float32(self) -> bool:
         """Whether differences are taken that lower precision would lose."""
         return not self.exact
 
-    def penalty(self, examples, latents, reconstructions, training):
+    def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:
         """Returns weight * ||J||^2 of each example, (B,)."""
         if self.exact:
             return self.weight * self.exact_norm(latents)
         return self.weight * self.estimated_norm(examples, self.noise_seed(training))
 
-    def exact_norm(self, latents):
+    def exact_norm(self, latents: Tensor) -> Tensor:
         """Returns ||J||^2 of each example, (B,): squared slopes times squared columns of the kernel."""
-        dense = one_layer(self.encoder)
+        dense = only_dense(self.encoder, _SLOPES)
         slopes = _SLOPES[dense.activation.__name__](ops.cast(latents, "float32"))
         return ops.sum(ops.square(slopes) * ops.sum(ops.square(dense.kernel), axis=0), axis=-1)
 
-    def estimated_norm(self, examples, seed):
+    def estimated_norm(self, examples: Tensor, seed: int) -> Tensor:
         """Returns an estimate of ||J||^2 of each example, (B,): the mean of ||J v||^2 over directions v.
 
         Signs v drawn at random have E[v v'] = I, so E||J v||^2 = ||J||^2; Gaussian ones vary more.
@@ -99,24 +100,24 @@ class Contractive(Regularized):
         ends = ops.reshape(latents, (2, self.directions, -1, self.latent_shape[-1]))
         return ops.mean(ops.sum(ops.square((ends[0] - ends[1]) / (2 * STEP)), axis=-1), axis=0)
 
-    def get_config(self):
-        own = {"weight": self.weight, "exact": self.exact, "directions": self.directions}
-        return {**super().get_config(), **own}
+    def get_config(self) -> dict[str, Any]:
+        own = {"exact": self.exact, "directions": self.directions}
+        return {**super().get_config(), "weight": self.weight, **own}
 
 
 def build(
-    latent_dim=128,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 128,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    weight=0.1,
-    jacobian="auto",
-    directions=1,
-    latent_activation="sigmoid",
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    weight: float = 0.1,
+    jacobian: str = "auto",
+    directions: int = 1,
+    latent_activation: str = "sigmoid",
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> Contractive:
     """Builds the compiled contractive autoencoder.
 
     Args:
@@ -142,9 +143,8 @@ def build(
     directions, seed = check_positive("directions", directions), check_seed(seed)
     options = shallow(body, features, body_options, latent_activation=latent_activation)
     plain = build_body(body, latent_dim, image_shape, features, options)
-    exact = jacobian == "exact" or (jacobian == "auto" and one_layer(plain.encoder) is not None)
-    model = Contractive(
-        plain.encoder, plain.decoder, weight=weight, exact=exact, directions=directions, seed=seed
-    )
+    exact = jacobian == "exact" or (jacobian == "auto" and only_dense(plain.encoder, _SLOPES) is not None)
+    own: dict[str, Any] = {"weight": weight, "exact": exact, "directions": directions, "seed": seed}
+    model = Contractive(plain.encoder, plain.decoder, **own)
     model.compile()
     return model

@@ -11,32 +11,35 @@ doi:10.23915/distill.00003), or by transposed convolutions.
     decoder: latents (B, D) -> flat -> maps (B, h, w, filters[-1]) -> reconstructions (B, H, W, C)
 """
 
-from aezoo.core.options import check_choice, check_image_shape, check_positive, check_sizes
+from aezoo.core.options import Sizes, check_choice, check_image_shape, check_positive, check_sizes
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import (
+    Tensor,
+    activated,
     activation_layer,
+    bottleneck,
     check_activation,
     crop,
     keras,
     layers,
-    normalization_layer,
     sizes_going_down,
+    unflattened,
 )
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    filters=(32, 64, 128),
-    kernel_size=3,
-    activation="gelu",
-    latent_activation=None,
-    downsampling="stride",
-    upsampling="transpose",
-    normalization=None,
-    output_activation="sigmoid",
-):
+    filters: Sizes = (32, 64, 128),
+    kernel_size: int = 3,
+    activation: str = "gelu",
+    latent_activation: str | None = None,
+    downsampling: str = "stride",
+    upsampling: str = "transpose",
+    normalization: str | None = None,
+    output_activation: str = "sigmoid",
+) -> Autoencoder:
     """Builds the compiled convolutional autoencoder.
 
     Args:
@@ -64,50 +67,49 @@ def build(
     check_activation("latent_activation", latent_activation)
     check_activation("output_activation", output_activation)
     filters = check_sizes("filters", filters)
-    sizes = sizes_going_down(check_image_shape(image_shape), filters)
-
-    def normalized(x, name):
-        layer = normalization_layer(normalization, x.shape[-1], name=f"{name}_norm")
-        x = x if layer is None else layer(x)
-        return activation_layer(activation, name=f"{name}_activation")(x)
-
-    def down(x, depth, name):
-        strides = 2 if downsampling == "stride" else 1
-        x = layers.Conv2D(depth, kernel_size, strides, padding="same", name=name)(x)
-        x = normalized(x, name)
-        if downsampling == "max_pool":
-            x = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
-        return x
-
-    def up(x, depth, to, name):
-        if upsampling == "transpose":
-            x = layers.Conv2DTranspose(depth, kernel_size, 2, padding="same", name=name)(x)
-            return crop(x, to, f"{name}_crop")
-        x = crop(
-            layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_resize")(x), to, f"{name}_crop"
-        )
-        return layers.Conv2D(depth, kernel_size, padding="same", name=name)(x)
+    *going_up, smallest = sizes_going_down(check_image_shape(image_shape), filters)
 
     x = images = keras.Input(image_shape, name="images")
     for number, depth in enumerate(filters, 1):
-        x = down(x, depth, f"down_{number}")
-    x = layers.Flatten(name="flatten")(x)
-    latents = layers.Dense(latent_dim, activation=latent_activation, name="bottleneck")(x)
-    encoder = keras.Model(images, latents, name="encoder")
+        x = down(downsampling, x, depth, kernel_size, normalization, activation, f"down_{number}")
+    encoder = keras.Model(images, bottleneck(x, latent_dim, latent_activation), name="encoder")
 
-    *going_up, (height, width) = sizes
     *shallower, deepest = filters
     x = latents = keras.Input((latent_dim,), name="latents")
-    x = layers.Dense(height * width * deepest, name="expand")(x)
-    x = activation_layer(activation, name="expand_activation")(x)
-    x = layers.Reshape((height, width, deepest), name="unflatten")(x)
+    x = unflattened(x, (*smallest, deepest), activation)
     for number in range(len(filters), 1, -1):
-        x = up(x, shallower[number - 2], going_up[number - 1], f"up_{number}")
-        x = normalized(x, f"up_{number}")
-    x = up(x, image_shape[-1], going_up[0], "up_1")
+        x = up(upsampling, x, shallower[number - 2], kernel_size, going_up[number - 1], f"up_{number}")
+        x = activated(x, normalization, activation, f"up_{number}")
+    x = up(upsampling, x, image_shape[-1], kernel_size, going_up[0], "up_1")
     reconstructions = activation_layer(output_activation, name="reconstructions")(x)
     decoder = keras.Model(latents, reconstructions, name="decoder")
 
     model = Autoencoder(encoder, decoder)
     model.compile()
     return model
+
+
+def down(
+    downsampling: str,
+    x: Tensor,
+    depth: int,
+    kernel_size: int,
+    normalization: str | None,
+    activation: str,
+    name: str,
+) -> Tensor:
+    """Returns maps (B, H / 2, W / 2, depth), their sides rounded up."""
+    strides = 2 if downsampling == "stride" else 1
+    x = layers.Conv2D(depth, kernel_size, strides, padding="same", name=name)(x)
+    x = activated(x, normalization, activation, name)
+    return layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x) if strides == 1 else x
+
+
+def up(upsampling: str, x: Tensor, depth: int, kernel_size: int, to: tuple[int, ...], name: str) -> Tensor:
+    """Returns maps (B, H, W, depth) of about twice the sides, cropped to `to`, (H, W)."""
+    if upsampling == "transpose":
+        x = layers.Conv2DTranspose(depth, kernel_size, 2, padding="same", name=name)(x)
+        return crop(x, to, f"{name}_crop")
+    x = layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_resize")(x)
+    x = crop(x, to, f"{name}_crop")
+    return layers.Conv2D(depth, kernel_size, padding="same", name=name)(x)

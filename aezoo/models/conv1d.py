@@ -12,30 +12,32 @@ rounded up on the way down, and what the up-convolutions give too much is cut of
 """
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_positive, check_sizes
+from aezoo.core.options import Sizes, check_positive, check_sizes
 from aezoo.models.lstm import check_sequence_shape
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import (
     Standardize,
+    Tensor,
     Unstandardize,
-    activation_layer,
+    activated,
+    bottleneck,
     check_activation,
     keras,
     layers,
-    normalization_layer,
+    unflattened,
 )
 
 
 def build(
-    latent_dim=16,
-    sequence_shape=(128, 1),
+    latent_dim: int = 16,
+    sequence_shape: tuple[int, ...] = (128, 1),
     *,
-    filters=(32, 64, 128),
-    kernel_size=5,
-    activation="gelu",
-    latent_activation=None,
-    normalization=None,
-):
+    filters: Sizes = (32, 64, 128),
+    kernel_size: int = 5,
+    activation: str = "gelu",
+    latent_activation: str | None = None,
+    normalization: str | None = None,
+) -> Autoencoder:
     """Builds the compiled convolutional autoencoder of sequences.
 
     Args:
@@ -60,35 +62,21 @@ def build(
     steps, features = check_sequence_shape(sequence_shape)
     lengths = lengths_going_down(steps, filters)
 
-    def normalized(x, name):
-        layer = normalization_layer(normalization, x.shape[-1], name=f"{name}_norm")
-        x = x if layer is None else layer(x)
-        return activation_layer(activation, name=f"{name}_activation")(x)
-
-    def up(x, depth, to, name):
-        x = layers.Conv1DTranspose(depth, kernel_size, 2, padding="same", name=name)(x)
-        excess = x.shape[1] - to
-        return layers.Cropping1D((0, excess), name=f"{name}_crop")(x) if excess else x
-
     examples = keras.Input((steps, features), name="examples")
     x = Standardize(name="standardize")(examples)
     for number, depth in enumerate(filters, 1):
         x = layers.Conv1D(depth, kernel_size, 2, padding="same", name=f"down_{number}")(x)
-        x = normalized(x, f"down_{number}")
-    x = layers.Flatten(name="flatten")(x)
-    latents = layers.Dense(latent_dim, activation=latent_activation, name="bottleneck")(x)
-    encoder = keras.Model(examples, latents, name="encoder")
+        x = activated(x, normalization, activation, f"down_{number}")
+    encoder = keras.Model(examples, bottleneck(x, latent_dim, latent_activation), name="encoder")
 
     *going_up, shortest = lengths
     *shallower, deepest = filters
     x = latents = keras.Input((latent_dim,), name="latents")
-    x = layers.Dense(shortest * deepest, name="expand")(x)
-    x = activation_layer(activation, name="expand_activation")(x)
-    x = layers.Reshape((shortest, deepest), name="unflatten")(x)
+    x = unflattened(x, (shortest, deepest), activation)
     for number in range(len(filters), 1, -1):
-        x = up(x, shallower[number - 2], going_up[number - 1], f"up_{number}")
-        x = normalized(x, f"up_{number}")
-    x = up(x, features, steps, "up_1")
+        x = up(x, shallower[number - 2], kernel_size, going_up[number - 1], f"up_{number}")
+        x = activated(x, normalization, activation, f"up_{number}")
+    x = up(x, features, kernel_size, steps, "up_1")
     reconstructions = Unstandardize(name="reconstructions")(x)
     decoder = keras.Model(latents, reconstructions, name="decoder")
 
@@ -97,7 +85,14 @@ def build(
     return model
 
 
-def lengths_going_down(steps, filters):
+def up(x: Tensor, depth: int, kernel_size: int, to: int, name: str) -> Tensor:
+    """Returns maps (B, to, depth), about twice as long as they were."""
+    x = layers.Conv1DTranspose(depth, kernel_size, 2, padding="same", name=name)(x)
+    excess = x.shape[1] - to
+    return layers.Cropping1D((0, excess), name=f"{name}_crop")(x) if excess else x
+
+
+def lengths_going_down(steps: int, filters: Sizes) -> list[int]:
     """Returns [T, ..., t], the lengths before each halving and after the last; odd ones round up.
 
     Raises:

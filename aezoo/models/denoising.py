@@ -9,23 +9,25 @@ of the encoder and acts in training only, so what is exported is the body alone.
     afterwards: corrupted (B, H, W, C) -> latents (B, D) -> reconstructions
 """
 
+from typing import Any
+
 from aezoo.core.options import check_choice, check_seed
-from aezoo.models._bodies import body as build_body
+from aezoo.models._bodies import build_body
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import CORRUPTIONS, Corruption
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="conv",
-    corruption="gaussian",
-    level=0.4,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "conv",
+    corruption: str = "gaussian",
+    level: float = 0.4,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> Autoencoder:
     """Builds the compiled denoising autoencoder.
 
     Args:

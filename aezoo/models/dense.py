@@ -13,30 +13,30 @@ units, so that no scaler has to travel with an exported file.
 import math
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_image_shape, check_positive, check_sizes
+from aezoo.core.options import Sizes, check_image_shape, check_positive, check_sizes
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import (
     Standardize,
     Unstandardize,
+    activated,
     activation_layer,
     check_activation,
     keras,
     layers,
-    normalization_layer,
 )
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    units=(512, 256),
-    activation="gelu",
-    latent_activation=None,
-    normalization=None,
-    output_activation="sigmoid",
-):
+    features: int | None = None,
+    units: Sizes = (512, 256),
+    activation: str = "gelu",
+    latent_activation: str | None = None,
+    normalization: str | None = None,
+    output_activation: str = "sigmoid",
+) -> Autoencoder:
     """Builds the compiled dense autoencoder.
 
     Args:
@@ -59,31 +59,21 @@ def build(
     units = check_sizes("units", units)
     check_activation("latent_activation", latent_activation)
     check_activation("output_activation", output_activation)
-    if normalization == "group":
-        raise OptionError(
-            "group normalisation divides the channels of a map, and a dense layer has none",
-            got="normalization='group'",
-            expected="None, 'batch' or 'layer'",
-            fix="pass normalization='layer'",
-        )
+    _check_normalization(normalization)
     shape = check_image_shape(image_shape) if features is None else (check_positive("features", features),)
-
-    def hidden(x, size, name):
-        x = layers.Dense(size, name=name)(x)
-        layer = normalization_layer(normalization, size, name=f"{name}_norm")
-        x = x if layer is None else layer(x)
-        return activation_layer(activation, name=f"{name}_activation")(x)
 
     x = examples = keras.Input(shape, name="images" if features is None else "examples")
     x = layers.Flatten(name="flatten")(x) if features is None else Standardize(name="standardize")(x)
     for number, size in enumerate(units, 1):
-        x = hidden(x, size, f"down_{number}")
+        x = activated(
+            layers.Dense(size, name=f"down_{number}")(x), normalization, activation, f"down_{number}"
+        )
     latents = layers.Dense(latent_dim, activation=latent_activation, name="bottleneck")(x)
     encoder = keras.Model(examples, latents, name="encoder")
 
     x = latents = keras.Input((latent_dim,), name="latents")
     for number, size in zip(range(len(units), 0, -1), reversed(units), strict=True):
-        x = hidden(x, size, f"up_{number}")
+        x = activated(layers.Dense(size, name=f"up_{number}")(x), normalization, activation, f"up_{number}")
     x = layers.Dense(math.prod(shape), name="flat_reconstructions")(x)
     if features is None:
         x = activation_layer(output_activation, name="output_activation")(x)
@@ -95,3 +85,13 @@ def build(
     model = Autoencoder(encoder, decoder)
     model.compile()
     return model
+
+
+def _check_normalization(normalization):
+    if normalization == "group":
+        raise OptionError(
+            "group normalisation divides the channels of a map, and a dense layer has none",
+            got="normalization='group'",
+            expected="None, 'batch' or 'layer'",
+            fix="pass normalization='layer'",
+        )

@@ -13,10 +13,11 @@ weight's step on its own, so it is two of one learning rate.
 """
 
 import math
+from typing import Any
 
-from aezoo.core.options import check_between, check_sizes
+from aezoo.core.options import Sizes, check_between, check_sizes
 from aezoo.models._bodies import build_variational
-from aezoo.nn.layers import keras, layers, ops
+from aezoo.nn.layers import Tensor, keras, layers, ops
 from aezoo.nn.losses import permute_axes
 from aezoo.nn.variational import Variational
 
@@ -32,7 +33,15 @@ class FactorVAE(Variational):
         **base: as for `Variational`.
     """
 
-    def __init__(self, encoder, decoder, *, gamma=10.0, discriminator_units=(256, 256, 256), **base):
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        gamma: float = 10.0,
+        discriminator_units: Sizes = (256, 256, 256),
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.gamma, self.discriminator_units = gamma, tuple(discriminator_units)
         hidden = [layers.Dense(units, activation="leaky_relu") for units in self.discriminator_units]
@@ -40,7 +49,9 @@ class FactorVAE(Variational):
             [keras.Input(self.latent_shape), *hidden, layers.Dense(1)], name="discriminator"
         )
 
-    def regularizer(self, posterior_mean, posterior_log_var, latents, training):
+    def regularizer(
+        self, posterior_mean: Tensor, posterior_log_var: Tensor, latents: Tensor, training: bool
+    ) -> Tensor:
         """Returns kl + gamma * total correlation (B,) in nats; in training, what teaches the
         discriminator on top.
         """
@@ -56,29 +67,29 @@ class FactorVAE(Variational):
         shuffled = self.log_odds(permute_axes(given, self.seed_generator), training)
         return penalty + 0.5 * (ops.softplus(-log_odds) + ops.softplus(shuffled))
 
-    def log_odds(self, latents, training=False):
+    def log_odds(self, latents: Tensor, training: bool = False) -> Tensor:
         """Returns log q(z) - log of the product of q(z_d), (B,) in nats, as the discriminator sees it."""
         return ops.squeeze(self.discriminator(latents, training=training), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"gamma": self.gamma, "discriminator_units": self.discriminator_units}
         return {**super().get_config(), **own}
 
 
 def build(
-    latent_dim=10,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 10,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    gamma=10.0,
-    discriminator_units=(256, 256, 256),
-    likelihood=None,
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    gamma: float = 10.0,
+    discriminator_units: Sizes = (256, 256, 256),
+    likelihood: str | None = None,
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> FactorVAE:
     """Builds the compiled FactorVAE.
 
     Args:

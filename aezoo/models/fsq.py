@@ -12,13 +12,14 @@ as in `vq_vae`.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_sizes
-from aezoo.nn.layers import keras, ops
-from aezoo.nn.quantized import Quantizer, assemble
+from aezoo.core.options import Sizes, check_sizes
+from aezoo.nn.layers import Tensor, keras, ops
+from aezoo.nn.quantized import Quantized, Quantizer, assemble
 
 _EDGE = 1e-3  # by which the outermost values stay inside, so that no rounding leaves the levels
 _LARGEST = 2**20  # codes: float32 counts them exactly, and the codebook fits a bundle
@@ -39,7 +40,7 @@ class FiniteScalarQuantizer(Quantizer):
         OptionError: fewer than three levels, or more codes than 2^20.
     """
 
-    def __init__(self, levels=(8, 5, 5, 5), **kwargs):
+    def __init__(self, levels: Sizes = (8, 5, 5, 5), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.levels = check_sizes("levels", levels)
         if not self.levels or min(self.levels) < 3 or math.prod(self.levels) > _LARGEST:
@@ -57,12 +58,12 @@ class FiniteScalarQuantizer(Quantizer):
         self.basis = np.cumprod([1, *self.levels[:-1]]).astype("float32")
 
     @property
-    def codebook(self):
+    def codebook(self) -> Any:
         """All codes, (K, D) float32: row k is the latents of code k."""
         numbers = np.arange(math.prod(self.levels))[:, None] // self.basis.astype("int64")
         return ((numbers % self.levels) - self.half_width) / self.half_width
 
-    def call(self, vectors, training=False):
+    def call(self, vectors: Tensor, training: bool = False) -> Tensor:
         vectors = ops.cast(vectors, "float32")
         bounded = ops.tanh(vectors + self.shift) * self.half_range - self.offset
         rounded = ops.round(bounded)
@@ -72,18 +73,18 @@ class FiniteScalarQuantizer(Quantizer):
             rounded = self.straight_through(bounded, rounded)
         return ops.cast(rounded / self.half_width, self.compute_dtype), code_indices
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "levels": self.levels}
 
 
 def build(
-    image_shape=(28, 28, 1),
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    levels=(8, 5, 5, 5),
-    filters=(16, 32),
-    residual_blocks=2,
-    activation="gelu",
-):
+    levels: Sizes = (8, 5, 5, 5),
+    filters: Sizes = (16, 32),
+    residual_blocks: int = 2,
+    activation: str = "gelu",
+) -> Quantized:
     """Builds the compiled autoencoder with finite scalar quantisation.
 
     Args:
@@ -100,6 +101,6 @@ def build(
         OptionError: an option that cannot be used.
     """
     quantizer = FiniteScalarQuantizer(levels, name="quantizer")
-    body = {"filters": filters, "residual_blocks": residual_blocks, "activation": activation}
+    body: dict[str, Any] = {"filters": filters, "residual_blocks": residual_blocks, "activation": activation}
     # Without it training on digits can end in black images, whatever the codes (as for vq_vae).
     return assemble(quantizer, len(quantizer.levels), image_shape, normalization="batch", **body)

@@ -12,11 +12,12 @@ Differs: the body is dense or convolutional. The kernel is the mean of seven inv
 """
 
 import math
+from typing import Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_between
 from aezoo.models._bodies import build_variational
-from aezoo.nn.layers import keras, ops
+from aezoo.nn.layers import Tensor, keras, ops
 from aezoo.nn.losses import MMD_SCALES, mmd_imq
 from aezoo.nn.variational import Variational
 
@@ -32,38 +33,42 @@ class InfoVAE(Variational):
         **base: as for `Variational`.
     """
 
-    def __init__(self, encoder, decoder, *, alpha=0.5, lambda_=1000.0, **base):
+    def __init__(
+        self, encoder: Any, decoder: Any, *, alpha: float = 0.5, lambda_: float = 1000.0, **base: Any
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.alpha, self.lambda_ = alpha, lambda_
 
-    def regularizer(self, posterior_mean, posterior_log_var, latents, training):
+    def regularizer(
+        self, posterior_mean: Tensor, posterior_log_var: Tensor, latents: Tensor, training: bool
+    ) -> Tensor:
         kl = super().regularizer(posterior_mean, posterior_log_var, latents, training)
         prior = keras.random.normal(ops.shape(latents), dtype=latents.dtype, seed=self.prior_seed(training))
         mmd = mmd_imq(latents, prior) / len(MMD_SCALES)
         return (1.0 - self.alpha) * kl + (self.alpha + self.lambda_ - 1.0) * mmd
 
-    def prior_seed(self, training):
+    def prior_seed(self, training: bool) -> Tensor:
         """Returns what the prior's sample is drawn by; not the noise of the posterior once more."""
         return self.seed_generator if training else 2
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha, "lambda_": self.lambda_}
 
 
 def build(
-    latent_dim=10,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 10,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    alpha=0.5,
-    lambda_=1000.0,
-    likelihood=None,
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    alpha: float = 0.5,
+    lambda_: float = 1000.0,
+    likelihood: str | None = None,
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> InfoVAE:
     """Builds the compiled InfoVAE.
 
     Args:

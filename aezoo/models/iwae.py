@@ -10,10 +10,11 @@ folded into the batch axis of the decoder, so memory and time of the decoder gro
 """
 
 import math
+from typing import Any
 
 from aezoo.core.options import check_positive
 from aezoo.models._bodies import build_variational
-from aezoo.nn.layers import keras, ops
+from aezoo.nn.layers import Tensor, keras, ops
 from aezoo.nn.losses import gaussian_log_density
 from aezoo.nn.variational import Variational
 
@@ -28,11 +29,11 @@ class ImportanceWeighted(Variational):
         **base: as for `Variational`.
     """
 
-    def __init__(self, encoder, decoder, *, importance_samples=5, **base):
+    def __init__(self, encoder: Any, decoder: Any, *, importance_samples: int = 5, **base: Any) -> None:
         super().__init__(encoder, decoder, **base)
         self.importance_samples = importance_samples
 
-    def objective(self, examples, labels, training):
+    def objective(self, examples: Tensor, labels: Tensor, training: bool) -> Tensor:
         """Returns (-bound (B,) in nats, reconstructions (B, ...) of the first latents of each example)."""
         k = self.importance_samples
         mean, log_var = (
@@ -46,23 +47,23 @@ class ImportanceWeighted(Variational):
         bound = ops.logsumexp(ops.reshape(log_weights, (-1, k)), axis=1) - math.log(k)
         return -bound, reconstructions[::k]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "importance_samples": self.importance_samples}
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    importance_samples=5,
-    likelihood=None,
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    importance_samples: int = 5,
+    likelihood: str | None = None,
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> ImportanceWeighted:
     """Builds the compiled importance-weighted autoencoder.
 
     Args:

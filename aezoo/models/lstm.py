@@ -15,18 +15,18 @@ from the first to the last: the same in mirrored time, and reconstructions come 
 """
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_positive, check_sizes
+from aezoo.core.options import Sizes, check_positive, check_sizes
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import Standardize, Unstandardize, check_activation, keras, layers
 
 
 def build(
-    latent_dim=16,
-    sequence_shape=(128, 1),
+    latent_dim: int = 16,
+    sequence_shape: tuple[int, ...] = (128, 1),
     *,
-    units=(64,),
-    latent_activation=None,
-):
+    units: Sizes = (64,),
+    latent_activation: str | None = None,
+) -> Autoencoder:
     """Builds the compiled recurrent autoencoder of sequences.
 
     Args:
@@ -78,7 +78,7 @@ def build(
     return model
 
 
-def check_sequence_shape(sequence_shape):
+def check_sequence_shape(sequence_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Returns (T, F), or raises OptionError: at least 2 steps and 1 feature."""
     shape = sequence_shape if isinstance(sequence_shape, (tuple, list)) else ()
     whole = all(isinstance(size, int) and not isinstance(size, bool) for size in shape)

@@ -13,11 +13,19 @@ which leaves to chance what the decoder says of patches it was shown, that is al
     minimised: mean over the batch of the squared error, summed over an example
 """
 
+from typing import Any
+
 from aezoo.core.options import check_between, check_choice, check_image_shape, check_positive, check_seed
 from aezoo.nn.autoencoder import Autoencoder
-from aezoo.nn.layers import check_activation, keras, layers, ops
+from aezoo.nn.layers import Tensor, check_activation, keras, ops
 from aezoo.nn.losses import squared_error
-from aezoo.nn.transformer import MaskToken, Positions, blocks, check_grid, check_widths, to_images, to_tokens
+from aezoo.nn.transformer import (
+    MaskToken,
+    check_grid,
+    check_widths,
+    patch_decoder,
+    patch_encoder,
+)
 
 
 @keras.saving.register_keras_serializable("aezoo")
@@ -35,13 +43,15 @@ class Masked(Autoencoder):
 
     own_objective = True
 
-    def __init__(self, encoder, decoder, *, visible, loss_on="all", seed=0, **base):
+    def __init__(
+        self, encoder: Any, decoder: Any, *, visible: int, loss_on: str = "all", seed: int = 0, **base: Any
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.visible, self.loss_on, self.seed = visible, loss_on, seed
         self.mask_token = MaskToken(decoder.get_layer("widen").units, seed, name="mask_token")
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Returns what is painted of visible patches in training, the reconstructions otherwise."""
         examples, _ = self.taken_apart(inputs)
         painted, masked = self.painted(examples, training)
@@ -49,7 +59,7 @@ class Masked(Autoencoder):
         self.add_loss(ops.mean(squared_error(examples * counts, painted * counts)))
         return painted if training else self.through_decoder(self.through_encoder(examples))
 
-    def painted(self, examples, training):
+    def painted(self, examples: Tensor, training: bool) -> Tensor:
         """Returns images made of visible patches (B, H, W, C), and 1 for masked ones, else 0: (B, N)."""
         tokens = self.encoder.get_layer("tokens")(examples, training=training)
         seed = self.seed_generator if training else 1  # an objective that repeats itself
@@ -61,7 +71,7 @@ class Masked(Autoencoder):
         painted = self.decoder.get_layer("pixels")(wide, training=training)
         return painted, ops.cast(places >= self.visible, painted.dtype)
 
-    def as_pixels(self, masked):
+    def as_pixels(self, masked: Tensor) -> Tensor:
         """Returns a value of each patch (B, N) as one of each pixel, (B, H, W, 1)."""
         tokens, (height, width, _) = self.encoder.get_layer("tokens"), self.example_shape
         maps = ops.reshape(masked, (-1, *tokens.get_layer("positions").grid, 1))
@@ -69,26 +79,26 @@ class Masked(Autoencoder):
             maps = ops.repeat(maps, size, axis=axis)
         return maps[:, :height, :width]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"visible": self.visible, "loss_on": self.loss_on, "seed": self.seed}
         return {**super().get_config(), **own}
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    patch_size=4,
-    masked_share=0.75,
-    loss_on="all",
-    width=64,
-    depth=4,
-    heads=4,
-    decoder_width=32,
-    decoder_depth=1,
-    output_activation="sigmoid",
-    seed=0,
-):
+    patch_size: int = 4,
+    masked_share: float = 0.75,
+    loss_on: str = "all",
+    width: int = 64,
+    depth: int = 4,
+    heads: int = 4,
+    decoder_width: int = 32,
+    decoder_depth: int = 1,
+    output_activation: str = "sigmoid",
+    seed: int = 0,
+) -> Masked:
     """Builds the compiled masked autoencoder.
 
     Args:
@@ -123,21 +133,10 @@ def build(
     count = rows * columns
     visible = min(max(1, round((1 - share) * count)), count - 1)
 
-    tokens = keras.Input((None, width), name="tokens")  # of any number: fewer in training
-    x = blocks(tokens, depth, heads, "block")
-    transformer = keras.Model(tokens, layers.Dense(latent_dim, name="bottleneck")(x), name="transformer")
-    images = keras.Input(image_shape, name="images")
-    latents = transformer(to_tokens(image_shape, patch_size, width)(images))
-    encoder = keras.Model(images, latents, name="encoder")
-
-    tokens = keras.Input((count, decoder_width), name="tokens")
-    x = Positions((rows, columns), name="positions")(tokens)
-    x = blocks(x, decoder_depth, heads, "block")
-    pixels = keras.Model(tokens, to_images(x, image_shape, patch_size, output_activation), name="pixels")
-    latents = keras.Input((count, latent_dim), name="latents")
-    reconstructions = pixels(layers.Dense(decoder_width, name="widen")(latents))
-    decoder = keras.Model(latents, reconstructions, name="decoder")
-
+    encoder = patch_encoder(latent_dim, image_shape, patch_size, width, depth, heads)
+    decoder = patch_decoder(
+        latent_dim, image_shape, patch_size, decoder_width, decoder_depth, heads, output_activation
+    )
     model = Masked(encoder, decoder, visible=visible, loss_on=loss_on, seed=check_seed(seed))
     model.compile()
     return model

@@ -14,10 +14,11 @@ differences (1990, doi:10.1080/03610919008812866), since backends share no way o
 """
 
 import math
+from typing import Any
 
 from aezoo.core.options import check_between, check_choice, check_seed
-from aezoo.models._bodies import body as build_body
-from aezoo.nn.layers import keras, ops
+from aezoo.models._bodies import build_body
+from aezoo.nn.layers import Tensor, keras, ops
 from aezoo.nn.regularized import Regularized, check_float32
 
 REGULARIZERS = ("l2", "gradient_penalty", "none")
@@ -39,18 +40,27 @@ class RAE(Regularized):
         **base: as for `Regularized`.
     """
 
-    def __init__(self, encoder, decoder, *, latent_weight=0.1, regularizer="l2", weight=1e-4, **base):
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        latent_weight: float = 0.1,
+        regularizer: str = "l2",
+        weight: float = 0.0001,
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         check_choice("regularizer", regularizer, REGULARIZERS)
         self.latent_weight, self.weight = float(latent_weight), float(weight)
         self.regularizer = regularizer
 
     @property
-    def needs_float32(self):
+    def needs_float32(self) -> bool:
         """Whether differences are taken that lower precision would lose."""
         return self.regularizer == "gradient_penalty"
 
-    def penalty(self, examples, latents, reconstructions, training):
+    def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:
         """Returns what is added to the squared error of each example, (B,)."""
         latents = ops.cast(latents, "float32")
         penalty = self.latent_weight * 0.5 * ops.sum(ops.square(latents), axis=-1)
@@ -60,12 +70,12 @@ class RAE(Regularized):
             penalty += self.weight * self.squared_jacobian(latents, self.noise_seed(training))
         return penalty
 
-    def squared_kernels(self):
+    def squared_kernels(self) -> Tensor:
         """Returns the sum of squares of the decoder's kernels, one number; biases and scales are free."""
         kernels = [weight for weight in self.decoder.trainable_weights if len(weight.shape) > 1]
         return sum(ops.sum(ops.square(kernel)) for kernel in kernels)
 
-    def squared_jacobian(self, latents, seed):
+    def squared_jacobian(self, latents: Tensor, seed: int) -> Tensor:
         """Returns an estimate of |J|^2 of each example, (B,): |J v|^2 for one random direction v.
 
         Signs v drawn at random have E[v v'] = I, so that E|J v|^2 = |J|^2, the squared Frobenius norm.
@@ -78,23 +88,23 @@ class RAE(Regularized):
         slopes = (self.in_units(ahead) - self.in_units(behind)) / (2 * STEP)
         return ops.sum(ops.square(slopes), axis=tuple(range(1, len(slopes.shape))))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"latent_weight": self.latent_weight, "weight": self.weight}
         return {**super().get_config(), **own, "regularizer": self.regularizer}
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    latent_weight=0.1,
-    regularizer="l2",
-    weight=None,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    latent_weight: float = 0.1,
+    regularizer: str = "l2",
+    weight: float | None = None,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> RAE:
     """Builds the compiled regularised autoencoder.
 
     Args:

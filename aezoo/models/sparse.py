@@ -10,11 +10,12 @@ Differs: encoder and decoder have a kernel each; k is the same from the first st
 """
 
 import math
+from typing import Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_between, check_choice, check_positive
-from aezoo.models._bodies import body as build_body
-from aezoo.nn.layers import check_activation, keras, layers, ops
+from aezoo.models._bodies import build_body, shallow
+from aezoo.nn.layers import Tensor, check_activation, keras, layers, ops
 from aezoo.nn.regularized import Regularized
 
 # kind of sparsity -> (activation of the latents, weight of its penalty)
@@ -33,19 +34,19 @@ class KSparse(layers.Layer):
         alpha: alpha * k are kept afterwards, at most all; 1 or more (section 2.2 of the paper).
     """
 
-    def __init__(self, k, alpha=1.0, **base):
+    def __init__(self, k: int, alpha: float = 1.0, **base: Any) -> None:
         super().__init__(**base)
         self.k, self.alpha = k, alpha
 
-    def kept(self, latent_dim, training=False):
+    def kept(self, latent_dim: int, training: bool = False) -> int:
         """Returns how many of D latents are kept."""
         return self.k if training else min(round(self.alpha * self.k), latent_dim)
 
-    def call(self, latents, training=False):
+    def call(self, latents: Tensor, training: bool = False) -> Tensor:
         smallest = ops.top_k(latents, self.kept(latents.shape[-1], training))[0][..., -1:]
         return ops.where(latents >= smallest, latents, ops.zeros_like(latents))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "k": self.k, "alpha": self.alpha}
 
 
@@ -63,11 +64,20 @@ class Sparse(Regularized):
 
     reports_sparsity = True
 
-    def __init__(self, encoder, decoder, *, sparsity="k", weight=0.0, target=0.05, **base):
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        sparsity: str = "k",
+        weight: float = 0.0,
+        target: float = 0.05,
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         self.sparsity, self.weight, self.target = sparsity, weight, target
 
-    def penalty(self, examples, latents, reconstructions, training):
+    def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:
         """Returns weight * the sum of |latents| of each example, or of a batch's KL; nats for the latter."""
         if self.sparsity == "k":
             return 0.0
@@ -77,25 +87,25 @@ class Sparse(Regularized):
         on, off = self.target * ops.log(self.target / share), ops.log((1 - self.target) / (1 - share))
         return self.weight * ops.sum(on + (1 - self.target) * off)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"sparsity": self.sparsity, "weight": self.weight, "target": self.target}
         return {**super().get_config(), **own}
 
 
 def build(
-    latent_dim=128,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 128,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    sparsity="k",
-    k=None,
-    alpha=1.0,
-    weight=None,
-    target=0.05,
-    latent_activation=None,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    sparsity: str = "k",
+    k: int | None = None,
+    alpha: float = 1.0,
+    weight: float | None = None,
+    target: float = 0.05,
+    latent_activation: str | None = None,
+    body_options: dict[str, Any] | None = None,
+) -> Sparse:
     """Builds the compiled sparse autoencoder.
 
     Args:
@@ -127,9 +137,8 @@ def build(
     alpha = check_between("alpha", alpha, 1.0, math.inf, 1.0)
     k = check_positive("k", max(1, check_positive("latent_dim", latent_dim) // 10) if k is None else k)
     if k > latent_dim:
-        problem, expected = "there are not so many latents to keep", f"k of 1 to {latent_dim}"
-        got = f"k={k}, latent_dim={latent_dim}"
-        raise OptionError(problem, got=got, expected=expected, fix="pass k=None")
+        problem, got = "there are not so many latents to keep", f"k={k}, latent_dim={latent_dim}"
+        raise OptionError(problem, got=got, expected=f"k of 1 to {latent_dim}", fix="pass k=None")
     options = shallow(body, features, body_options, latent_activation=latent_activation)
     plain = build_body(body, latent_dim, image_shape, features, options)
     encoder = plain.encoder
@@ -139,11 +148,3 @@ def build(
     model = Sparse(encoder, plain.decoder, sparsity=sparsity, weight=weight, target=target)
     model.compile()
     return model
-
-
-def shallow(body, features, body_options, **defaults):
-    """Returns options of a body with the defaults of a family whose dense body is one layer each way."""
-    if not isinstance(body_options or {}, dict):
-        return body_options  # `body` says what is wrong with it
-    own = {"units": ()} if body == "dense" or features is not None else {}
-    return {**own, **defaults, **(body_options or {})}

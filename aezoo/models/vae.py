@@ -10,22 +10,24 @@ example, so it is the negative evidence lower bound whatever the size of the ima
     decoder: latents (B, D) -> probabilities or means, shaped as the input
 """
 
+from typing import Any
+
 from aezoo.models._bodies import build_variational
 from aezoo.nn.variational import Variational
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    likelihood=None,
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    likelihood: str | None = None,
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> Variational:
     """Builds the compiled variational autoencoder.
 
     Args:

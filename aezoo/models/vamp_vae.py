@@ -10,11 +10,13 @@ Pseudo-inputs stay in (0, 1) by a sigmoid, whose gradient never stops, where the
     minimised: nll + log q(z|x) - log p(z), z drawn from q(z|x); nats per example
 """
 
+from typing import Any
+
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive
-from aezoo.core.priors import GaussianMixture
+from aezoo.core.priors import GaussianMixture, Prior
 from aezoo.models._bodies import build_variational
-from aezoo.nn.layers import keras, layers, ops
+from aezoo.nn.layers import Tensor, keras, layers, ops
 from aezoo.nn.losses import gaussian_log_density, mixture_log_density
 from aezoo.nn.variational import Variational
 
@@ -30,18 +32,20 @@ class PseudoInputs(layers.Layer):
         seed: of the first values: noise, for images around 0.5.
     """
 
-    def __init__(self, count, shape, bounded=True, seed=0, **base):
+    def __init__(
+        self, count: int, shape: tuple[int, ...], bounded: bool = True, seed: int = 0, **base: Any
+    ) -> None:
         super().__init__(**base)
         self.count, self.shape, self.bounded, self.seed = count, tuple(shape), bounded, seed
         noise = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
         self.values = self.add_weight(name="values", shape=(count, *self.shape), initializer=noise)
         self.built = True
 
-    def examples(self):
+    def examples(self) -> Tensor:
         """Returns the learned examples, (K, ...)."""
         return ops.sigmoid(self.values) if self.bounded else ops.convert_to_tensor(self.values)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"count": self.count, "shape": self.shape, "bounded": self.bounded, "seed": self.seed}
         return {**super().get_config(), **own}
 
@@ -56,12 +60,12 @@ class VampVAE(Variational):
         **base: as for `Variational`.
     """
 
-    def __init__(self, encoder, decoder, *, components=100, **base):
+    def __init__(self, encoder: Any, decoder: Any, *, components: int = 100, **base: Any) -> None:
         super().__init__(encoder, decoder, **base)
         self.components = components
         self.pseudo_inputs = PseudoInputs(components, self.example_shape, self.kind == "images", self.seed)
 
-    def components_of_prior(self):
+    def components_of_prior(self) -> Tensor:
         """Returns (means, log_vars) of the mixture, tensors (K, D).
 
         Batch statistics are left alone: the prior is that of the encoder outside training.
@@ -69,22 +73,24 @@ class VampVAE(Variational):
         inputs = self.pseudo_inputs.examples()
         return self.through_encoder(inputs if self._unstandardize is None else self._unstandardize(inputs))
 
-    def regularizer(self, posterior_mean, posterior_log_var, latents, training):
+    def regularizer(
+        self, posterior_mean: Tensor, posterior_log_var: Tensor, latents: Tensor, training: bool
+    ) -> Tensor:
         means, log_vars = self.components_of_prior()
         log_p = mixture_log_density(latents, means, log_vars)
         return gaussian_log_density(latents, posterior_mean, posterior_log_var) - log_p
 
     @property
-    def prior(self):
+    def prior(self) -> Prior | None:
         """The mixture as the encoder gives it now, a `priors.GaussianMixture`."""
         means, log_vars = (ops.convert_to_numpy(each) for each in self.components_of_prior())
         return GaussianMixture([1.0] * self.components, means, ops.convert_to_numpy(ops.exp(0.5 * log_vars)))
 
     @prior.setter
-    def prior(self, prior):
+    def prior(self, prior: Prior | None) -> None:
         """Ignores what the constructors and a file set: this prior is computed from weights."""
 
-    def fit_prior(self, examples, components=10, seed=0):
+    def fit_prior(self, examples: Tensor, components: int = 10, seed: int = 0) -> None:
         raise OptionError(
             "the prior of this model is learned with it",
             got="fit_prior",
@@ -92,23 +98,23 @@ class VampVAE(Variational):
             fix="leave fit_prior out",
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "components": self.components}
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    components=100,
-    likelihood=None,
-    scale=0.1,
-    binarize=False,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    components: int = 100,
+    likelihood: str | None = None,
+    scale: float = 0.1,
+    binarize: bool = False,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> VampVAE:
     """Builds the compiled VAE with a VampPrior.
 
     Args:

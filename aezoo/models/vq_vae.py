@@ -10,9 +10,11 @@ prior counts codes at each position where the paper trains a PixelCNN.
     decoder: latents (B, h, w, D) -> reconstructions (B, H, W, C)
 """
 
-from aezoo.core.options import check_between, check_choice, check_positive, check_seed
-from aezoo.nn.layers import keras, ops
-from aezoo.nn.quantized import Quantizer, assemble, drawn_from
+from typing import Any
+
+from aezoo.core.options import Sizes, check_between, check_choice, check_positive, check_seed
+from aezoo.nn.layers import Tensor, keras, ops
+from aezoo.nn.quantized import Quantized, Quantizer, assemble, drawn_from
 
 UPDATES = ("ema", "gradient")
 
@@ -27,14 +29,14 @@ class VectorQuantizer(Quantizer):
 
     def __init__(
         self,
-        codebook_size=128,
-        commitment_weight=0.25,
-        codebook_update="ema",
-        decay=0.99,
-        revive_below=0.05,
-        seed=0,
-        **kwargs,
-    ):
+        codebook_size: int = 128,
+        commitment_weight: float = 0.25,
+        codebook_update: str = "ema",
+        decay: float = 0.99,
+        revive_below: float = 0.05,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_choice("codebook_update", codebook_update, UPDATES)
         self.codebook_size = check_positive("codebook_size", codebook_size)
@@ -45,7 +47,7 @@ class VectorQuantizer(Quantizer):
         self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         learned = self.codebook_update == "gradient"
         span = 1 / self.codebook_size
         initial = keras.initializers.RandomUniform(-span, span, seed=self.seed)
@@ -61,7 +63,7 @@ class VectorQuantizer(Quantizer):
             )
         super().build(input_shape)
 
-    def call(self, vectors, training=False):
+    def call(self, vectors: Tensor, training: bool = False) -> Tensor:
         vectors, codebook = ops.cast(vectors, "float32"), ops.convert_to_tensor(self.codebook)
         fixed, fixed_codebook = ops.stop_gradient(vectors), ops.stop_gradient(codebook)
         # ||v||^2 is the same for all codes, so it is left out of the squared distance.
@@ -100,25 +102,25 @@ class VectorQuantizer(Quantizer):
         self.codebook.assign(codebook)
         self.usage.assign(usage)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("codebook_size", "commitment_weight", "codebook_update", "decay", "revive_below", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    filters=(16, 32),
-    residual_blocks=2,
-    activation="gelu",
-    codebook_size=128,
-    commitment_weight=0.25,
-    codebook_update="ema",
-    decay=0.99,
-    revive_below=0.05,
-    seed=0,
-):
+    filters: Sizes = (16, 32),
+    residual_blocks: int = 2,
+    activation: str = "gelu",
+    codebook_size: int = 128,
+    commitment_weight: float = 0.25,
+    codebook_update: str = "ema",
+    decay: float = 0.99,
+    revive_below: float = 0.05,
+    seed: int = 0,
+) -> Quantized:
     """Builds the compiled vector-quantised autoencoder.
 
     Args:
@@ -129,8 +131,7 @@ def build(
         activation: Keras name, inside the body.
         codebook_size: K, number of codes.
         commitment_weight: beta of the paper, of the mean squared distance of vectors to their codes.
-        codebook_update: "ema" (moving averages, appendix A.1) or "gradient" (the paper's second term;
-            nothing is revived).
+        codebook_update: "ema" (moving averages, appendix A.1) or "gradient" (its second term; no revival).
         decay: of the moving averages, for each batch.
         revive_below: a code used less often than this share of an even use N / K is set to a vector of
             the batch, for "ema"; 0 for never.
@@ -145,5 +146,5 @@ def build(
     quantizer = VectorQuantizer(
         codebook_size, commitment_weight, codebook_update, decay, revive_below, seed, name="quantizer"
     )
-    body = {"filters": filters, "residual_blocks": residual_blocks, "activation": activation}
+    body: dict[str, Any] = {"filters": filters, "residual_blocks": residual_blocks, "activation": activation}
     return assemble(quantizer, latent_dim, image_shape, normalization="batch", **body)

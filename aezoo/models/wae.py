@@ -11,11 +11,12 @@ Differs: the body is dense or convolutional; the prior has variance 1; Adam with
 """
 
 import math
+from typing import Any
 
 from aezoo.core.options import check_between, check_seed
 from aezoo.core.priors import StandardNormal
-from aezoo.models._bodies import body as build_body
-from aezoo.nn.layers import keras, ops
+from aezoo.models._bodies import build_body
+from aezoo.nn.layers import Tensor, keras, ops
 from aezoo.nn.losses import mmd_imq
 from aezoo.nn.regularized import Regularized
 
@@ -30,30 +31,30 @@ class WAE(Regularized):
         **base: as for `Regularized`.
     """
 
-    def __init__(self, encoder, decoder, *, weight=10.0, **base):
+    def __init__(self, encoder: Any, decoder: Any, *, weight: float = 10.0, **base: Any) -> None:
         super().__init__(encoder, decoder, **base)
         self.weight = float(weight)
         self.prior = StandardNormal(self.latent_shape)
 
-    def penalty(self, examples, latents, reconstructions, training):
+    def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:
         """Returns weight * MMD, one number; at times below 0, as the estimate has no bias."""
         drawn = keras.random.normal(ops.shape(latents), dtype=latents.dtype, seed=self.noise_seed(training))
         return self.weight * mmd_imq(latents, drawn)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight": self.weight}
 
 
 def build(
-    latent_dim=16,
-    image_shape=(28, 28, 1),
+    latent_dim: int = 16,
+    image_shape: tuple[int, ...] = (28, 28, 1),
     *,
-    features=None,
-    body="dense",
-    weight=10.0,
-    seed=0,
-    body_options=None,
-):
+    features: int | None = None,
+    body: str = "dense",
+    weight: float = 10.0,
+    seed: int = 0,
+    body_options: dict[str, Any] | None = None,
+) -> WAE:
     """Builds the compiled Wasserstein autoencoder.
 
     Args:

@@ -5,6 +5,8 @@ rows   (B, F) float32, raw units       --encoder-->  latents (B, D)  --decoder--
 sequences (B, T, F) likewise
 """
 
+from typing import Any, Self
+
 import keras
 import numpy as np
 from keras import ops
@@ -13,12 +15,11 @@ from aezoo.core import priors
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_inputs, as_labels
 from aezoo.nn.inference import Predicting
-from aezoo.nn.layers import Standardize, Unstandardize, first
+from aezoo.nn.keras_internals import has_compiled_metrics, random_states
+from aezoo.nn.layers import Standardize, Tensor, Unstandardize, first
 
-KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
 
-
-def jit_by_default():
+def jit_by_default() -> str | bool:
     """Whether training is compiled by XLA: not on CPUs, where it gains little and starts slowly."""
     if keras.backend.backend() != "tensorflow":
         return "auto"
@@ -50,7 +51,6 @@ class Autoencoder(Predicting, keras.Model):
         prior: what `sample` draws latents from, of `aezoo.core.priors`, or None.
         likelihood: how an example is distributed given its reconstruction, or None; see `Variational`.
         classes: number of labels of a conditional model, or None.
-        codebook: (K, D) codes of a quantised model, or None.
 
     Raises:
         OptionError: the decoder does not return the shape that the encoder takes, or the encoder's
@@ -58,16 +58,19 @@ class Autoencoder(Predicting, keras.Model):
     """
 
     encoder_outputs: tuple[str, ...] = ("latents",)
-    needs_float32 = False
     own_objective = False
     beta_1 = 0.9
-    likelihood = None
-    classes = None
-    codebook = None
 
     def __init__(
-        self, encoder, decoder, *, corruption=None, model_name=None, model_options=None, name="autoencoder"
-    ):
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        corruption: str | None = None,
+        model_name: str | None = None,
+        model_options: dict[str, Any] | None = None,
+        name: str = "autoencoder",
+    ) -> None:
         super().__init__(name=name)
         _check_ends(encoder, decoder, self.encoder_outputs)
         self.encoder = encoder
@@ -81,45 +84,35 @@ class Autoencoder(Predicting, keras.Model):
         self._standardize = _only(encoder, Standardize)
         self._unstandardize = _only(decoder, Unstandardize)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Nothing to make: the parts come built. Subclasses add their state in the constructor."""
         if self.corruption is not None and not self.corruption.built:
             self.corruption.build((None, *self.example_shape))
         self.built = True
 
-    # -- shapes ---------------------------------------------------------------------------------
+    # -- parts ----------------------------------------------------------------------------------
 
     @property
-    def example_shape(self):
-        """Shape of one example without the batch axis: (H, W, C), (T, F) or (F,)."""
-        return tuple(self.encoder.inputs[0].shape[1:])
+    def needs_float32(self) -> bool:
+        """Whether the objective cannot be computed in a lower precision."""
+        return False
 
     @property
-    def latent_shape(self):
-        """Shape of one example's latents without the batch axis: (D,), or (h, w, D) for maps."""
-        return tuple(self.encoder.outputs[0].shape[1:])
+    def codebook(self) -> np.ndarray | None:
+        """The codes of a quantised model, (K, D) float32, or None."""
+        return None
 
     @property
-    def kind(self):
-        """What the model takes: "images", "sequences" or "rows"."""
-        return KINDS[len(self.example_shape)]
-
-    @property
-    def input_name(self):
-        """What the exported encoder calls its examples: "images" or "examples"."""
-        return "images" if self.kind == "images" else "examples"
-
-    @property
-    def takes_labels(self):
-        """Whether encoder and decoder have a second input, `labels` (B,) int32."""
-        return len(self.encoder.inputs) > 1
-
-    @property
-    def codebook_size(self):
+    def codebook_size(self) -> int | None:
         """K, the number of codes of a quantised model, or None."""
         return None if self.codebook is None else len(self.codebook)
 
-    def parts(self):
+    @property
+    def held_parts(self) -> tuple[str, ...]:
+        """Names of the parts that answer here: all but a scorer."""
+        return (*super().held_parts, *("code_decoder",) * (self.codebook is not None))
+
+    def parts(self) -> dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]]:
         """Returns what an export writes: {part: (Keras model, names of inputs, names of outputs)}."""
         labels = ("labels",) * self.takes_labels
         taken = (self.input_name, *labels)
@@ -137,7 +130,7 @@ class Autoencoder(Predicting, keras.Model):
 
     # -- the model ------------------------------------------------------------------------------
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Returns the reconstructions of the examples; in training, of the corrupted examples.
 
         Args:
@@ -152,35 +145,42 @@ class Autoencoder(Predicting, keras.Model):
                 examples = self._unstandardize(self.corruption(self._standardize(examples), training=True))
         return self.through_decoder(first(self.through_encoder(examples, labels, training)), labels, training)
 
-    def taken_apart(self, inputs):
+    def taken_apart(self, inputs: Tensor) -> Tensor:
         """Returns (examples, labels or None) of what `call` is given."""
         if isinstance(inputs, dict):
             return inputs[self.input_name], inputs.get("labels")
         return inputs, None
 
-    def through_encoder(self, examples, labels=None, training=False):
+    def through_encoder(self, examples: Tensor, labels: Tensor = None, training: bool = False) -> Tensor:
         """Returns the encoder's output or outputs, as tensors."""
         return self.encoder(examples if labels is None else [examples, labels], training=training)
 
-    def through_decoder(self, latents, labels=None, training=False):
+    def through_decoder(self, latents: Tensor, labels: Tensor = None, training: bool = False) -> Tensor:
         """Returns the decoder's reconstructions, as a tensor."""
         return self.decoder(latents if labels is None else [latents, labels], training=training)
 
-    def in_units(self, examples):
+    def in_units(self, examples: Tensor) -> Tensor:
         """Returns examples in the units that they are compared in: standard deviations of their
         columns for rows and sequences, where in raw units one column of large numbers would be all
         that is learned; images as they are.
         """
         return examples if self._standardize is None else self._standardize(examples)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         """Compares with the targets, or with the examples where there are none; see `in_units`."""
         y, y_pred = self._comparable(x, y, y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> Tensor:
         """As `compute_loss`, for the metrics."""
-        if self._compile_metrics is not None:  # JAX keeps the statistics of rows from metrics
+        if has_compiled_metrics(self):  # JAX keeps the statistics of rows from metrics
             y, y_pred = self._comparable(x, y, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
@@ -203,7 +203,9 @@ class Autoencoder(Predicting, keras.Model):
             )
         return self.in_units(y), self.in_units(y_pred)
 
-    def compile(self, optimizer="adam", loss="mse", *, jit_compile=None, **options):
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = "mse", *, jit_compile: Any = None, **options: Any
+    ) -> None:
         """As Keras, with mean squared error or the model's own objective, Adam, and XLA where it helps.
 
         Raises:
@@ -234,11 +236,18 @@ class Autoencoder(Predicting, keras.Model):
         # What is saved before the first step must load with its optimiser, too.
         self.optimizer.build(self.trainable_variables)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as saved; Keras asks for this of every model with a `compile` of its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, **options):
+    def fit(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        **options: Any,
+    ) -> Tensor:
         """As `keras.Model.fit`, with no targets needed.
 
         NumPy examples are checked for shape, range and NaN first; a conditional model takes
@@ -281,7 +290,7 @@ class Autoencoder(Predicting, keras.Model):
             return examples
         return as_inputs(examples, self.example_shape, unit_range=self.kind == "images", source=source)
 
-    def adapt(self, examples):
+    def adapt(self, examples: Tensor) -> None:
         """Takes the mean and standard deviation of each column; a model of images ignores it.
 
         Args:
@@ -301,21 +310,21 @@ class Autoencoder(Predicting, keras.Model):
 
     # -- saving ---------------------------------------------------------------------------------
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Saves the prior, and the state of every random generator, which Keras leaves out.
 
         Without it a resumed training would draw the noise of its first epoch again.
         """
-        for number, state in enumerate(self._random_states()):
+        for number, state in enumerate(random_states(self)):
             store[f"random_state_{number}"] = ops.convert_to_numpy(state.value)
         prior = self.prior  # once: that of a VampPrior is computed when it is asked for
         if prior is not None:
             for name, array in prior.to_arrays().items():
                 store[f"prior:{prior.kind}:{name}"] = array
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Restores what `save_own_variables` saved; the weights are those of the parts."""
-        for number, state in enumerate(self._random_states()):
+        for number, state in enumerate(random_states(self)):
             if f"random_state_{number}" in store:
                 state.assign(store[f"random_state_{number}"])
         saved = [name.split(":") for name in store.keys() if name.startswith("prior:")]  # noqa: SIM118 (no dict)
@@ -324,10 +333,7 @@ class Autoencoder(Predicting, keras.Model):
             arrays = {name: np.asarray(store[f"prior:{kind}:{name}"]) for _, _, name in saved}
             self.prior = priors.from_arrays(kind, arrays)
 
-    def _random_states(self):
-        return [variable for variable in self.variables if variable.path.endswith("seed_generator_state")]
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -339,7 +345,7 @@ class Autoencoder(Predicting, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Self":
         deserialize = keras.saving.deserialize_keras_object
         config = dict(config)
         for part in ("encoder", "decoder", "corruption"):

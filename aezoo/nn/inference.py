@@ -1,55 +1,47 @@
-"""What a Keras model answers, as NumPy: encode, decode, reconstruct, corrupt, and errors."""
+"""How a Keras model answers: what `Model` asks for, by Keras's `predict`."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from aezoo.core.errors import OptionError
-from aezoo.core.examples import as_inputs, as_labels
-from aezoo.core.latent_space import LatentSpace
+from aezoo.core.model import BATCH, Model
 from aezoo.core.priors import GaussianMixture
-from aezoo.nn.layers import ops
+from aezoo.nn.layers import Standardize, keras, ops
 
 
-class Predicting(LatentSpace):
+class Predicting(Model):
     """The methods of an `Autoencoder` that are called with arrays and answer with arrays."""
 
-    def encode(self, examples, batch_size=256, labels=None):
-        """Returns the latents (B, D) of examples (B, ...), as NumPy.
+    encoder: Any
+    decoder: Any
+    encoder_outputs: tuple[str, ...]
+    _standardize: Standardize | None
 
-        Args:
-            examples: (B, ...) in the model's range.
-            batch_size: examples at a time.
-            labels: (B,) class numbers, for a conditional model alone.
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Shape of one example without the batch axis: (H, W, C), (T, F) or (F,)."""
+        return tuple(self.encoder.inputs[0].shape[1:])
 
-        Raises:
-            DataError: wrong shape, dtype or range.
-        """
-        return self.outputs(examples, batch_size, labels)[0]
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one example's latents without the batch axis: (D,), or (h, w, D) for maps."""
+        return tuple(self.encoder.outputs[0].shape[1:])
 
-    def outputs(self, examples, batch_size=256, labels=None):
-        """Returns all outputs of the encoder, a list of NumPy arrays in the order of `encoder_outputs`."""
-        given = self._with_labels(self._as_inputs(examples), labels)
-        outputs = self.encoder.predict(given, batch_size=batch_size, verbose=0)
-        return outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    @property
+    def error_scale(self) -> np.ndarray | np.float32:
+        """What differences are divided by before they are squared: (F,) for rows, 1 for images."""
+        return np.float32(1.0) if self._standardize is None else ops.convert_to_numpy(self._standardize.scale)
 
-    def decode(self, latents, batch_size=256, labels=None):
-        """Returns the reconstructions (B, ...) of latents (B, D), as NumPy."""
-        latents = as_inputs(latents, self.latent_shape, unit_range=False, source="latents")
-        return self.decoder.predict(self._with_labels(latents, labels), batch_size=batch_size, verbose=0)
+    def outputs(
+        self, examples: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
+    ) -> list[np.ndarray]:
+        """Returns all outputs of the encoder, as NumPy, in the order of `encoder_outputs`."""
+        given = self._taken(examples, labels, batch_size)
+        return self._encode(*given, batch_size, range(len(self.encoder_outputs)))
 
-    def reconstruct(self, examples, batch_size=256, labels=None):
-        """Returns decoder(encoder(examples)), as NumPy."""
-        return self.decode(self.encode(examples, batch_size, labels), batch_size, labels)
-
-    def reconstruction_error(self, examples, batch_size=256, labels=None):
-        """Returns each example's anomaly score (B,): its mean squared error.
-
-        For rows and sequences the error of a column is in its standard deviations, as in training.
-        """
-        examples = self._as_inputs(examples)
-        difference = (self.reconstruct(examples, batch_size, labels) - examples) / self.error_scale
-        return np.square(difference).reshape(len(examples), -1).mean(axis=1)
-
-    def fit_prior(self, examples, components=10, seed=0):
+    def fit_prior(self, examples: ArrayLike, components: int = 10, seed: int = 0) -> None:
         """Fits a density to the latents of examples, from which `sample` then draws.
 
         A plain autoencoder leaves its latent space as it falls; this shows what can be drawn from it.
@@ -61,40 +53,22 @@ class Predicting(LatentSpace):
         """
         self.prior = GaussianMixture.fit(self.encode(examples), components, seed)
 
-    def _with_labels(self, given, labels):
-        labels = as_labels(labels, len(given), self.classes if self.takes_labels else None)
-        return given if labels is None else [given, labels]
+    def _encode(
+        self, examples: np.ndarray, labels: np.ndarray | None, batch_size: int, wanted: Sequence[int]
+    ) -> list[np.ndarray]:
+        outputs = _predict(self.encoder, examples, labels, batch_size)
+        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        return [outputs[number] for number in wanted]
 
-    @property
-    def error_scale(self):
-        """What differences are divided by before they are squared: (F,) for rows, 1 for images."""
-        if self._standardize is None:
-            return np.float32(1.0)
-        return ops.convert_to_numpy(self._standardize.scale)
+    def _decode(self, latents: np.ndarray, labels: np.ndarray | None, batch_size: int) -> np.ndarray:
+        return _predict(self.decoder, latents, labels, batch_size)
 
-    def corrupt(self, examples, level=None, seed=0):
-        """Returns the examples as this model's corruption leaves them, as NumPy; the same for a seed.
-
-        Args:
-            examples: (B, ...) in the model's range.
-            level: None is the model's own level.
-            seed: int.
-
-        Raises:
-            OptionError: the model has no corruption.
-        """
-        if self.corruption is None:
-            raise OptionError(
-                "this model corrupts nothing",
-                got=f"model {self.model_name!r}",
-                expected="a model with a corruption",
-                fix="aezoo.build('denoising', corruption='gaussian', level=0.4)",
-            )
-        examples = self._as_inputs(examples)
+    def _corrupt(self, examples: np.ndarray, level: float | None, seed: int) -> np.ndarray:
         if self._standardize is None:
             return self.corruption.corrupt(examples, level, seed)
         mean, scale = ops.convert_to_numpy(self._standardize.mean), self.error_scale
         return self.corruption.corrupt((examples - mean) / scale, level, seed) * scale + mean
 
-    def _as_inputs(self, examples):
-        return as_inputs(examples, self.example_shape, unit_range=self.kind == "images")
+
+def _predict(part: "keras.Model", given: np.ndarray, labels: np.ndarray | None, batch_size: int) -> Any:
+    return part.predict(given if labels is None else [given, labels], batch_size=batch_size, verbose=0)

@@ -2,22 +2,27 @@
 
 import math
 import numbers
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_choice, nearest
+from aezoo.core.options import Sizes, check_choice, nearest
+
+Tensor = Any  # of the backend that Keras runs on
 
 NORMALIZATIONS = (None, "batch", "layer", "group")
 
 
-def first(outputs):
+def first(outputs: Tensor) -> Tensor:
     """Returns the first of several outputs, or the only one."""
     return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
 
 
-def leaves(model):
+def leaves(model: Any) -> Iterator[Any]:
     """Yields the layers of a model, and for a model among them its layers."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -26,7 +31,7 @@ def leaves(model):
             yield layer
 
 
-def activation_layer(activation, *, name=None):
+def activation_layer(activation: str | None, *, name: str | None = None) -> Tensor:
     """Returns a layer for an activation's Keras name; None is the identity.
 
     Raises:
@@ -35,14 +40,14 @@ def activation_layer(activation, *, name=None):
     return layers.Activation(check_activation("activation", activation), name=name)
 
 
-def activation_names():
+def activation_names() -> list[str]:
     """Returns the names of Keras's activations that a layer can have."""
     known = [name for name in dir(keras.activations) if not name.startswith("_") and name.islower()]
     # threshold wants arguments, and glu halves the axis: neither is an activation of a layer.
     return sorted(set(known) - {"get", "serialize", "deserialize", "threshold", "glu"})
 
 
-def check_activation(option, activation):
+def check_activation(option: str, activation: str | None) -> str | None:
     """Returns the activation's name, or raises OptionError unless Keras knows it."""
     if activation is None:
         return None
@@ -57,7 +62,7 @@ def check_activation(option, activation):
     return activation
 
 
-def normalization_layer(normalization, channels, *, name=None):
+def normalization_layer(normalization: str | None, channels: int, *, name: str | None = None) -> Tensor:
     """Returns a normalisation layer over the last axis, or None for None.
 
     Args:
@@ -77,10 +82,34 @@ def normalization_layer(normalization, channels, *, name=None):
     return None
 
 
+def normalized(x: Tensor, normalization: str | None, name: str) -> Tensor:
+    """Returns what a layer of this name gave, normalised over the last axis; see `normalization_layer`."""
+    layer = normalization_layer(normalization, x.shape[-1], name=f"{name}_norm")
+    return x if layer is None else layer(x)
+
+
+def activated(x: Tensor, normalization: str | None, activation: str | None, name: str) -> Tensor:
+    """Returns what a layer of this name gave, normalised and then through an activation."""
+    return activation_layer(activation, name=f"{name}_activation")(normalized(x, normalization, name))
+
+
+def bottleneck(x: Tensor, latent_dim: int, activation: str | None) -> Tensor:
+    """Returns latents (B, D) of maps: flattened, and through a dense layer."""
+    x = layers.Flatten(name="flatten")(x)
+    return layers.Dense(latent_dim, activation=activation, name="bottleneck")(x)
+
+
+def unflattened(latents: Tensor, shape: tuple[int, ...], activation: str | None) -> Tensor:
+    """Returns maps (B, *shape) of latents (B, D): a dense layer, its activation, and the shape."""
+    x = layers.Dense(math.prod(shape), name="expand")(latents)
+    x = activation_layer(activation, name="expand_activation")(x)
+    return layers.Reshape(shape, name="unflatten")(x)
+
+
 class _Affine(layers.Layer):
     """Holds a mean and a scale for each feature of a row; both are statistics, never trained."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         features = (input_shape[-1],)
         self.mean = self.add_weight(name="mean", shape=features, initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=features, initializer="ones", trainable=False)
@@ -90,13 +119,13 @@ class _Affine(layers.Layer):
         )
         super().build(input_shape)
 
-    def assign(self, mean, scale):
+    def assign(self, mean: Tensor, scale: float) -> None:
         """Sets the statistics: mean and scale are (F,), in the units of the rows."""
         self.mean.assign(mean)
         self.scale.assign(scale)
         self.adapted.assign(1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Tensor:
         return input_shape
 
 
@@ -108,7 +137,7 @@ class Standardize(_Affine):
     a division by almost nothing.
     """
 
-    def call(self, examples):
+    def call(self, examples: Tensor) -> Tensor:
         return (examples - ops.cast(self.mean, examples.dtype)) / ops.cast(self.scale, examples.dtype)
 
 
@@ -116,7 +145,7 @@ class Standardize(_Affine):
 class Unstandardize(_Affine):
     """The way back from `Standardize`: x * scale + mean, in the rows' raw units."""
 
-    def call(self, examples):
+    def call(self, examples: Tensor) -> Tensor:
         return examples * ops.cast(self.scale, examples.dtype) + ops.cast(self.mean, examples.dtype)
 
 
@@ -156,7 +185,9 @@ class Corruption(layers.Layer):
         OptionError: unknown kind, or a level outside its range.
     """
 
-    def __init__(self, kind="gaussian", level=0.4, seed=0, clip=True, **kwargs):
+    def __init__(
+        self, kind: str = "gaussian", level: float = 0.4, seed: int = 0, clip: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_choice("corruption", kind, CORRUPTIONS)
         check_level(kind, level)
@@ -173,24 +204,24 @@ class Corruption(layers.Layer):
         # a Python value would be frozen into the compiled training step.
         self.active = self.add_weight(name="active", shape=(), initializer="ones", trainable=False)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
 
-    def call(self, examples, training=False):
+    def call(self, examples: Tensor, training: bool = False) -> Tensor:
         if not training:
             return examples
         draw = keras.random.normal if _CORRUPTIONS[self.kind][0] == "normal" else keras.random.uniform
         noise = draw(ops.shape(examples), dtype=examples.dtype, seed=self.seed_generator)
         return self.formula(examples, noise, ops.cast(self.level * self.active, examples.dtype))
 
-    def formula(self, examples, noise, level):
+    def formula(self, examples: Tensor, noise: Tensor, level: float) -> Tensor:
         """Returns the corrupted examples for given noise, both (B, ...)."""
         corrupted = _CORRUPTIONS[self.kind][1](
             examples, noise, level, ops.zeros_like(examples), ops.ones_like(examples)
         )
         return ops.clip(corrupted, 0.0, 1.0) if self.clip else corrupted
 
-    def corrupt(self, examples, level=None, seed=0):
+    def corrupt(self, examples: Tensor, level: float | None = None, seed: int = 0) -> np.ndarray:
         """Returns corrupted examples, drawn by NumPy: the same on every backend for a seed.
 
         Args:
@@ -206,12 +237,12 @@ class Corruption(layers.Layer):
         examples = np.asarray(examples, "float32")
         draw = generator.standard_normal if _CORRUPTIONS[self.kind][0] == "normal" else generator.random
         noise = draw(examples.shape, dtype="float32")
-        return ops.convert_to_numpy(self.formula(examples, noise, np.float32(level)))
+        return ops.convert_to_numpy(self.formula(examples, noise, np.float32(level)))  # type: ignore[arg-type]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Tensor:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "kind": self.kind,
@@ -221,7 +252,7 @@ class Corruption(layers.Layer):
         }
 
 
-def check_level(kind, level):
+def check_level(kind: str, level: float) -> float:
     """Raises OptionError unless the level suits the kind of corruption."""
     highest = _CORRUPTIONS[kind][2]
     if not isinstance(level, numbers.Real) or not 0 <= level <= highest:
@@ -233,13 +264,13 @@ def check_level(kind, level):
         )
 
 
-def crop(x, to, name):
+def crop(x: Tensor, to: Any, name: str) -> Tensor:
     """Cuts maps (B, h, w, depth) down to `to` = (height, width), at the lower and right edge."""
     below, right = x.shape[1] - to[0], x.shape[2] - to[1]
     return x if below == right == 0 else layers.Cropping2D(((0, below), (0, right)), name=name)(x)
 
 
-def sizes_going_down(image_shape, filters):
+def sizes_going_down(image_shape: tuple[int, ...], filters: Sizes) -> list[tuple[int, ...]]:
     """Returns [(H, W), ..., (h, w)], the sides before each halving and after the last; odd ones round up.
 
     Raises:
@@ -263,3 +294,11 @@ def sizes_going_down(image_shape, filters):
     for _ in filters:
         sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
     return sizes
+
+
+def only_dense(encoder: Any, activations: Iterable[str]) -> Any:
+    """Returns an encoder's Dense layer if it alone computes, with one of the activations; else None."""
+    passed_by = (layers.InputLayer, layers.Flatten, Standardize)
+    others = [layer for layer in encoder.layers if not isinstance(layer, passed_by)]
+    good = len(others) == 1 and type(others[0]) is layers.Dense
+    return others[0] if good and others[0].activation.__name__ in activations else None

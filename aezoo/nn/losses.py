@@ -5,8 +5,9 @@ of the image; an objective is the mean of them over the batch.
 """
 
 import math
+from collections.abc import Sequence
 
-from aezoo.nn.layers import keras, ops
+from aezoo.nn.layers import Tensor, keras, ops
 
 SMALLEST_PROBABILITY = 1e-7  # probabilities are kept this far from 0 and 1, as Keras's own cross-entropy does
 
@@ -15,7 +16,7 @@ def _summed(values):
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
 
 
-def squared_error(examples, reconstructions):
+def squared_error(examples: Tensor, reconstructions: Tensor) -> Tensor:
     """Squared error of each example, summed over its values.
 
     Args:
@@ -30,7 +31,7 @@ def squared_error(examples, reconstructions):
     return _summed(ops.square(examples - reconstructions))
 
 
-def bernoulli_nll(examples, probabilities):
+def bernoulli_nll(examples: Tensor, probabilities: Tensor) -> Tensor:
     """Negative log-likelihood of examples in [0, 1] under independent Bernoulli variables, in nats.
 
     Source: Kingma & Welling 2014, arXiv:1312.6114, appendix C.1.
@@ -49,7 +50,7 @@ def bernoulli_nll(examples, probabilities):
     return -_summed(examples * ops.log(probabilities) + (1 - examples) * ops.log(1 - probabilities))
 
 
-def gaussian_nll(examples, means, scale):
+def gaussian_nll(examples: Tensor, means: Tensor, scale: float) -> Tensor:
     """Negative log-likelihood under independent Gaussians, in nats.
 
     Source: Kingma & Welling 2014, arXiv:1312.6114, appendix C.2, with one fixed standard deviation.
@@ -68,7 +69,7 @@ def gaussian_nll(examples, means, scale):
     return _summed(0.5 * ops.square((examples - means) / scale) + constant)
 
 
-def gaussian_kl(posterior_mean, posterior_log_var):
+def gaussian_kl(posterior_mean: Tensor, posterior_log_var: Tensor) -> Tensor:
     """KL from N(0, I) of a diagonal Gaussian posterior, in nats.
 
     Source: Kingma & Welling 2014, arXiv:1312.6114, appendix B.
@@ -86,7 +87,7 @@ def gaussian_kl(posterior_mean, posterior_log_var):
     return 0.5 * _summed(each)
 
 
-def gaussian_log_density(latents, mean, log_var, axis=-1):
+def gaussian_log_density(latents: Tensor, mean: Tensor, log_var: Tensor, axis: int | None = -1) -> Tensor:
     """Logarithm of the density of a diagonal Gaussian, in nats, summed over an axis.
 
     Args:
@@ -103,7 +104,7 @@ def gaussian_log_density(latents, mean, log_var, axis=-1):
 MMD_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def mmd_imq(first, second, scales=MMD_SCALES):
+def mmd_imq(first: Tensor, second: Tensor, scales: Sequence[float] = MMD_SCALES) -> Tensor:
     """Squared maximum mean discrepancy of two samples under inverse multiquadratic kernels.
 
     k(a, b) = sum over scales of C / (C + |a - b|^2), with C = 2 * D * scale, made for a second sample
@@ -147,7 +148,7 @@ def _squared_distances(first, second):
     return ops.sum(ops.square(first[:, None, :] - second[None, :, :]), axis=-1)
 
 
-def permute_axes(latents, seed):
+def permute_axes(latents: Tensor, seed: int) -> Tensor:
     """Shuffles each axis of the latents over the batch on its own: a draw of the product of marginals.
 
     Source: Kim & Mnih 2018, arXiv:1802.05983, algorithm 1.
@@ -167,7 +168,7 @@ def permute_axes(latents, seed):
     return ops.take_along_axis(latents, order, axis=0)
 
 
-def mixture_log_density(latents, means, log_vars):
+def mixture_log_density(latents: Tensor, means: Tensor, log_vars: Tensor) -> Tensor:
     """Logarithm of the density of an even mixture of diagonal Gaussians, in nats.
 
     Squares are multiplied out, so that matrix products do the work and nothing of (B, K, D) is held;

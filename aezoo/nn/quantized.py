@@ -7,20 +7,22 @@ latents are rows of the codebook (K, D): codebook[code_indices]
 A family is a `Quantizer` layer; body and model are the same for all.
 """
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.errors import OptionError
-from aezoo.core.examples import as_codes
-from aezoo.core.options import check_image_shape, check_positive, check_sizes
+from aezoo.core.options import Sizes, check_image_shape, check_positive, check_sizes
 from aezoo.core.priors import Categorical
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import (
+    Tensor,
     activation_layer,
     check_activation,
     crop,
     keras,
     layers,
-    normalization_layer,
+    normalized,
     ops,
     sizes_going_down,
 )
@@ -33,13 +35,13 @@ class Quantizer(layers.Layer):
         codebook: (K, D), a variable or an array; latents are rows of it.
     """
 
-    def compute_output_spec(self, vectors, training=False):
+    def compute_output_spec(self, vectors: Tensor, training: bool = False) -> Tensor:
         return (
             keras.KerasTensor(vectors.shape, self.compute_dtype),
             keras.KerasTensor(vectors.shape[:-1], "int32"),
         )
 
-    def straight_through(self, vectors, quantized):
+    def straight_through(self, vectors: Tensor, quantized: Tensor) -> Tensor:
         """Returns the quantised vectors, with the gradient of the vectors as they were.
 
         Source: Bengio, Léonard & Courville 2013, arXiv:1308.3432.
@@ -65,7 +67,7 @@ class Quantized(Autoencoder):
 
     encoder_outputs = ("latents", "code_indices")
 
-    def __init__(self, encoder, decoder, **base):
+    def __init__(self, encoder: Any, decoder: Any, **base: Any) -> None:
         super().__init__(encoder, decoder, **base)
         found = [layer for layer in encoder.layers if isinstance(layer, Quantizer)]
         if len(found) != 1:
@@ -78,36 +80,14 @@ class Quantized(Autoencoder):
         self.quantizer = found[0]
 
     @property
-    def codebook(self):
+    def codebook(self) -> Any:
         """The codes, (K, D) float32 NumPy: row k is the latents of code k."""
         return np.array(ops.convert_to_numpy(self.quantizer.codebook), "float32")
 
-    def code_indices(self, examples, batch_size=256):
-        """Returns the codes of examples (B, ...), int32 NumPy (B, h, w), each from 0 to K - 1.
+    def _decode_codes(self, codes: np.ndarray, labels: np.ndarray | None, batch_size: int) -> np.ndarray:
+        return self._decode(self.codebook[codes], labels, batch_size)
 
-        Raises:
-            DataError: wrong shape, dtype or range.
-        """
-        return self.outputs(examples, batch_size)[1]
-
-    def decode(self, latents, batch_size=256, labels=None):
-        """Returns the reconstructions (B, ...) of latents or of codes, as NumPy.
-
-        Args:
-            latents: floats (B, h, w, D), or whole numbers (B, h, w): codes, which the codebook is asked for.
-            batch_size: examples at a time.
-            labels: these models take none.
-
-        Raises:
-            DataError: wrong shape, or a code that the codebook does not have.
-        """
-        latents = np.asarray(latents)
-        if latents.dtype.kind in "iu":
-            codebook = self.codebook
-            latents = codebook[as_codes(latents, self.latent_shape[:-1], len(codebook))]
-        return super().decode(latents, batch_size, labels)
-
-    def fit_prior(self, examples, components=None, seed=None):
+    def fit_prior(self, examples: Tensor, components: int | None = None, seed: int | None = None) -> None:
         """Counts the codes of examples at each position; `sample` then draws from these frequencies.
 
         Args:
@@ -116,7 +96,7 @@ class Quantized(Autoencoder):
         """
         self.prior = Categorical.fit(self.code_indices(examples), self.codebook)
 
-    def parts(self):
+    def parts(self) -> dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]]:
         """Returns what an export writes; "code_decoder" takes code_indices (B, h, w) int32."""
         codebook = self.codebook
         taken = keras.Input(self.latent_shape[:-1], dtype="int32", name="code_indices")
@@ -126,16 +106,16 @@ class Quantized(Autoencoder):
 
 
 def assemble(
-    quantizer,
-    latent_dim,
-    image_shape,
+    quantizer: Quantizer,
+    latent_dim: int,
+    image_shape: tuple[int, ...],
     *,
-    filters,
-    residual_blocks,
-    activation,
-    normalization=None,
-    output_activation="sigmoid",
-):
+    filters: Sizes,
+    residual_blocks: int,
+    activation: str,
+    normalization: str | None = None,
+    output_activation: str = "sigmoid",
+) -> Tensor:
     """Builds a quantised model: strided convolutions and residual blocks around a quantiser.
 
     The body is that of van den Oord et al. 2017, section 4: convolutions of 4 x 4 with a stride of 2,
@@ -162,52 +142,59 @@ def assemble(
         check_positive("residual_blocks", residual_blocks)
     check_activation("output_activation", output_activation)
     filters = check_sizes("filters", filters)
-    *going_up, smallest = sizes_going_down(check_image_shape(image_shape), filters)
-
-    def convolution(depth, size, strides=1, *, name):
-        # Keras's own choice would let vectors begin so near 0 that all of them round to one code.
-        return layers.Conv2D(depth, size, strides, padding="same", kernel_initializer="he_normal", name=name)
-
-    def activated(x, name):
-        return activation_layer(activation, name=f"{name}_activation")(x)
-
-    def residual(x, name):
-        # Half the channels inside, which halves the cost of a block.
-        inner = convolution(max(1, x.shape[-1] // 2), 3, name=f"{name}_wide")
-        outer = convolution(x.shape[-1], 1, name=f"{name}_narrow")
-        y = outer(activated(inner(activated(x, f"{name}_first")), f"{name}_second"))
-        return layers.Add(name=name)([x, y])
+    sizes = sizes_going_down(check_image_shape(image_shape), filters)
 
     x = images = keras.Input(image_shape, name="images")
     for number, depth in enumerate(filters, 1):
-        x = x if number == 1 else activated(x, f"down_{number - 1}")
-        x = convolution(depth, 4, 2, name=f"down_{number}")(x)
+        x = x if number == 1 else _activated(x, activation, f"down_{number - 1}")
+        x = _convolution(depth, 4, 2, name=f"down_{number}")(x)
     for number in range(1, residual_blocks + 1):
-        x = residual(x, f"residual_{number}")
-    vectors = convolution(latent_dim, 1, name="vectors")(activated(x, "last"))
-    layer = normalization_layer(normalization, latent_dim, name="vectors_norm")
-    vectors = vectors if layer is None else layer(vectors)
+        x = _residual(x, activation, f"residual_{number}")
+    vectors = _convolution(latent_dim, 1, name="vectors")(_activated(x, activation, "last"))
+    vectors = normalized(vectors, normalization, "vectors")
     encoder = keras.Model(images, list(quantizer(vectors)), name="encoder")
-
-    x = latents = keras.Input((*smallest, latent_dim), name="latents")
-    x = convolution(filters[-1], 3, name="first")(x)
-    for number in range(1, residual_blocks + 1):
-        x = residual(x, f"residual_{number}")
-    for number in range(len(filters), 0, -1):
-        depth = filters[number - 2] if number > 1 else image_shape[-1]
-        x = layers.Conv2DTranspose(depth, 4, 2, padding="same", name=f"up_{number}")(
-            activated(x, f"up_{number}")
-        )
-        x = crop(x, going_up[number - 1], f"up_{number}_crop")
-    reconstructions = activation_layer(output_activation, name="reconstructions")(x)
-    decoder = keras.Model(latents, reconstructions, name="decoder")
-
+    decoder = _decoder(
+        latent_dim, image_shape[-1], sizes, filters, residual_blocks, activation, output_activation
+    )
     model = Quantized(encoder, decoder)
     model.compile()
     return model
 
 
-def drawn_from(vectors, count, seed):
+def _decoder(latent_dim, channels, sizes, filters, residual_blocks, activation, output_activation):
+    *going_up, smallest = sizes
+    x = latents = keras.Input((*smallest, latent_dim), name="latents")
+    x = _convolution(filters[-1], 3, name="first")(x)
+    for number in range(1, residual_blocks + 1):
+        x = _residual(x, activation, f"residual_{number}")
+    for number in range(len(filters), 0, -1):
+        depth = filters[number - 2] if number > 1 else channels
+        x = layers.Conv2DTranspose(depth, 4, 2, padding="same", name=f"up_{number}")(
+            _activated(x, activation, f"up_{number}")
+        )
+        x = crop(x, going_up[number - 1], f"up_{number}_crop")
+    reconstructions = activation_layer(output_activation, name="reconstructions")(x)
+    return keras.Model(latents, reconstructions, name="decoder")
+
+
+def _convolution(depth, size, strides=1, *, name):
+    # Keras's own choice would let vectors begin so near 0 that all of them round to one code.
+    return layers.Conv2D(depth, size, strides, padding="same", kernel_initializer="he_normal", name=name)
+
+
+def _activated(x, activation, name):
+    return activation_layer(activation, name=f"{name}_activation")(x)
+
+
+def _residual(x, activation, name):
+    # Half the channels inside, which halves the cost of a block.
+    inner = _convolution(max(1, x.shape[-1] // 2), 3, name=f"{name}_wide")
+    outer = _convolution(x.shape[-1], 1, name=f"{name}_narrow")
+    narrow = _activated(inner(_activated(x, activation, f"{name}_first")), activation, f"{name}_second")
+    return layers.Add(name=name)([x, outer(narrow)])
+
+
+def drawn_from(vectors: Tensor, count: int, seed: int) -> Tensor:
     """Returns vectors of a batch to begin codes with: one from each `count`-th of the batch, nearly as it is.
 
     Vectors may come twice, those of empty patches above all. Of two equal codes the nearest would be

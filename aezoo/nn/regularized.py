@@ -3,8 +3,11 @@
 A family is a subclass that overrides `penalty`.
 """
 
+from typing import Any
+
 from aezoo.core.errors import OptionError
 from aezoo.nn.autoencoder import Autoencoder, keras, ops
+from aezoo.nn.layers import Tensor
 from aezoo.nn.losses import squared_error
 
 
@@ -23,12 +26,12 @@ class Regularized(Autoencoder):
 
     own_objective = True
 
-    def __init__(self, encoder, decoder, *, seed=0, **base):
+    def __init__(self, encoder: Any, decoder: Any, *, seed: int = 0, **base: Any) -> None:
         super().__init__(encoder, decoder, **base)
         self.seed = int(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Returns the reconstructions, and adds the objective."""
         examples, labels = self.taken_apart(inputs)
         latents = self.through_encoder(examples, labels, training)
@@ -38,19 +41,19 @@ class Regularized(Autoencoder):
         self.add_loss(ops.mean(error + penalty))
         return reconstructions
 
-    def penalty(self, examples, latents, reconstructions, training):
+    def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:
         """Returns what is added to the squared error of each example: (B,), or one number for the batch."""
         raise NotImplementedError
 
-    def noise_seed(self, training):
+    def noise_seed(self, training: bool) -> Tensor:
         """Returns the generator of training's noise, or the fixed seed of a repeatable objective."""
         return self.seed_generator if training else 1
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}
 
 
-def check_float32(part):
+def check_float32(part: Any) -> None:
     """Raises OptionError where a part that is differentiated by differences computes in lower precision."""
     if any(layer.compute_dtype != "float32" for layer in part.layers):
         raise OptionError(

@@ -1,20 +1,20 @@
 """A `.keras` file becomes an `Autoencoder` again."""
 
 import importlib
+import os
 import re
 import zipfile
 
 from aezoo.core.errors import RunError
+from aezoo.nn.autoencoder import Autoencoder, keras
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike[str]) -> Autoencoder:
     """Loads a .keras file as an `Autoencoder`, compiled as it was saved.
 
     Raises:
         RunError: the file is missing, damaged, or holds another kind of model.
     """
-    from aezoo.nn.autoencoder import Autoencoder, keras
-
     problem, cause, foreign = None, None, []
     try:
         foreign = _import_classes(path)

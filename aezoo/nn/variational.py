@@ -7,11 +7,13 @@ or the whole `objective`. Both are of one example, summed over pixels and over l
 """
 
 import numbers
+from typing import Any
 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice, check_seed
 from aezoo.core.priors import StandardNormal
 from aezoo.nn.autoencoder import Autoencoder, keras, ops
+from aezoo.nn.layers import Tensor
 from aezoo.nn.losses import bernoulli_nll, gaussian_kl, gaussian_nll
 
 LIKELIHOODS = ("bernoulli", "gaussian")
@@ -38,10 +40,21 @@ class Variational(Autoencoder):
 
     encoder_outputs = ("posterior_mean", "posterior_log_var")
     own_objective = True
+    likelihood: dict[str, Any]
+    seed: int
+    seed_generator: Any
 
     def __init__(
-        self, encoder, decoder, *, likelihood="bernoulli", scale=0.1, binarize=False, seed=0, **base
-    ):
+        self,
+        encoder: Any,
+        decoder: Any,
+        *,
+        likelihood: str = "bernoulli",
+        scale: float = 0.1,
+        binarize: bool = False,
+        seed: int = 0,
+        **base: Any,
+    ) -> None:
         super().__init__(encoder, decoder, **base)
         check_choice("likelihood", likelihood, LIKELIHOODS)
         if likelihood == "bernoulli" and self.kind != "images":
@@ -72,7 +85,7 @@ class Variational(Autoencoder):
 
     # -- training -------------------------------------------------------------------------------
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Returns the reconstructions: of drawn latents in training, of the posterior mean otherwise.
 
         The objective is added in both cases; without training its noise comes from a fixed seed.
@@ -84,7 +97,7 @@ class Variational(Autoencoder):
             return drawn
         return self.through_decoder(self.through_encoder(examples, labels)[0], labels)
 
-    def through_encoder(self, examples, labels=None, training=False):
+    def through_encoder(self, examples: Tensor, labels: Tensor = None, training: bool = False) -> Tensor:
         """Returns (posterior_mean, posterior_log_var): float32, whatever the precision of the layers."""
         outputs = super().through_encoder(examples, labels, training)
         # A symbolic output is float32 already, and must not gain a Cast in what is exported.
@@ -93,7 +106,7 @@ class Variational(Autoencoder):
             for each in outputs
         ]
 
-    def observed(self, examples, training):
+    def observed(self, examples: Tensor, training: bool) -> Tensor:
         """Returns the examples, or what is drawn for them where they are binarised."""
         if not self.likelihood["binarize"]:
             return examples
@@ -101,18 +114,18 @@ class Variational(Autoencoder):
         noise = keras.random.uniform(ops.shape(examples), seed=self.seed_generator if training else 2)
         return ops.cast(noise < ops.cast(examples, noise.dtype), examples.dtype)
 
-    def noise_seed(self, training):
+    def noise_seed(self, training: bool) -> Tensor:
         """Returns the generator of training's noise, or the fixed seed of a repeatable objective."""
         return self.seed_generator if training else 1
 
-    def draw(self, posterior_mean, posterior_log_var, training):
+    def draw(self, posterior_mean: Tensor, posterior_log_var: Tensor, training: bool) -> Tensor:
         """Returns latents (B, D) of the posterior, by the reparameterisation trick."""
         noise = keras.random.normal(
             ops.shape(posterior_mean), dtype=posterior_mean.dtype, seed=self.noise_seed(training)
         )
         return posterior_mean + ops.exp(0.5 * posterior_log_var) * noise
 
-    def objective(self, examples, labels, training):
+    def objective(self, examples: Tensor, labels: Tensor, training: bool) -> Tensor:
         """Returns (what is minimised (B,) in nats, reconstructions (B, ...)): the negative bound."""
         mean, log_var = self.through_encoder(examples, labels, training)
         latents = self.draw(mean, log_var, training)
@@ -120,23 +133,21 @@ class Variational(Autoencoder):
         penalty = self.regularizer(mean, log_var, latents, training)
         return self.nll(examples, reconstructions) + penalty, reconstructions
 
-    def regularizer(self, posterior_mean, posterior_log_var, latents, training):
+    def regularizer(
+        self, posterior_mean: Tensor, posterior_log_var: Tensor, latents: Tensor, training: bool
+    ) -> Tensor:
         """Returns what is added to the negative log-likelihood of each example, (B,) in nats: the KL."""
         return gaussian_kl(posterior_mean, posterior_log_var)
 
-    def nll(self, examples, reconstructions):
+    def nll(self, examples: Tensor, reconstructions: Tensor) -> Tensor:
         """Returns the negative log-likelihood of each example, (B,) in nats."""
         if self.likelihood["kind"] == "bernoulli":
             return bernoulli_nll(examples, reconstructions)
         return gaussian_nll(self.in_units(examples), self.in_units(reconstructions), self.likelihood["scale"])
 
-    # -- use ------------------------------------------------------------------------------------
+    # -- saving ---------------------------------------------------------------------------------
 
-    def posterior(self, examples, batch_size=256, labels=None):
-        """Returns (posterior_mean, posterior_log_var) of examples, (B, D) each, as NumPy."""
-        return tuple(self.outputs(examples, batch_size, labels))
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "likelihood": self.likelihood["kind"],

@@ -1,11 +1,14 @@
 """Maps of what a decoder answers: a plane of latents, single axes, paths between examples, errors."""
 
 import statistics
+from typing import Any
 
 import numpy as np
 
-from aezoo.evaluation import baselines, calls
+from aezoo.core.model import Model
+from aezoo.evaluation import baselines
 from aezoo.plots import style
+from aezoo.plots.style import Figure
 
 _AXES = 10  # axes of the latents that are traversed
 _STEPS = 9
@@ -32,19 +35,20 @@ def _chosen(shown, count, seed):
     return order[:count]
 
 
-def _normal_prior(model):
-    prior = getattr(model, "prior", None)
-    return getattr(model, "likelihood", None) is not None and getattr(prior, "kind", "") == "standard_normal"
+def has_normal_prior(model: Model) -> bool:
+    """Whether a model is variational with the prior N(0, I)."""
+    prior = model.prior
+    return prior is not None and prior.kind == "standard_normal" and model.likelihood is not None
 
 
 def _flat_codes(model, shown):
-    codes = calls.encode(model, shown.examples, shown.labels_for(model))
+    codes = model.encode(shown.examples, labels=shown.labels_for(model))
     return np.asarray(codes, "float64").reshape(len(codes), -1)
 
 
 def _decode(model, flat, label):
     labels = None if label is None else np.full(len(flat), label)
-    return calls.decode(model, flat.reshape(-1, *model.latent_shape).astype("float32"), labels)
+    return model.decode(flat.reshape(-1, *model.latent_shape).astype("float32"), labels=labels)
 
 
 def _label(model, shown, position):
@@ -59,7 +63,7 @@ def _feature_names(shown, count):
 # -- the plane ---------------------------------------------------------------------------------------
 
 
-def plane_of(model, codes, side):
+def plane_of(model: Model, codes: np.ndarray, side: int) -> tuple[Any, ...]:
     """Returns (latents (side², D), x (side,), y (side,), titles of both axes) of the plane that is decoded.
 
     A variational model with the prior N(0, I): normal quantiles, so that every cell is as probable, of its
@@ -73,10 +77,12 @@ def plane_of(model, codes, side):
         many = (np.arange(side * side) + 0.5) / (side * side)
         normal = [statistics.NormalDist().inv_cdf(share) for share in many]
         line = (
-            np.array(normal) if _normal_prior(model) else np.quantile(codes, [0.01, 0.99]) @ [1 - many, many]
+            np.array(normal)
+            if has_normal_prior(model)
+            else np.quantile(codes, [0.01, 0.99]) @ [1 - many, many]
         )
         return line[:, None], None, None, ("one latent, line by line", "")
-    if _normal_prior(model):
+    if has_normal_prior(model):
         first, second = np.sort(np.argsort(-codes.var(axis=0), kind="stable")[:2])
         grid = np.zeros((side, side, size))
         grid[..., first], grid[..., second] = quantiles[None, :], quantiles[::-1, None]
@@ -93,7 +99,7 @@ def plane_of(model, codes, side):
     return (coordinates if plane is None else plane.lift(coordinates)), x, y, titles
 
 
-def manifold(model, shown, seed):
+def manifold(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of the decoded plane of `plane_of`: images, columns of rows, or sequences."""
     kind, shape = model.kind, model.example_shape
     side = {"images": 15 if max(shape[:2]) <= 32 else 8, "rows": 24, "sequences": 7}[kind]
@@ -173,7 +179,7 @@ def _plane_of_sequences(model, shown, sequences, x, y, titles, side):
 # -- lines in the latent space -----------------------------------------------------------------------
 
 
-def traversals(model, shown, seed):
+def traversals(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of one example with one axis of its latents set to each of nine values.
 
     A row an axis, the ten that vary most; from -3 to 3 for a prior of N(0, I), else from the first to the
@@ -184,7 +190,7 @@ def traversals(model, shown, seed):
     order = np.argsort(-codes.var(axis=0), kind="stable")[:_AXES]
     lines, names = [], []
     for axis in order:
-        low, high = (-3.0, 3.0) if _normal_prior(model) else np.quantile(codes[:, axis], [0.01, 0.99])
+        low, high = (-3.0, 3.0) if has_normal_prior(model) else np.quantile(codes[:, axis], [0.01, 0.99])
         latents = np.repeat(codes[position][None], _STEPS, axis=0)
         latents[:, axis] = np.linspace(low, high, _STEPS)
         lines.append(_decode(model, latents, _label(model, shown, position)))
@@ -192,7 +198,7 @@ def traversals(model, shown, seed):
     return _lines(model, shown, lines, names, "value of the latent, from low to high")
 
 
-def interpolations(model, shown, seed):
+def interpolations(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of ways from one example to another, straight through the latent space.
 
     The two are of different classes, but where a model is told the class: there a way has one.
@@ -204,8 +210,8 @@ def interpolations(model, shown, seed):
     lines, names = [], []
     for first, second in zip(firsts, seconds, strict=True):
         label = _label(model, shown, first)
-        pair = calls.as_taken(model, shown.examples[[first, second]])
-        lines.append(model.interpolate(*pair, _STEPS, labels=None if label is None else np.array([label])))
+        ends_of_way = shown.examples[first], shown.examples[second]
+        lines.append(model.interpolate(*ends_of_way, _STEPS, labels=label))
         known = shown.numbers is not None and shown.names is not None
         both = [style.literal(shown.names[shown.numbers[end]]) for end in (first, second)] if known else ()
         names.append("\nto ".join(both) if len(set(both)) == 2 else "".join(both[:1]))
@@ -290,11 +296,11 @@ def _shades(count):
 # -- reconstructions ---------------------------------------------------------------------------------
 
 
-def reconstructions(model, shown, seed):
+def reconstructions(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a figure of examples, their reconstructions, and where the two differ."""
     chosen = _chosen(shown, {"images": _EXAMPLES, "rows": 40, "sequences": 4}[model.kind], seed)
     examples, labels = _of(shown, model, chosen)
-    again = calls.reconstruct(model, examples, labels)
+    again = model.reconstruct(examples, labels=labels)
     draw = {"images": _image_errors, "rows": _row_errors, "sequences": _sequence_errors}[model.kind]
     return draw(model, shown, examples, again)
 

@@ -5,12 +5,16 @@
 A model is an `Autoencoder` or a loaded bundle; where Keras is not installed, Matplotlib is enough.
 """
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.calibration import Calibration
 from aezoo.core.errors import BundleError, OptionError
-from aezoo.evaluation import calls, codebook
+from aezoo.core.model import Model
+from aezoo.evaluation import codebook
 from aezoo.plots import decoder_maps, pictures, style
+from aezoo.plots.style import Figure
 
 _RATE = 0.01  # of normal examples that a run's threshold lets through, as a bundle's does by default
 _ACTIVE = 0.01  # variance of a posterior mean above which a unit is active: Burda et al. 2016, section 5.2
@@ -19,20 +23,20 @@ _BINS = 50
 _NORMALS = 19  # normal scores below which no threshold of a run is worth drawing
 
 
-def latents(model, shown, seed):
+def latents(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a scatter of the latents by class, by principal components where there are more than two."""
-    codes = calls.encode(model, shown.examples, shown.labels_for(model))
+    codes = model.encode(shown.examples, labels=shown.labels_for(model))
     return pictures.scatter(codes, shown.numbers, shown.names)
 
 
-def scores(model, shown, seed):
+def scores(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a histogram of anomaly scores with the threshold; by class where there are two."""
     values, threshold, name, how = _scored(model, shown)
     figure, axes = style.subplots(figsize=(6.4, 3.4))
     low, high = values.min(), max(values.max(), threshold or 0)
     logarithmic = low > 0 and high / low > 20
     bins = np.geomspace(low, high, _BINS) if logarithmic else np.linspace(low, high + 1e-9, _BINS)
-    present = [] if shown.numbers is None else np.unique(shown.numbers)
+    present: Any = [] if shown.numbers is None else np.unique(shown.numbers)
     if len(present) == 2:
         for rank, number in enumerate(present):
             color, _ = style.sign_of(rank)
@@ -62,13 +66,14 @@ def scores(model, shown, seed):
 def _scored(model, shown):
     """Returns (scores (N,), threshold or None, name of the score, what the threshold comes from)."""
     labels = shown.labels_for(model)
-    manifest = getattr(model, "manifest", None)
-    if manifest is not None:
-        name = manifest.calibration.score
-        found = model.score(calls.as_taken(model, shown.examples), labels=labels)
-        threshold = manifest.calibration.threshold
-        rate = manifest.calibration.false_positive_rate
-        return found[name], threshold, name, f"{rate:.2%} of normal ones are above,"
+    if _is_calibrated(model):
+        found, rate = model.score(shown.examples, labels=labels), model.false_positive_rate
+        return (
+            found[model.score_name],
+            model.threshold,
+            model.score_name,
+            f"{rate:.2%} of normal ones are above,",
+        )
     values = _errors(model, shown.examples, labels)
     threshold, how = None, ""
     if shown.normals is not None and len(shown.normals) >= _NORMALS:
@@ -81,24 +86,27 @@ def _scored(model, shown):
 
 
 def _errors(model, examples, labels):
-    return np.asarray(
-        model.reconstruction_error(examples, **({} if labels is None else {"labels": labels})), "float64"
-    )
+    return np.asarray(model.reconstruction_error(examples, labels=labels), "float64")
 
 
-def activity(model, shown, seed):
+def _is_calibrated(model):
+    return "scorer" in model.held_parts and model.score_name is not None
+
+
+def activity(model: Model, shown: Any, seed: int) -> Figure:
     """Returns how much each unit of the latents varies; of a variational model its KL, of codes their use."""
     labels = shown.labels_for(model)
-    if getattr(model, "codebook_size", None) is not None:
+    if model.codebook_size is not None:
         return _use_of_codes(model, shown)
-    codes = np.asarray(calls.encode(model, shown.examples, labels), "float64")
+    codes = np.asarray(model.encode(shown.examples, labels=labels), "float64")
     flat = codes.reshape(-1, codes.shape[-1])
     variances = flat.var(axis=0)
     order = np.argsort(-variances, kind="stable")
-    variational = getattr(model, "likelihood", None) is not None
+    variational = model.likelihood is not None
     kl = None
-    if variational and getattr(model.prior, "kind", None) == "standard_normal":
-        mean, log_var = calls.posterior(model, shown.examples, labels)
+    if decoder_maps.has_normal_prior(model):
+        posterior = model.posterior(shown.examples, labels=labels)
+        mean, log_var = (np.asarray(each, "float64").reshape(len(each), -1) for each in posterior)
         kl = 0.5 * (np.square(mean) + np.exp(log_var) - log_var - 1).mean(axis=0)
     zeros = (flat == 0).mean(axis=0)
     panels = [("variance of the posterior mean" if variational else "variance", variances)]
@@ -145,7 +153,7 @@ def activity(model, shown, seed):
 
 def _use_of_codes(model, shown):
     codes = model.codebook_size
-    indices = calls.code_indices(model, shown.examples)
+    indices = model.code_indices(shown.examples)
     shares = np.sort(codebook.usage(indices, codes))[::-1]
     figure, axes = style.subplots(figsize=(6.4, 3))
     axes.bar(np.arange(codes), shares, width=1.0, color="C0")
@@ -170,7 +178,7 @@ MAPS = {
 _OF_PLANES = ("manifold", "traversals")
 
 
-def obstacle(name, model, shown):
+def obstacle(name: str, model: Model, shown: Any) -> str | None:
     """Returns why a map of a model cannot be drawn, a text; None where it can.
 
     Args:
@@ -179,26 +187,21 @@ def obstacle(name, model, shown):
         shown: `Shown`.
     """
     _, parts, least = MAPS[name]
-    manifest = getattr(model, "manifest", None)
-    if manifest is not None:
-        precision = model.precision
-        held = {a.part for a in manifest.artifacts if (a.format, a.precision) == ("onnx", precision)}
-        missing = [part for part in parts if part not in held]
-        if missing:
-            return f"this bundle holds no {missing[0]} as ONNX"
-        if name == "scores" and manifest.calibration is None:
-            return "this bundle's scorer is not calibrated"
-    if name in _OF_PLANES and getattr(model, "codebook_size", None) is not None:
+    held = model.held_parts
+    missing = [part for part in parts if part not in held]
+    # Without a scorer the reconstruction errors are shown.
+    if missing and not (name == "scores" and "reconstructor" in held):
+        return f"this bundle holds no {missing[0]} as ONNX"
+    if name in _OF_PLANES and model.codebook_size is not None:
         return "the decoder of a quantised model knows its codes and nothing between them"
     if len(shown.examples) < least:
         return f"it wants {least} examples, and there {'is 1' if len(shown.examples) == 1 else 'are 0'}"
     return None
 
 
-def refusal(name, reason, model):
+def refusal(name: str, reason: str, model: Model) -> BundleError | OptionError:
     """Returns the error for a map that was asked for by name and cannot be drawn."""
-    manifest = getattr(model, "manifest", None)
-    held = sorted({artifact.part for artifact in manifest.artifacts}) if manifest else ()
+    held = sorted(model.held_parts)
     part = reason.startswith("this bundle")
     return (BundleError if part else OptionError)(
         f"the map {name!r} cannot be drawn",
@@ -212,7 +215,7 @@ def refusal(name, reason, model):
     )
 
 
-def draw(name, model, shown, *, seed=0):
+def draw(name: str, model: Model, shown: Any, *, seed: int = 0) -> Figure:
     """Draws a map.
 
     Args:

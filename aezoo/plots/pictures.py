@@ -1,16 +1,22 @@
 """The pictures of a run: reconstructions, latents, losses, samples. Matplotlib without a screen."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
-from aezoo.evaluation import baselines, calls
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aezoo.core.model import Model
+from aezoo.evaluation import baselines
 from aezoo.plots import style
+from aezoo.plots.style import Figure
 
 _SHOWN = 10  # images, or rows
 _SCATTERED = 3000  # latents; more hide each other
 _SEQUENCES, _CHANNELS = 4, 4  # sequences beside each other, and channels below each other
 
 
-def save_all(run, model, dataset):
+def save_all(run: Any, model: Model, dataset: Any) -> None:
     """Draws a run's pictures into its folder; same run, same bytes.
 
     Samples are drawn where a model of images has a prior, and the run a file for them.
@@ -27,11 +33,11 @@ def save_all(run, model, dataset):
         draw = {"images": image_rows, "sequences": sequences, "rows": columns}[model.kind]
         style.save(run.reconstructions_file, draw(model, examples, dataset))
         samples_file = getattr(run, "samples_file", None)
-        if samples_file and model.kind == "images" and getattr(model, "prior", None) is not None:
+        if samples_file and model.kind == "images" and model.prior is not None:
             style.save(samples_file, samples(model))
 
 
-def losses(history):
+def losses(history: Sequence[dict[str, Any]]) -> Figure:
     """Returns a figure of training and validation loss over the epochs, on a logarithmic axis."""
     figure, axes = style.subplots(figsize=(4.5, 3))
     epochs = [row["epoch"] for row in history]
@@ -43,9 +49,9 @@ def losses(history):
     return figure
 
 
-def latents(model, part, names=None):
+def latents(model: Model, part: Any, names: Sequence[str] | range | None = None) -> Figure:
     """Returns a scatter of a part's latents, see `scatter`; names are of its classes."""
-    codes = calls.encode(model, part.array(_SCATTERED), calls.labels_of(model, part, _SCATTERED))
+    codes = model.encode(part.array(_SCATTERED), labels=part.labels_for(model, _SCATTERED))
     if part.labels is None:
         return scatter(codes)
     numbers = part.class_numbers[: len(codes)]
@@ -54,7 +60,9 @@ def latents(model, part, names=None):
     return scatter(codes, numbers, names)
 
 
-def scatter(codes, numbers=None, names=None):
+def scatter(
+    codes: np.ndarray, numbers: np.ndarray | None = None, names: Sequence[str] | range | None = None
+) -> Figure:
     """Returns a figure of latents, by class; by principal components where there are more than 2; maps flat.
 
     Args:
@@ -63,7 +71,7 @@ def scatter(codes, numbers=None, names=None):
         names: of the classes.
     """
     codes = codes.reshape(len(codes), -1)
-    titles = ("latent 0", "latent 1")
+    titles: tuple[str, ...] = ("latent 0", "latent 1")
     if codes.shape[1] > 2 and len(codes) < 3:  # too few for components
         codes = codes[:, :2]
     if codes.shape[1] > 2:
@@ -82,11 +90,11 @@ def scatter(codes, numbers=None, names=None):
     return figure
 
 
-def image_rows(model, images, dataset):
+def image_rows(model: Model, images: np.ndarray, dataset: Any) -> Figure:
     """Returns a figure with the images above, and what the model makes of them below."""
-    labels = calls.labels_of(model, dataset.test, len(images))
-    rows = {"image": images, "reconstruction": calls.reconstruct(model, images, labels)}
-    if getattr(model, "corruption", None) is not None:
+    labels = dataset.test.labels_for(model, len(images))
+    rows = {"image": images, "reconstruction": model.reconstruct(images, labels=labels)}
+    if model.corruption is not None:
         corrupted = model.corrupt(images, seed=1)
         rows = {"clean": images, "corrupted": corrupted, "denoised": model.reconstruct(corrupted)}
     count = len(images)
@@ -101,11 +109,11 @@ def image_rows(model, images, dataset):
     return figure
 
 
-def columns(model, rows, dataset):
+def columns(model: Model, rows: np.ndarray, dataset: Any) -> Figure:
     """Returns a figure of how well each column of a table is reproduced on the test part."""
     examples = dataset.test.array(_SCATTERED)
-    labels = calls.labels_of(model, dataset.test, len(examples))
-    difference = (calls.reconstruct(model, examples, labels) - examples) / model.error_scale
+    labels = dataset.test.labels_for(model, len(examples))
+    difference = (model.reconstruct(examples, labels=labels) - examples) / model.error_scale
     error = np.square(difference).mean(axis=0)
     names = dataset.feature_names or [f"column {number}" for number in range(len(error))]
     order = np.argsort(error)[-30:]
@@ -115,10 +123,10 @@ def columns(model, rows, dataset):
     return figure
 
 
-def sequences(model, examples, dataset):
+def sequences(model: Model, examples: np.ndarray, dataset: Any) -> Figure:
     """Returns a figure of sequences (N, T, F) and their reconstructions: one a column, a channel a row."""
     examples = examples[:_SEQUENCES]
-    again = calls.reconstruct(model, examples, calls.labels_of(model, dataset.test, len(examples)))
+    again = model.reconstruct(examples, labels=dataset.test.labels_for(model, len(examples)))
     channels = min(examples.shape[-1], _CHANNELS)
     names = dataset.feature_names or [f"channel {number}" for number in range(channels)]
     size = (0.6 + 2.6 * len(examples), 0.6 + 1.2 * channels)
@@ -136,14 +144,20 @@ def sequences(model, examples, dataset):
     return figure
 
 
-def samples(model, seed=0, side=8):
+def samples(model: Model, seed: int = 0, side: int = 8) -> Figure:
     """Returns a figure of side x side generated images; a model's seed draws the same in every runtime."""
     figure, axes = style.subplots(figsize=(0.55 * side, 0.55 * side))
     style.show(axes, style.montage(model.sample(side * side, seed), side))
     return figure
 
 
-def traversals(model, example, axes=None, values=None, label=None):
+def traversals(
+    model: Model,
+    example: np.ndarray,
+    axes: Any = None,
+    values: ArrayLike | None = None,
+    label: int | None = None,
+) -> Figure:
     """Returns a figure of one image decoded with one latent at a time set to each value.
 
     Args:
@@ -157,12 +171,11 @@ def traversals(model, example, axes=None, values=None, label=None):
     values = np.linspace(-3, 3, 9) if values is None else np.asarray(values)
     if axes is None:
         order = np.arange(int(np.prod(model.latent_shape)))
-        if getattr(model, "likelihood", None) is not None:
-            labels = None if label is None else np.array([label])
-            order = np.argsort(calls.posterior(model, example[None], labels)[1][0], kind="stable")
+        if model.likelihood is not None:
+            log_var = model.posterior(example[None], labels=None if label is None else [label])[1]
+            order = np.argsort(np.ravel(log_var), kind="stable")
         axes = order[:_SHOWN]
-    taken, labelled = calls.as_taken(model, example), {} if label is None else {"labels": label}
-    lines = [model.traverse(taken, int(axis), values, **labelled) for axis in axes]
+    lines = [model.traverse(example, int(axis), values, labels=label) for axis in axes]
     figure, canvas = style.subplots(figsize=(0.6 * len(values) + 0.9, 0.6 * len(lines) + 0.3))
     picture = style.montage(np.concatenate(lines), len(values))
     style.show(canvas, picture)

@@ -53,7 +53,7 @@ class Shown:
 
     def labels_for(self, model: Any, chosen: Any = slice(None)) -> np.ndarray | None:
         """Returns the class numbers of chosen examples for a conditional model, None for any other."""
-        if not getattr(model, "takes_labels", False):
+        if not model.takes_labels:
             return None
         if self.numbers is None:
             raise DataError(

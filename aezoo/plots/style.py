@@ -5,7 +5,10 @@ figures of its own. The same input gives the same bytes, PNG and SVG: no date, n
 """
 
 import contextlib
+import os
 import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from aezoo.core.files import replacing
 from aezoo.core.imports import need
 from aezoo.core.options import nearest
 
+Figure = Any  # of Matplotlib, which is imported when something is drawn
 STYLE_SHEET = pathlib.Path(__file__).with_name("aezoo.mplstyle")
 SIGNS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")  # of classes, beside their colours
 MOST_CLASSES = 20  # that colours and signs still tell apart; more are drawn alike
@@ -22,7 +26,7 @@ _VECTORS = 1000  # points that an SVG draws one by one; more become a picture in
 
 
 @contextlib.contextmanager
-def style(font=None):
+def style(font: str | None = None) -> Iterator[None]:
     """Context manager: figures are made, and saved, in the one style.
 
     Args:
@@ -52,7 +56,7 @@ def _check_font(font):
         )
 
 
-def check_texts(texts):
+def check_texts(texts: Iterable[object]) -> None:
     """Raises OptionError where the style's fonts have no sign for a letter, which would become a box.
 
     Args:
@@ -74,19 +78,19 @@ def check_texts(texts):
             )
 
 
-def literal(text):
+def literal(text: object) -> str:
     """Returns a text that Matplotlib draws as it is: dollars in names of classes are no formulas."""
     return str(text).replace("$", r"\$")
 
 
-def subplots(*shape, figsize, **options):
+def subplots(*shape: int, figsize: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
     """Returns (figure, axes) as `pyplot.subplots` does, with a figure that nothing else knows of."""
     layout = options.pop("layout", None)
     figure = need("matplotlib.figure", extra="train").Figure(figsize=figsize, layout=layout)
     return figure, figure.subplots(*shape, **options)
 
 
-def save(path, figure):
+def save(path: str | os.PathLike[str], figure: Figure) -> None:
     """Writes a figure, whole or not at all; PNG or SVG, by the suffix."""
     nothing = {".png": ("Software",), ".svg": ("Date", "Creator")}[pathlib.Path(path).suffix]
     with replacing(path) as new:
@@ -96,19 +100,25 @@ def save(path, figure):
 # -- classes ---------------------------------------------------------------------------------------
 
 
-def sign_of(number):
+def sign_of(number: int) -> tuple[Any, Any]:
     """Returns (colour, marker) of the number-th class that is shown; ten of them differ in both."""
     colors = need("matplotlib", extra="train").rcParams["axes.prop_cycle"].by_key()["color"]
     return colors[number % len(colors)], SIGNS[(number + number // len(colors)) % len(SIGNS)]
 
 
-def outlined():
+def outlined() -> Any:
     """Returns the path effects of a text that must be read on top of points."""
     effects = need("matplotlib.patheffects", extra="train")
     return [effects.withStroke(linewidth=2.5, foreground="white")]
 
 
-def scatter(axes, points, numbers, names, size=9):
+def scatter(
+    axes: Any,
+    points: np.ndarray,
+    numbers: np.ndarray | None,
+    names: Any,
+    size: int = 9,
+) -> Figure:
     """Draws points by class: colour, sign, and the name where the middle of the class lies.
 
     Args:
@@ -119,7 +129,7 @@ def scatter(axes, points, numbers, names, size=9):
         size: of a point, in square points.
     """
     rasterized = len(points) > _VECTORS
-    present = [] if numbers is None else np.unique(numbers)
+    present: Any = [] if numbers is None else np.unique(numbers)
     if not 1 < len(present) <= MOST_CLASSES:
         axes.scatter(*points.T, s=size, linewidths=0, alpha=0.8, rasterized=rasterized)
         return
@@ -154,7 +164,7 @@ def scatter(axes, points, numbers, names, size=9):
 # -- images ----------------------------------------------------------------------------------------
 
 
-def montage(images, columns):
+def montage(images: np.ndarray, columns: int) -> np.ndarray:
     """Returns images (N, H, W, C) as one, `columns` in a line, with a white pixel around each."""
     images = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1.0)
     count, height, width, depth = images.shape
@@ -162,7 +172,7 @@ def montage(images, columns):
     return grid.reshape(count // columns * height, columns * width, depth)
 
 
-def show(axes, picture, **options):
+def show(axes: Any, picture: np.ndarray, **options: Any) -> None:
     """Shows an image (H, W, C) in [0, 1] without axes around it; further options are of `imshow`."""
     axes.set(xticks=[], yticks=[])
     bare(axes)
@@ -173,7 +183,7 @@ def show(axes, picture, **options):
         axes.imshow(picture, **options)
 
 
-def bare(axes):
+def bare(axes: Any) -> None:
     """Takes the grid and the frame away from axes."""
     axes.grid(False)
     for spine in axes.spines.values():

@@ -8,6 +8,7 @@ from aezoo.core.errors import ExportError
 from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.graph import NotEmittable, meaningful_order
 from aezoo.export.to_onnx.table import EMITTERS, MAP, ORDER
+from aezoo.nn.keras_internals import replays_graph, run_through_graph
 
 keras = import_keras()
 
@@ -34,7 +35,7 @@ def is_graph_of_layers(layer):
     """Whether a layer is a model whose own layers can be visited; a `call` of its own forbids it."""
     if not isinstance(layer, keras.Model) or not type(layer).call.__module__.startswith("keras."):
         return False
-    return isinstance(layer, keras.Sequential) or hasattr(layer, "_run_through_graph")
+    return isinstance(layer, keras.Sequential) or replays_graph(layer)
 
 
 def _walk(model, inputs, call, prefix):
@@ -50,9 +51,7 @@ def _walk(model, inputs, call, prefix):
         for layer in model.layers:
             value = _visit(layer, call, prefix)(value)
         return keras.tree.flatten(value)
-    # The one private name of Keras in this package. The public ways of replaying a model,
-    # `clone_model` and a call on symbolic tensors, both add nodes to the layers they visit.
-    outputs = model._run_through_graph(inputs, operation_fn=lambda layer: _visit(layer, call, prefix))
+    outputs = run_through_graph(model, inputs, lambda layer: _visit(layer, call, prefix))
     return keras.tree.flatten(outputs)
 
 

@@ -1,15 +1,14 @@
 """A Keras model as a TensorFlow function of plain operations, which converters of such functions know.
 
 Keras writes some layers in operations that no converter knows, or as chains of nodes around the batch
-size: see the functions that begin with `_call_`, and `_plain_arg_min`.
+size: see the functions that begin with `_call_`, and `keras_internals.plain_arg_min`.
 """
-
-import contextlib
 
 import numpy as np
 
 from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.layer_graph import is_graph_of_layers, walk
+from aezoo.nn.keras_internals import plain_arg_min
 
 keras = import_keras()
 
@@ -65,7 +64,7 @@ def trace(
             first, *others = values
             values = [tf.cast(first, tf.float32) * (1 / 255 if scale_input else 1.0), *others]
         # What layers add as a loss here would stay in them, as a tensor of a graph that is gone.
-        with keras.StatelessScope(), _plain_arg_min():
+        with keras.StatelessScope(), plain_arg_min():
             answers = transposed(walk(part, values, call), outputs, (0, 3, 1, 2))
         return dict(zip(outputs, answers, strict=True))
 
@@ -137,32 +136,3 @@ def _leaves(model):
             yield from _leaves(layer)
         elif not isinstance(layer, keras.layers.InputLayer):
             yield layer
-
-
-@contextlib.contextmanager
-def _plain_arg_min():
-    """Lets Keras find the smallest and largest values by TensorFlow's own operations.
-
-    Its detour for negative zeros looks at the bits of the numbers, which becomes an operation that
-    no runtime knows.
-    """
-    import tensorflow as tf
-    from keras.src.backend.tensorflow import numpy as backend
-
-    def plain(function):
-        def find(x, axis=None, keepdims=False):
-            x = tf.convert_to_tensor(x)
-            values = tf.reshape(x, (-1,)) if axis is None else x
-            found = function(values, axis=axis or 0, output_type="int32")
-            if not keepdims:
-                return found
-            return tf.reshape(found, (1,) * x.ndim) if axis is None else tf.expand_dims(found, axis)
-
-        return find
-
-    kept = backend.argmin, backend.argmax
-    backend.argmin, backend.argmax = plain(tf.argmin), plain(tf.argmax)
-    try:
-        yield
-    finally:
-        backend.argmin, backend.argmax = kept

@@ -15,6 +15,7 @@ import numpy as np
 from aezoo.core.errors import ExportError
 from aezoo.core.imports import import_keras, need, silent_stderr, verbose
 from aezoo.export.to_onnx import cleanup, tensorflow_function
+from aezoo.nn.keras_internals import patch_tf2onnx
 
 keras = import_keras()
 
@@ -84,8 +85,6 @@ def _patched():
         if "object" not in vars(np):
             np.object = object
         tf2onnx = need("tf2onnx", extra="train")
-        from keras.src.export.tf2onnx_lib import patch_tf2onnx
-
         patch_tf2onnx()
     from tf2onnx.handler import tf_op
 

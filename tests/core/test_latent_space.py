@@ -85,10 +85,10 @@ class Plane(LatentSpace):
 
     latent_shape = (2, 2)
 
-    def encode(self, examples):
+    def encode(self, examples, *, labels=None, batch_size=256):
         return np.array(examples, "float32")
 
-    def decode(self, latents):
+    def decode(self, latents, *, labels=None, batch_size=256):
         return 2 * np.asarray(latents)
 
 

@@ -10,24 +10,31 @@ from conftest import four_lines
 import aezoo
 from aezoo.cli import main
 from aezoo.core.errors import DataError, MissingExtraError, OptionError
+from aezoo.core.model import Model
 from aezoo.evaluation import comparison
 from aezoo.export import ExportOptions, export_bundle
 from aezoo.testing import fit_on, smooth_examples
 
 
-class Turned:
+class Turned(Model):
     """A model whose latents went through a matrix."""
+
+    example_shape = latent_shape = ()
 
     def __init__(self, model, matrix, shift=0.0):
         self.model, self.matrix, self.shift = model, matrix, shift
-        self.example_shape, self.kind = model.example_shape, model.kind
-        self.takes_labels = model.takes_labels
+        self.example_shape, self.classes = model.example_shape, model.classes
+        self.latent_shape = (matrix.shape[1],)
 
-    def encode(self, examples, **labels):
-        return (self.model.encode(examples, **labels) @ self.matrix + self.shift).astype("float32")
+    def _encode(self, examples, labels, batch_size, wanted):
+        latents = self.model.encode(examples, labels=labels, batch_size=batch_size)
+        return [(latents @ self.matrix + self.shift).astype("float32")]
 
-    def reconstruction_error(self, examples, **labels):
-        return self.model.reconstruction_error(examples, **labels)
+    def _decode(self, latents, labels, batch_size):
+        raise NotImplementedError
+
+    def _reconstruct(self, examples, labels, batch_size):
+        return self.model.reconstruct(examples, labels=labels, batch_size=batch_size)
 
 
 def orthogonal(size, seed=0):

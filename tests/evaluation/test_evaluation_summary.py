@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 
 from aezoo import data
+from aezoo.core.model import Model
 from aezoo.core.priors import StandardNormal
 from aezoo.data.parts import ArrayPart
 from aezoo.evaluation import evaluate, table
@@ -20,37 +21,29 @@ from aezoo.testing import smooth_examples
 SHAPE = (12, 10, 1)
 
 
-class Components:
+class Components(Model):
     """PCA in the clothes of a model: all that `evaluate` measures of it is known to PCA."""
 
-    corruption = likelihood = codebook = prior = None
-    takes_labels = False
+    example_shape = latent_shape = error_scale = None
 
     def __init__(self, dataset, components=3):
-        self.kind, self.example_shape, self.latent_shape = dataset.kind, dataset.shape, (components,)
+        self.example_shape, self.latent_shape = dataset.shape, (components,)
         train = dataset.train.array()
         self.error_scale = (
             np.float32(1) if self.kind == "images" else train.std(axis=(0, 1)[: train.ndim - 1])
         )
         self.pca = fit_pca(train / self.error_scale, components)
 
-    def encode(self, examples):
-        return self.pca.transform((examples / self.error_scale).reshape(len(examples), -1)).astype("float32")
+    def _encode(self, examples, labels, batch_size, wanted):
+        rows = (examples / self.error_scale).reshape(len(examples), -1)
+        return [self.pca.transform(rows).astype("float32")]
 
-    def decode(self, latents):
+    def _decode(self, latents, labels, batch_size):
         examples = self.pca.inverse_transform(latents.reshape(len(latents), -1))
         return (examples.reshape(-1, *self.example_shape) * self.error_scale).astype("float32")
 
-    def reconstruct(self, examples):
-        return self.decode(self.encode(examples))
-
-    def sample(self, n, seed):
-        return np.clip(self.decode(self.prior.sample(n, seed)), 0, 1)
-
-    def traverse(self, example, axis, values):
-        latents = np.repeat(self.encode(example[None]), len(values), axis=0)
-        latents[:, axis] = values
-        return self.decode(latents)
+    def sample(self, n=64, seed=0, **given):
+        return np.clip(super().sample(n, seed, **given), 0, 1)
 
 
 class Posterior(Components):
@@ -61,9 +54,9 @@ class Posterior(Components):
         self.prior = StandardNormal(self.latent_shape)
         self.likelihood = {"kind": "gaussian", "scale": 0.1, "binarize": False}
 
-    def posterior(self, examples, labels=None):
-        mean = self.encode(examples)
-        return mean, np.full_like(mean, -4.0)
+    def _encode(self, examples, labels, batch_size, wanted):
+        (mean,) = super()._encode(examples, labels, batch_size, wanted)
+        return [(mean, np.full_like(mean, -4.0))[number] for number in wanted]
 
 
 class Codes(Components):
@@ -75,19 +68,17 @@ class Codes(Components):
     def __init__(self, dataset):
         super().__init__(dataset, 2)
 
-    def code_indices(self, examples):
-        signs = super().encode(examples) > 0
-        return (2 * signs[:, :1] + signs[:, 1:])[:, :, None].astype("int32")
-
-    def encode(self, examples):
-        return self.codebook[self.code_indices(examples)].reshape(-1, 2)
+    def _encode(self, examples, labels, batch_size, wanted):
+        signs = super()._encode(examples, labels, batch_size, wanted)[0] > 0
+        codes = (2 * signs[:, :1] + signs[:, 1:])[:, :, None].astype("int32")
+        return [(self.codebook[codes].reshape(-1, 2), codes)[number] for number in wanted]
 
 
 class Rectified(Components):
     """With latents below 0 cut off."""
 
-    def encode(self, examples):
-        return np.maximum(super().encode(examples), 0)
+    def _encode(self, *given):
+        return [np.maximum(latents, 0) for latents in super()._encode(*given)]
 
 
 @pytest.fixture(scope="module")
@@ -180,13 +171,13 @@ def test_generation_of_digits_alone(mini, blobs):
 
 
 class OfBytes(Components):
-    """As a bundle for uint8 images: takes bytes and nothing else."""
+    """As a bundle for uint8 images: computes from bytes and nothing else."""
 
-    input_dtype = "uint8"
+    example_dtype = "uint8"
 
-    def encode(self, examples):
+    def _encode(self, examples, *given):
         assert examples.dtype == np.uint8
-        return super().encode(examples.astype("float32") / 255)
+        return super()._encode(examples.astype("float32") / 255, *given)
 
 
 def test_models_of_bytes_get_bytes(blobs):
@@ -197,22 +188,15 @@ def test_models_of_bytes_get_bytes(blobs):
 class Conditional(Posterior):
     """Asserts that each call comes with as many labels as examples, and class numbers at that."""
 
-    takes_labels = True
+    classes = 2
 
-    def encode(self, examples, labels):
+    def _encode(self, examples, labels, *given):
         self.check(examples, labels)
-        return super().encode(examples)
+        return super()._encode(examples, labels, *given)
 
-    def posterior(self, examples, labels):
-        mean = self.encode(examples, labels)
-        return mean, np.full_like(mean, -4.0)
-
-    def decode(self, latents, labels):
+    def _decode(self, latents, labels, *given):
         self.check(latents, labels)
-        return super().decode(latents)
-
-    def reconstruct(self, examples, labels):
-        return self.decode(self.encode(examples, labels), labels)
+        return super()._decode(latents, labels, *given)
 
     def check(self, given, labels):
         assert labels.dtype == np.int32
@@ -306,7 +290,7 @@ def test_a_grid_of_samples_and_traversals(blobs):
 
 def test_traversals_begin_with_the_surest_axis(blobs):
     model = Posterior(blobs)
-    model.posterior = lambda examples: (np.zeros((1, 3)), np.array([[-1.0, -3.0, -2.0]]))
+    model.posterior = lambda examples, labels: (np.zeros((1, 3)), np.array([[-1.0, -3.0, -2.0]]))
     (axes,) = pictures.traversals(model, blobs.test.array(1)[0]).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["latent 1", "latent 2", "latent 0"]
 

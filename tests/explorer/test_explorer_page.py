@@ -171,8 +171,8 @@ def test_a_class_changes_the_picture(visit, page):
     )
     found = decoded(page).reshape(1, 28, 28, 1)
     loaded = aezoo.load(bundle)
-    np.testing.assert_allclose(found, loaded.decode(latents, [3]), atol=1e-3)
-    assert np.abs(found - loaded.decode(latents, [0])).max() > 1e-3
+    np.testing.assert_allclose(found, loaded.decode(latents, labels=[3]), atol=1e-3)
+    assert np.abs(found - loaded.decode(latents, labels=[0])).max() > 1e-3
     np.testing.assert_array_equal(values(page, "explorer.latents"), latents[0])
 
 

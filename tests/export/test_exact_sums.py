@@ -16,11 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx_models import assert_exact_sums
 from small_models import small
-from test_quantize import HereProver, model_of
+from test_quantize import model_of
 
 import aezoo
 from aezoo.export import ExportOptions, export_bundle
-from aezoo.export.proof import parity
 from aezoo.export.to_onnx import qdq, rounding
 from aezoo.testing import smooth_examples
 
@@ -65,7 +64,7 @@ def test_weights_lose_no_more_than_a_pair_needs():
 # -- files -------------------------------------------------------------------------------------------
 
 
-def exported(name, tmp_path, monkeypatch):
+def exported(name, tmp_path):
     """Returns the folder of a small model's int8 files."""
     from aezoo.nn.autoencoder import keras
 
@@ -74,7 +73,6 @@ def exported(name, tmp_path, monkeypatch):
     examples = smooth_examples(model.example_shape, 128)
     if hasattr(model, "adapt") and model.kind != "images":
         model.adapt(examples)
-    monkeypatch.setattr(parity, "Prover", HereProver)
     # The encoder of `vq_vae` cannot be done in 8 bits: see test_quantize.py.
     parts = ["decoder", "code_decoder", "reconstructor"] if name == "vq_vae" else []
     options = ExportOptions(formats=["onnx"], precisions=["int8"], parts=parts)
@@ -109,8 +107,8 @@ def assert_same(expected, got):
     "name",
     [n if n == "conv" else pytest.param(n, marks=pytest.mark.exhaustive) for n in aezoo.list_models()],
 )
-def test_fused_is_the_reference_here_and_without_vnni(name, tmp_path, monkeypatch):
-    files = feeds_of(exported(name, tmp_path, monkeypatch))
+def test_fused_is_the_reference_here_and_without_vnni(name, tmp_path):
+    files = feeds_of(exported(name, tmp_path))
     here = answers(files)
     for path, given in files.items():
         assert_same(ReferenceEvaluator(path).run(None, given), here[path])
@@ -148,8 +146,8 @@ def test_without_vnni_a_sum_of_127_saturates(tmp_path):
     assert answer(127, 127) == [32767] * 5
 
 
-def test_the_check_finds_what_is_wrong(tmp_path, monkeypatch):
-    path = next(exported("dense", tmp_path, monkeypatch).glob("encoder.int8.onnx"))
+def test_the_check_finds_what_is_wrong(tmp_path):
+    path = next(exported("dense", tmp_path).glob("encoder.int8.onnx"))
     proto = onnx.load(path)
     assert assert_exact_sums(proto) == 2
     for tensor in proto.graph.initializer:

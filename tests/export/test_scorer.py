@@ -136,9 +136,9 @@ def test_without_real_examples_there_is_no_scorer(trained, tmp_path):
     folder = export_bundle(trained, tmp_path / "b", ExportOptions(formats=["onnx"]))
     assert not (folder / "scorer.onnx").exists()
     bundle = runtime.load(folder)
-    with pytest.raises(BundleError) as error:
+    with pytest.raises(OptionError) as error:
         bundle.score(smooth_examples(SHAPE, 2))
-    four_lines(error, "holds no scorer")
+    four_lines(error, "has no scorer")
     with pytest.raises(BundleError) as error:
         recalibrate(folder, smooth_examples(SHAPE, 200))
     four_lines(error, "no scorer that can be calibrated", "scorer.onnx")

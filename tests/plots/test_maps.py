@@ -50,7 +50,7 @@ def test_every_map_of_every_model(name, options):
                 figure = maps.draw(each, model, shown)
                 figure.canvas.draw()
                 drawn.append(each)
-    quantised = getattr(model, "codebook_size", None) is not None
+    quantised = model.codebook_size is not None
     assert drawn == [each for each in maps.MAPS if not (quantised and each in maps._OF_PLANES)]
 
 

@@ -56,8 +56,8 @@ def test_encode_batches_holds_one_batch_at_a_time(bundle):
 
 def test_encode_batches_of_a_conditional_model(bundle, monkeypatch):
     seen = []
-    monkeypatch.setattr(bundle, "takes_labels", True)
-    monkeypatch.setattr(bundle, "encode", lambda examples, labels: seen.append((examples, labels)))
+    monkeypatch.setattr(bundle, "classes", 10)
+    monkeypatch.setattr(bundle, "encode", lambda examples, labels, **_: seen.append((examples, labels)))
     assert list(bundle.encode_batches([("first", [0]), ["second", [1]]])) == [None, None]
     assert seen == [("first", [0]), ("second", [1])]
     for batch in (np.zeros((2, 16, 12, 1), "float32"), ("only",)):
@@ -105,6 +105,24 @@ def test_wrong_latents(bundle):
 def test_other_float_widths_are_taken(bundle):
     images = smooth_examples(bundle.example_shape, 3)
     np.testing.assert_allclose(bundle.encode(images.astype("float64")), bundle.encode(images), atol=1e-6)
+
+
+def test_float_images_are_understood_by_a_bundle_of_bytes(trained, tmp_path):
+    from aezoo.export import export_bundle
+
+    model, images = trained
+    bundle = runtime.load(export_bundle(model, tmp_path / "b", formats=["onnx"], input_dtype="uint8"))
+    pixels = np.rint(images * 255).astype("uint8")
+    assert bundle.example_dtype == "uint8"
+    for use in (bundle.encode, bundle.reconstruct, bundle.reconstruction_error):
+        np.testing.assert_array_equal(use(images), use(pixels))
+    for wrong, words in (
+        (images * 2, ["must lie in [0, 1]"]),
+        (images.astype("int32"), ["wrong dtype", "uint8"]),
+    ):
+        with pytest.raises(DataError) as error:
+            bundle.encode(wrong)
+        four_lines(error, *words)
 
 
 def test_threads(exported):

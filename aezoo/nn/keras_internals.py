@@ -1,0 +1,148 @@
+"""Every use of what Keras keeps private, by name. A release of Keras that changes one breaks here alone.
+
+`INTERNALS` says of each what needs it and whether it is there; tests/nn/test_keras_internals.py asks.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+
+def replays_graph(model: Any) -> bool:
+    """Whether a model is functional: whether its layers can be visited by `run_through_graph`."""
+    return hasattr(model, "_run_through_graph")
+
+
+def run_through_graph(model: Any, inputs: Any, visit: Callable[[Any], Callable[..., Any]]) -> Any:
+    """Returns a functional model's outputs, its layers replaced by what `visit` makes of each.
+
+    The public ways of replaying a model, `clone_model` and a call on symbolic tensors, both add nodes to the
+    layers they visit.
+
+    Args:
+        model: functional, see `replays_graph`.
+        inputs: the values of its inputs, nested as they are.
+        visit: function of a layer that returns what is called in its place.
+    """
+    return model._run_through_graph(inputs, operation_fn=visit)
+
+
+def has_compiled_metrics(model: Any) -> bool:
+    """Whether a model was compiled with metrics beside its loss."""
+    return model._compile_metrics is not None
+
+
+def random_states(model: Any) -> list[Any]:
+    """Returns the states of a model's random generators, which are told by their names alone."""
+    return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+
+
+@contextlib.contextmanager
+def plain_arg_min() -> Iterator[None]:
+    """Lets Keras find the smallest and largest values by TensorFlow's own operations.
+
+    Its detour for negative zeros looks at the bits of the numbers, which becomes an operation that
+    no runtime knows.
+    """
+    import tensorflow as tf
+    from keras.src.backend.tensorflow import numpy as backend
+
+    def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+        def find(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+            x = tf.convert_to_tensor(x)
+            values = tf.reshape(x, (-1,)) if axis is None else x
+            found = function(values, axis=axis or 0, output_type="int32")
+            if not keepdims:
+                return found
+            return tf.reshape(found, (1,) * x.ndim) if axis is None else tf.expand_dims(found, axis)
+
+        return find
+
+    kept = backend.argmin, backend.argmax
+    backend.argmin, backend.argmax = plain(tf.argmin), plain(tf.argmax)
+    try:
+        yield
+    finally:
+        backend.argmin, backend.argmax = kept
+
+
+def patch_tf2onnx() -> None:
+    """Makes tf2onnx run with NumPy 2, as Keras's own export does."""
+    from keras.src.export.tf2onnx_lib import patch_tf2onnx as patch
+
+    patch()
+
+
+# -- whether they are there --------------------------------------------------------------------------
+
+
+def _small() -> Any:
+    inputs = keras.Input((2,))
+    return keras.Model(inputs, keras.layers.Dropout(0.5, seed=0)(keras.layers.Dense(2)(inputs)))
+
+
+def _replays() -> bool:
+    model, visited = _small(), []
+
+    def visit(layer: Any) -> Callable[..., Any]:
+        visited.append(layer.name)
+        return lambda value, *args, **kwargs: value
+
+    given = object()
+    outputs = run_through_graph(model, [given], visit)
+    return keras.tree.flatten(outputs) == [given] and set(visited) <= {layer.name for layer in model.layers}
+
+
+def _knows_metrics() -> bool:
+    found = []
+    for metrics in (None, ["mae"]):
+        model = _small()
+        model.compile(loss="mse", metrics=metrics)
+        found.append(has_compiled_metrics(model))
+    return found == [False, True]
+
+
+def _finds_arg_min() -> bool:
+    from keras.src.backend.tensorflow import numpy as backend
+
+    names = [list(inspect.signature(find).parameters) for find in (backend.argmin, backend.argmax)]
+    with plain_arg_min():
+        found = int(keras.ops.argmin(keras.ops.convert_to_tensor([3.0, 1.0])))
+    return names == [["x", "axis", "keepdims"]] * 2 and found == 1
+
+
+def _patches_tf2onnx() -> bool:
+    from keras.src.export import tf2onnx_lib
+
+    return not inspect.signature(tf2onnx_lib.patch_tf2onnx).parameters
+
+
+# name of what is private -> (what needs it, function that says whether it works)
+INTERNALS: dict[str, tuple[str, Callable[[], bool]]] = {
+    "Functional._run_through_graph": ("the direct route to ONNX", _replays),
+    "Trainer._compile_metrics": ("metrics of rows and sequences", _knows_metrics),
+    "SeedGenerator.state, a variable named seed_generator_state": (
+        "a resumed training, which goes on with the noise of the first",
+        lambda: len(random_states(_small())) == 1,
+    ),
+    "keras.src.backend.tensorflow.numpy.argmin and argmax": (
+        "the tf2onnx route, for k-means and the largest of several",
+        _finds_arg_min,
+    ),
+    "keras.src.export.tf2onnx_lib.patch_tf2onnx": ("the tf2onnx route with NumPy 2", _patches_tf2onnx),
+}
+
+
+def broken(name: str) -> str | None:
+    """Returns what to say where a name of `INTERNALS` does not work in this Keras, None where it does."""
+    needed_by, works = INTERNALS[name]
+    try:
+        reason = None if works() else "it answers otherwise"
+    except Exception as error:  # whatever a name that is gone raises
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    if reason is None:
+        return None
+    return f"Keras {keras.__version__} changed {name} ({reason}); needed by {needed_by}"
