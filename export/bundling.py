@@ -333,9 +333,10 @@ def _write_prior(model: Autoencoder, draft: pathlib.Path) -> PriorRow | None:
     if prior is None:
         return None
     if prior.kind == "standard_normal":
-        return PriorRow(prior.kind, {})
+        return PriorRow("standard_normal", {})
+    kind: Any = prior.kind
     np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())
-    return PriorRow(prior.kind, contract.hash_files(draft, contract.PRIOR))
+    return PriorRow(kind, contract.hash_files(draft, contract.PRIOR))
 
 
 def _properties(model: Autoencoder, info: Mapping[str, Any] | None, licence: str | None) -> dict[str, str]:

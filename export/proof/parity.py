@@ -36,12 +36,10 @@ BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken
 # A value may always differ by this many units in its last place, at the largest value.
 _ROUNDINGS = 4
 
-
 _MEANING = "manifest_sha256"
 # Sums over all places of an example: their roundings grow with the sums, however little examples differ.
 _VERDICTS = ("p_value", "is_anomaly")
 _SUMS = ("reconstruction_error", "negative_elbo")
-
 
 # -- one artifact, in this process -----------------------------------------------------------------
 
@@ -303,9 +301,9 @@ def verify(folder: contract.Folder) -> dict[str, Parity | Skipped]:
     provers = {format: Prover(format) for format in held if is_installed(format)}
     try:
         figures: dict[str, Parity | Skipped] = {
-            artifact.file: Skipped(f"{FORMATS[artifact.format].runtime} is not installed")
-            for artifact in manifest.artifacts
-            if artifact.format not in provers
+            row.file: Skipped(f"{FORMATS[row.format].runtime} is not installed")
+            for row in manifest.artifacts
+            if row.format not in provers
         }
         for prover in provers.values():
             figures.update(prover.prove(folder))

@@ -64,7 +64,7 @@ def test_weights_lose_no_more_than_a_pair_needs():
 # -- files -------------------------------------------------------------------------------------------
 
 
-def exported(name, tmp_path, monkeypatch):
+def exported(name, tmp_path):
     """Returns the folder of a small model's int8 files."""
     from aezoo.nn.autoencoder import keras
 
@@ -107,8 +107,8 @@ def assert_same(expected, got):
     "name",
     [n if n == "conv" else pytest.param(n, marks=pytest.mark.exhaustive) for n in aezoo.list_models()],
 )
-def test_fused_is_the_reference_here_and_without_vnni(name, tmp_path, monkeypatch):
-    files = feeds_of(exported(name, tmp_path, monkeypatch))
+def test_fused_is_the_reference_here_and_without_vnni(name, tmp_path):
+    files = feeds_of(exported(name, tmp_path))
     here = answers(files)
     for path, given in files.items():
         assert_same(ReferenceEvaluator(path).run(None, given), here[path])
@@ -146,8 +146,8 @@ def test_without_vnni_a_sum_of_127_saturates(tmp_path):
     assert answer(127, 127) == [32767] * 5
 
 
-def test_the_check_finds_what_is_wrong(tmp_path, monkeypatch):
-    path = next(exported("dense", tmp_path, monkeypatch).glob("encoder.int8.onnx"))
+def test_the_check_finds_what_is_wrong(tmp_path):
+    path = next(exported("dense", tmp_path).glob("encoder.int8.onnx"))
     proto = onnx.load(path)
     assert assert_exact_sums(proto) == 2
     for tensor in proto.graph.initializer:
