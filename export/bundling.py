@@ -23,7 +23,7 @@ from aezoo.export.formats import FORMATS, Job, artifact_file
 from aezoo.export.given import Arrays, Given, Golden
 from aezoo.export.golden import make_golden, stored_examples, with_scores
 from aezoo.export.options import ExportOptions
-from aezoo.export.proof import parity, tracing
+from aezoo.export.proof import golden_file, parity, tracing
 from aezoo.export.recalibration import calibrate_file
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.runtime import manifest as contract
@@ -192,7 +192,7 @@ def write(
     held_out = given.normals is None
     row = write_calibration(draft, calibrations, options.score, given.trained_on, proof.overlap, held_out)
     manifest = _manifest(draft, model, options, given, proof, row, tuple(artifacts))
-    return parity.write_golden(draft, manifest, proof.arrays)
+    return golden_file.write_golden(draft, manifest, proof.arrays)
 
 
 def prove(

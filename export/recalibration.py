@@ -14,7 +14,7 @@ from aezoo.core.imports import need
 from aezoo.export import model_card
 from aezoo.export.budget import SURE
 from aezoo.export.formats import is_installed
-from aezoo.export.proof import parity, readers, tracing
+from aezoo.export.proof import golden_file, parity, readers, tracing
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fitted
 from aezoo.runtime.schema import Artifact, CalibrationRow, Manifest, Parity, Score
@@ -58,7 +58,7 @@ def recalibrate(
         trained_on = file["trained_on"] if "trained_on" in file.files else None
     normals, labels = _checked(manifest, normals, labels)
     overlap = refuse_training_data(normals, trained_on)
-    before = parity.read_golden(folder, manifest)
+    before = golden_file.read_golden(folder, manifest)
     draft = files.make_draft(folder)
     try:
         shutil.copytree(folder, draft, dirs_exist_ok=True)
@@ -73,7 +73,7 @@ def recalibrate(
         )
         manifest = dataclasses.replace(manifest, artifacts=artifacts, calibration=row, trace=None)
         golden = _with_verdicts(before, manifest, found["float32"])
-        _prove(draft, parity.write_golden(draft, manifest, golden), golden)
+        _prove(draft, golden_file.write_golden(draft, manifest, golden), golden)
         files.publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

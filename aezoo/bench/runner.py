@@ -21,7 +21,7 @@ from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.options import check_choice
 from aezoo.core.processes import Process
 from aezoo.export.formats import FORMATS, is_installed
-from aezoo.export.proof import parity, readers
+from aezoo.export.proof import golden_file, readers
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.schema import Artifact
 
@@ -114,7 +114,7 @@ def measure(
     folder = pathlib.Path(folder).absolute()
     manifest = contract.read_manifest(folder)
     chosen = _chosen(manifest, parts, formats, precisions)
-    parity.read_golden(folder, manifest)
+    golden_file.read_golden(folder, manifest)
     with tempfile.TemporaryDirectory() as scratch:
         bench = _Bench(folder, manifest, chosen, settings or Settings(), progress or (lambda *_: None))
         try:

@@ -25,9 +25,10 @@ from aezoo.core.processes import fresh
 from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.export.proof import readers, tracing
+from aezoo.export.proof.golden_file import read_golden
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import Run, fitted, fixed_batch
-from aezoo.runtime.schema import Artifact, Manifest, Parity
+from aezoo.runtime.schema import Artifact, Parity
 
 _Answers = dict[int, dict[str, np.ndarray]]  # {batch: {output: array}}
 
@@ -36,7 +37,6 @@ BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken
 # A value may always differ by this many units in its last place, at the largest value.
 _ROUNDINGS = 4
 
-_MEANING = "manifest_sha256"
 # Sums over all places of an example: their roundings grow with the sums, however little examples differ.
 _VERDICTS = ("p_value", "is_anomaly")
 _SUMS = ("reconstruction_error", "negative_elbo")
@@ -233,36 +233,6 @@ def _failed(artifact, problem, got, expected):
 
 
 # -- a bundle ----------------------------------------------------------------------------------------
-
-
-def read_golden(folder: contract.Folder, manifest: Manifest) -> dict[str, np.ndarray]:
-    """Returns the golden arrays of a bundle, {name: array}.
-
-    Raises:
-        BundleError: the file is missing or altered, or the manifest was edited.
-    """
-    contract.check_files(folder, manifest.golden.files)
-    with np.load(pathlib.Path(folder) / contract.GOLDEN) as file:
-        golden = dict(file)
-    found, expected = contract.meaning(manifest), str(golden.pop(_MEANING))
-    if found != expected:
-        raise BundleError(
-            "the manifest no longer says what it said when the files were proven",
-            got=f"{pathlib.Path(folder) / contract.MANIFEST}: sha256 {found[:16]}...",
-            expected=f"sha256 {expected[:16]}... of kind, shapes, scale, prior and the like",
-            fix="copy the bundle again, or export it again",
-        )
-    return golden
-
-
-def write_golden(folder: contract.Folder, manifest: Manifest, golden: Mapping[str, np.ndarray]) -> Manifest:
-    """Writes the golden arrays, and beside them what the manifest means; returns that with their row."""
-    path = pathlib.Path(folder) / contract.GOLDEN
-    arrays = {**golden, _MEANING: np.asarray(contract.meaning(manifest))}
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-    held = contract.hash_files(folder, contract.GOLDEN)
-    row = dataclasses.replace(manifest.golden, examples=len(golden["examples"]), files=held)
-    return dataclasses.replace(manifest, golden=row)
 
 
 def prove_format(folder: contract.Folder, format: str) -> dict[str, Parity]:

@@ -14,7 +14,7 @@ from aezoo.cli import main
 from aezoo.core.calibration import roc_area
 from aezoo.core.errors import ExportError, OptionError, ParityError
 from aezoo.export import ExportOptions, export_bundle
-from aezoo.export.proof import parity
+from aezoo.export.proof import golden_file, parity
 from aezoo.export.recalibration import recalibrate
 from aezoo.export.to_onnx import quantize
 from aezoo.runtime import manifest as contract
@@ -58,7 +58,7 @@ def test_the_area_is_measured_and_proven(bundle, trained):
     assert 0.8 < known.roc_area < 0.999
     files = {artifact.file: artifact for artifact in manifest.artifacts}
     assert {"scorer.int8.onnx", "scorer.float16.onnx", "scorer.float16.tflite"} < set(files)
-    golden = parity.read_golden(bundle, manifest)
+    golden = golden_file.read_golden(bundle, manifest)
     assert golden["labelled_is_anomaly"].sum() == 64
     assert len(golden["labelled_examples"]) == len(golden["labelled_scores"]) == 128
     opened = runtime.load(bundle, precision="int8")
@@ -73,7 +73,7 @@ def test_the_area_is_measured_and_proven(bundle, trained):
 def test_a_fallen_area_is_no_proof(bundle, tmp_path):
     """The same files, but Keras is said to have found every anomaly."""
     manifest = contract.read_manifest(bundle)
-    golden = parity.read_golden(bundle, manifest)
+    golden = golden_file.read_golden(bundle, manifest)
     golden["labelled_scores"] = golden["labelled_is_anomaly"].astype("float32")
     artifact = contract.find(manifest, "scorer", precision="int8")
     with pytest.raises(ParityError) as error:
@@ -97,7 +97,7 @@ def test_it_survives_a_calibration(bundle, trained, tmp_path):
     recalibrate(copy, smooth_examples(trained[0].example_shape, 300, seed=8), false_positive_rate=0.1)
     manifest = contract.read_manifest(copy)
     assert manifest.anomalies == contract.read_manifest(bundle).anomalies
-    assert len(parity.read_golden(copy, manifest)["labelled_scores"]) == 128
+    assert len(golden_file.read_golden(copy, manifest)["labelled_scores"]) == 128
 
 
 def test_what_is_refused(trained, tmp_path):

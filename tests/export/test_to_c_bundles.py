@@ -10,7 +10,7 @@ from small_models import small
 import aezoo
 from aezoo.core.errors import BundleError, ExportError, ParityError
 from aezoo.export import ExportOptions, export_bundle, formats
-from aezoo.export.proof import parity
+from aezoo.export.proof import golden_file, parity
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.schema import Parity
 
@@ -42,7 +42,7 @@ def test_bundle(bundle):
 
 def test_a_header_that_computes_something_else_is_found(bundle, tmp_path):
     manifest = contract.read_manifest(bundle)
-    golden = parity.read_golden(bundle, manifest)
+    golden = golden_file.read_golden(bundle, manifest)
     artifact = contract.find(manifest, "encoder", "c")
     text = (bundle / artifact.file).read_text("utf-8")
     for old, new, words in (
