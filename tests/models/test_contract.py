@@ -10,7 +10,7 @@ import aezoo
 from aezoo import runtime
 from aezoo.core.errors import AezooError, OptionError
 from aezoo.core.model import Model
-from aezoo.export import export_bundle
+from aezoo.export import ExportOptions, export_bundle
 from aezoo.export.proof import parity
 from aezoo.nn.autoencoder import Autoencoder, keras
 from aezoo.testing import smooth_examples
@@ -88,7 +88,7 @@ def sides(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parity, "Prover", InThisProcess)
         folder = tmp_path_factory.mktemp("contract") / "bundle"
-        export_bundle(model, folder, examples=examples, labels=labels, formats=["onnx"])
+        export_bundle(model, folder, ExportOptions(formats=["onnx"]), examples=examples, labels=labels)
     # Examples that lie on no border between two codes, where a rounding decides.
     with np.load(folder / "golden.npz") as golden:
         examples, latents = golden["examples"][:COUNT], golden["latents"][:COUNT]

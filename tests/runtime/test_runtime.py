@@ -108,10 +108,11 @@ def test_other_float_widths_are_taken(bundle):
 
 
 def test_float_images_are_understood_by_a_bundle_of_bytes(trained, tmp_path):
-    from aezoo.export import export_bundle
+    from aezoo.export import ExportOptions, export_bundle
 
     model, images = trained
-    bundle = runtime.load(export_bundle(model, tmp_path / "b", formats=["onnx"], input_dtype="uint8"))
+    options = ExportOptions(formats=["onnx"], input_dtype="uint8")
+    bundle = runtime.load(export_bundle(model, tmp_path / "b", options))
     pixels = np.rint(images * 255).astype("uint8")
     assert bundle.example_dtype == "uint8"
     for use in (bundle.encode, bundle.reconstruct, bundle.reconstruction_error):
