@@ -18,7 +18,7 @@ from aezoo.core.errors import BundleError, ExportError, OptionError, ParityError
 from aezoo.export import ExportOptions, budget, export_bundle
 from aezoo.export.formats import FORMATS
 from aezoo.export.proof import parity
-from aezoo.export.to_onnx import qdq, quantize, rounding, subpixel
+from aezoo.export.to_onnx.precision import qdq, quantize, rounding, subpixel
 from aezoo.runtime import manifest as contract
 from aezoo.testing import smooth_examples
 
