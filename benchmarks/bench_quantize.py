@@ -6,8 +6,8 @@ The model is trained for a few epochs on smooth synthetic images: enough for act
 of a trained one. Files take turns in rounds on one thread, so that a slow moment of the machine hits all of
 them; a figure is the median over all calls. Below 1, `latency_ratio` means that int8 is faster.
 
-With `LD_PRELOAD` of a compiled tests/export/without_vnni.c onnxruntime takes its kernels for processors
-with AVX2 and without VNNI: their times on this processor, not those of an older one.
+With `LD_PRELOAD` of a compiled tests/export/to_onnx/without_vnni.c onnxruntime takes its kernels for
+processors with AVX2 and without VNNI: their times on this processor, not those of an older one.
 """
 
 import argparse

@@ -17,14 +17,7 @@ import pathlib
 from collections.abc import Sequence
 
 from aezoo.core.errors import DataError, OptionError
-from aezoo.core.options import (
-    KINDS,
-    check_choice,
-    check_image_shape,
-    check_positive,
-    check_share,
-    nearest,
-)
+from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share, nearest
 from aezoo.data.dataset import Dataset
 from aezoo.data.sources.embedded import FILES, read_embedded
 from aezoo.data.sources.generated import GENERATORS, generate

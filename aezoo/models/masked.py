@@ -19,13 +19,7 @@ from aezoo.core.options import check_between, check_choice, check_image_shape, c
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import Tensor, check_activation, keras, ops
 from aezoo.nn.losses import squared_error
-from aezoo.nn.transformer import (
-    MaskToken,
-    check_grid,
-    check_widths,
-    patch_decoder,
-    patch_encoder,
-)
+from aezoo.nn.transformer import MaskToken, check_grid, check_widths, patch_decoder, patch_encoder
 
 
 @keras.saving.register_keras_serializable("aezoo")

@@ -1,6 +1,6 @@
 """Writes an encoder, a decoder or both in one as an ONNX file.
 
-Two routes lead there. The direct one writes each layer of the table in `layers.py` and its
+Two routes lead there. The direct one writes each layer of the table in `emitters/` and its
 neighbours as the ONNX nodes that fit it; its files are small, readable by many runtimes, and the
 same byte for byte wherever they are written, for the same weights and metadata. What the table does
 not know goes through tf2onnx.

@@ -18,9 +18,9 @@ def write_artifact(job: Job, path: pathlib.Path) -> dict[str, Any]:
 
     def change(proto):
         if job.precision == "int8":
-            from aezoo.export.to_onnx.quantize import quantize as convert
+            from aezoo.export.to_onnx.precision.quantize import quantize as convert
         else:
-            from aezoo.export.to_onnx.float16 import halve as convert
+            from aezoo.export.to_onnx.precision.float16 import halve as convert
         proto, row = convert(proto, job)
         said.update(row)
         return proto

@@ -4,17 +4,7 @@ import dataclasses
 
 from onnx import helper
 
-from aezoo.export.to_onnx import (  # noqa: F401 (they fill the table)
-    activations,
-    layers,
-    layers_attention,
-    layers_conv,
-    layers_families,
-    layers_norm,
-    layers_own,
-    layers_recurrent,
-    layers_scorer,
-)
+from aezoo.export.to_onnx import emitters  # noqa: F401 (fills the table)
 from aezoo.export.to_onnx.graph import Graph, Tensor, element_type
 from aezoo.export.to_onnx.layer_graph import Plan
 from aezoo.export.to_onnx.table import EMITTERS, FACTOR, INTEGERS, MAP, ORDER

@@ -16,7 +16,7 @@ from aezoo.core.errors import ExportError, OptionError, ParityError
 from aezoo.export import ExportOptions, export_bundle
 from aezoo.export.proof import golden_file, parity
 from aezoo.export.recalibration import recalibrate
-from aezoo.export.to_onnx import quantize
+from aezoo.export.to_onnx.precision import quantize
 from aezoo.runtime import manifest as contract
 from aezoo.testing import smooth_examples
 

@@ -1,6 +1,6 @@
 """onnxruntime as it computes on a processor without VNNI: CPUID is hidden from it, or qemu emulates one.
 
-The other process is this file, `python tests/export/older_processor.py IN.npz OUT.npz`, without Keras.
+The other process is this file without Keras, `python tests/export/to_onnx/older_processor.py IN.npz OUT.npz`.
 """
 
 import functools

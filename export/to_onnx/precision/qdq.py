@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from aezoo.export.to_onnx import subpixel
-from aezoo.export.to_onnx.rounding import scale_of, weights_of
+from aezoo.export.to_onnx.precision import subpixel
+from aezoo.export.to_onnx.precision.rounding import scale_of, weights_of
 
 # Operators that hand values through unchanged: what lies behind them has the same scale.
 PASSING = {

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from aezoo.core.imports import import_keras
-from aezoo.export.to_onnx.activations import as_float32
+from aezoo.export.to_onnx.emitters.activations import as_float32
 from aezoo.export.to_onnx.graph import NotEmittable
 from aezoo.export.to_onnx.table import emits
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from aezoo.export.scorer import ErrorMap, IsAnomaly, MeanError, NegativeElbo, PValue
-from aezoo.export.to_onnx.activations import as_float32
+from aezoo.export.to_onnx.emitters.activations import as_float32
 from aezoo.export.to_onnx.table import emits
 from aezoo.nn.losses import SMALLEST_PROBABILITY
 

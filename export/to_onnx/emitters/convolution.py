@@ -6,9 +6,9 @@ One function serves both: a sequence is a map of one axis. All but the edges wor
 import numpy as np
 
 from aezoo.core.imports import import_keras
-from aezoo.export.to_onnx.activations import activate, as_float32, stored_axis
+from aezoo.export.to_onnx.emitters.activations import activate, as_float32, stored_axis
+from aezoo.export.to_onnx.emitters.basic import scaled
 from aezoo.export.to_onnx.graph import NotEmittable
-from aezoo.export.to_onnx.layers import scaled
 from aezoo.export.to_onnx.table import FACTOR, MAP, emits
 
 keras = import_keras()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aezoo.core.imports import import_keras
-from aezoo.export.to_onnx.activations import activate, as_float32, stored_axis
+from aezoo.export.to_onnx.emitters.activations import activate, as_float32, stored_axis
 from aezoo.export.to_onnx.graph import NotEmittable, meaningful_order, reorder
 from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
 

@@ -24,7 +24,7 @@ from onnx_models import (
 
 from aezoo.core.errors import ExportError
 from aezoo.export.to_onnx import INTEGERS, MAP, emits
-from aezoo.export.to_onnx.layers_own import nearest_rows
+from aezoo.export.to_onnx.emitters.own import nearest_rows
 
 MHA = layers.MultiHeadAttention
 OPTIONS = [

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from aezoo.core.errors import ExportError
 from aezoo.export.budget import NOT_JUDGED, area_lost, lost
-from aezoo.export.to_onnx import qdq
+from aezoo.export.to_onnx.precision import qdq
 from aezoo.runtime.batching import fitted
 
 _ENOUGH = 64  # examples, for ranges and for a judgement each; fewer serve as both

@@ -14,7 +14,7 @@ from aezoo.core.errors import ExportError
 from aezoo.export import ExportOptions, bundling, formats, to_c
 from aezoo.export.proof import readers
 from aezoo.export.to_c import indexing
-from aezoo.export.to_onnx.activations import ACTIVATIONS
+from aezoo.export.to_onnx.emitters.activations import ACTIVATIONS
 from aezoo.nn.autoencoder import keras
 from aezoo.runtime.schema import Tensor
 from aezoo.testing import smooth_examples

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from aezoo.export.to_onnx.activations import as_float32, stored_axis
-from aezoo.export.to_onnx.layers import shift, unshift, vanish
+from aezoo.export.to_onnx.emitters.activations import as_float32, stored_axis
+from aezoo.export.to_onnx.emitters.basic import shift, unshift, vanish
 from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
 from aezoo.models.fsq import FiniteScalarQuantizer
 from aezoo.models.vq_vae import VectorQuantizer

@@ -20,7 +20,7 @@ from test_quantize import model_of
 
 import aezoo
 from aezoo.export import ExportOptions, export_bundle
-from aezoo.export.to_onnx import qdq, rounding
+from aezoo.export.to_onnx.precision import qdq, rounding
 from aezoo.testing import smooth_examples
 
 EXAMPLES = 16

@@ -1,0 +1,1 @@
+"""Files of lower precision: float16, and int8 within a budget."""
