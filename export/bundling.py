@@ -67,8 +67,7 @@ def export_bundle(
             draws them from a seed, and the manifest says so.
         labels: (N,) class numbers of the examples, for a conditional model; None is each class in turn.
         normals: examples (N, ...) that were not trained on, whose scores the scorer is calibrated on;
-            None is `examples`. Without either, and for a conditional model without labels, there
-            is no scorer.
+            None is `examples`. Without either, or for a conditional model without labels: no scorer.
         anomalies: examples (N, ...) known to be anomalies. With them the scorer's ROC area is measured, and a
             scorer of lower precision is held to it.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
@@ -293,18 +292,28 @@ def _tensor(model, options, name, keras_tensor):
     return Tensor(name, dtype, (options.batch or "batch", *sizes), value_range, golden, layout)
 
 
-def _manifest(draft, model, options, given, proof, calibration: CalibrationRow | None, artifacts):
+def _manifest(
+    draft: pathlib.Path,
+    model: Autoencoder,
+    options: ExportOptions,
+    given: Given,
+    proof: Golden,
+    calibration: CalibrationRow | None,
+    artifacts: tuple[Artifact, ...],
+) -> Manifest:
     """Returns the manifest of a draft; `parity.write_golden` gives its golden row the hash."""
     scale = None if model.kind == "images" else tuple(np.atleast_1d(model.error_scale).tolist())
+    kind: Any = model.kind
+    dtype: Any = options.input_dtype
     return Manifest(
         schema_version=contract.SCHEMA_VERSION,
         aezoo_version=__version__,
         model=model.model_name,
         options=model.model_options,
-        kind=model.kind,
+        kind=kind,
         example_shape=tuple(model.example_shape),
         latent_shape=tuple(model.latent_shape),
-        input_dtype=options.input_dtype,
+        input_dtype=dtype,
         error_scale=scale,
         prior=_write_prior(model, draft),
         calibration=calibration,

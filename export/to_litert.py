@@ -87,14 +87,7 @@ def write(
         concrete, holder = traced.get_concrete_function(), tf.Module()
         holder.weights = concrete.variables  # with what holds the weights, the names are kept as well
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if precision == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        elif precision == "int8":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.representative_dataset = lambda: _one_by_one(calibration, batch)
+        _ask_for(converter, precision, lambda: _one_by_one(calibration, batch))
         try:
             content = converter.convert()
         except Exception as error:  # the converter raises its own, and what MLIR and its calibrator raise
@@ -102,6 +95,20 @@ def write(
     if failure is not None:
         raise _cannot(part, precision, str(failure)) from failure
     path.write_bytes(content)
+
+
+def _ask_for(converter, precision, examples):
+    """Tells a converter what a precision means: operators of LiteRT's own, in all of them."""
+    import tensorflow as tf
+
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if precision == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    elif precision == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = examples
 
 
 def _one_by_one(calibration, batch):
