@@ -335,7 +335,7 @@ def _write_prior(model: Autoencoder, draft: pathlib.Path) -> PriorRow | None:
     if prior.kind == "standard_normal":
         return PriorRow("standard_normal", {})
     kind: Any = prior.kind
-    np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())
+    np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())  # type: ignore[arg-type]
     return PriorRow(kind, contract.hash_files(draft, contract.PRIOR))
 
 
