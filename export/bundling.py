@@ -73,8 +73,7 @@ def export_bundle(
             scorer of lower precision is held to it.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
         trained_on: sketch of the training examples, see `aezoo.core.calibration.sketch`; None knows none.
-        info: content of a run's run.json, copied into the manifest.
-        metrics: content of a run's metrics.json, likewise.
+        info, metrics: content of a run's run.json and metrics.json, copied into the manifest.
 
     Returns:
         The bundle's folder, a `pathlib.Path`.
@@ -293,18 +292,28 @@ def _tensor(model, options, name, keras_tensor):
     return Tensor(name, dtype, (options.batch or "batch", *sizes), value_range, golden, layout)
 
 
-def _manifest(draft, model, options, given, proof, calibration: CalibrationRow | None, artifacts):
+def _manifest(
+    draft: pathlib.Path,
+    model: Autoencoder,
+    options: ExportOptions,
+    given: Given,
+    proof: Golden,
+    calibration: CalibrationRow | None,
+    artifacts: tuple[Artifact, ...],
+) -> Manifest:
     """Returns the manifest of a draft; `parity.write_golden` gives its golden row the hash."""
-    scale = None if model.kind == "images" else tuple(np.atleast_1d(model.error_scale).tolist())
+    kind: Any = model.kind
+    input_dtype: Any = options.input_dtype
+    scale = None if kind == "images" else tuple(np.atleast_1d(model.error_scale).tolist())
     return Manifest(
         schema_version=contract.SCHEMA_VERSION,
         aezoo_version=__version__,
         model=model.model_name,
         options=model.model_options,
-        kind=model.kind,
+        kind=kind,
         example_shape=tuple(model.example_shape),
         latent_shape=tuple(model.latent_shape),
-        input_dtype=options.input_dtype,
+        input_dtype=input_dtype,
         error_scale=scale,
         prior=_write_prior(model, draft),
         calibration=calibration,
