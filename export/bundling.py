@@ -118,7 +118,7 @@ def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
             got=f"{'input_dtype' if bytes_ else 'layout'}="
             f"{options.input_dtype if bytes_ else options.layout!r} for a model of {model.kind}",
             expected="input_dtype='float32'" if bytes_ else "layout='nhwc'",
-            fix="leave out --input-dtype" if bytes_ else "leave out --layout",
+            fix="leave out input_dtype" if bytes_ else "leave out layout",
         )
     for part in options.parts:
         check_choice("parts", part, (*model.parts(), "scorer"))
@@ -130,7 +130,7 @@ def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
             "normal examples and anomalies of a conditional model come with their labels",
             got=f"{labelled} for model {model.model_name!r}",
             expected=f"no {labelled} at the export",
-            fix="export without them, then `aezoo calibrate BUNDLE INPUT --labels ...`",
+            fix="export without them, then call recalibration.recalibrate(folder, normals, labels=labels)",
         )
     if given.labels is None:
         return given
@@ -178,7 +178,7 @@ def write(
             "none of these parts is written in these formats",
             got=f"parts={tuple(proof.parts)!r}, formats={options.formats!r}",
             expected="one part at least that one format has",
-            fix="leave out --parts, or name another format",
+            fix="leave out parts, or name another format",
         )
     properties = _properties(model, given.info, options.licence)
     artifacts = [_write(draft, model, options, proof, properties, *one) for one in chosen]
@@ -224,7 +224,7 @@ def _labelled(
             "anomalies tell how well a scorer finds them",
             got="no scorer among the parts" if calibration is None else "no example",
             expected="an export with the scorer, and at least one anomaly",
-            fix="add scorer to --parts, with normal examples, or leave out --anomalies",
+            fix="name scorer among the parts, with normal examples, or leave out anomalies",
         )
     judging, kept = (
         label(model, normal, anomalies, options.input_dtype, options.score, limit)

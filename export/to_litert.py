@@ -72,7 +72,7 @@ def write(
             "a LiteRT file is written by TensorFlow's converter",
             got=f"KERAS_BACKEND={keras.backend.backend()}",
             expected="KERAS_BACKEND=tensorflow",
-            fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
+            fix="export in a process with KERAS_BACKEND=tensorflow, or with formats=('onnx',)",
         )
     from aezoo.export.to_onnx import tensorflow_function
 
@@ -133,5 +133,5 @@ def _cannot(part, precision, text):
         f"{part.name!r} has operations that LiteRT does not have in {precision}",
         got=names,
         expected="LiteRT's built-in operators, without Flex",
-        fix="export this model with --formats onnx, or build the layer from other keras.ops",
+        fix="export this model with formats=('onnx',), or build the layer from other keras.ops",
     )

@@ -75,5 +75,5 @@ def _run(table):
         "the format c cannot walk through values in such an order",
         got=f"{count} values, of which an even run ends after {longest}",
         expected="what transposing, reshaping, slicing and repeating make of an even order",
-        fix="export this part with --formats onnx",
+        fix="export this part with formats=('onnx',)",
     )

@@ -95,7 +95,7 @@ def calibrate(program: Program, model: onnx.ModelProto, inputs: Mapping[str, np.
                 "a sum of the int8 header would not fit into an int32",
                 got=f"{terms:,} products in one sum",
                 expected=f"at most {_LARGEST_SUM // (127 * 255):,}",
-                fix="export this part with --precision float32",
+                fix="export this part with precisions=('float32',)",
             )
 
 

@@ -40,7 +40,7 @@ class Node:
             f"the format c cannot write {self.op_type} of {self.name!r}",
             got=got,
             expected=expected,
-            fix="export this model with --formats onnx",
+            fix="export this model with formats=('onnx',)",
         )
 
     def constant(self, number: int) -> Any:

@@ -76,7 +76,8 @@ def quantize(proto: onnx.ModelProto, job: Job) -> tuple[onnx.ModelProto, dict[st
 def _advice(best):
     if not np.isfinite(best) or best >= 0.5:
         return "leave int8 out"
-    return f"pass --budget {float(f'{best * 1.1:.2g}') + 1e-4:.4g}, more --calibration, or leave int8 out"
+    budget = float(f"{best * 1.1:.2g}") + 1e-4
+    return f"pass budget={budget:.4g}, more representative examples, or leave int8 out"
 
 
 def choose(
