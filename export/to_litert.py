@@ -72,10 +72,8 @@ def write(
             "a LiteRT file is written by TensorFlow's converter",
             got=f"KERAS_BACKEND={keras.backend.backend()}",
             expected="KERAS_BACKEND=tensorflow",
-            fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
+            fix="export in a process with KERAS_BACKEND=tensorflow, or with formats=('onnx',)",
         )
-    import tensorflow as tf
-
     from aezoo.export.to_onnx import tensorflow_function
 
     traced = tensorflow_function.trace(
@@ -84,16 +82,8 @@ def write(
     failure = None
     with silent_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        concrete, holder = traced.get_concrete_function(), tf.Module()
-        holder.weights = concrete.variables  # with what holds the weights, the names are kept as well
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if precision == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        elif precision == "int8":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter = _converter(traced, precision)
+        if precision == "int8":
             converter.representative_dataset = lambda: _one_by_one(calibration, batch)
         try:
             content = converter.convert()
@@ -102,6 +92,23 @@ def write(
     if failure is not None:
         raise _cannot(part, precision, str(failure)) from failure
     path.write_bytes(content)
+
+
+def _converter(traced, precision):
+    """Returns TensorFlow's converter of a `tf.function`, set to a precision and to built-in operators."""
+    import tensorflow as tf
+
+    concrete, holder = traced.get_concrete_function(), tf.Module()
+    holder.weights = concrete.variables  # with what holds the weights, the names are kept as well
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if precision == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    elif precision == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return converter
 
 
 def _one_by_one(calibration, batch):
@@ -126,5 +133,5 @@ def _cannot(part, precision, text):
         f"{part.name!r} has operations that LiteRT does not have in {precision}",
         got=names,
         expected="LiteRT's built-in operators, without Flex",
-        fix="export this model with --formats onnx, or build the layer from other keras.ops",
+        fix="export this model with formats=('onnx',), or build the layer from other keras.ops",
     )

@@ -48,7 +48,7 @@ def open_server(folder: str | os.PathLike[str], port: int = 8000) -> http.server
     except (OSError, OverflowError) as error:
         raise OptionError(
             "the page cannot be served on this port",
-            got=f"--port {port}: {getattr(error, 'strerror', None) or error}",
+            got=f"port={port}: {getattr(error, 'strerror', None) or error}",
             expected="a free port from 1024 to 65535; 0 takes any",
-            fix="--port 0",
+            fix="pass port=0",
         ) from error

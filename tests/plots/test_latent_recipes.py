@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+
 def results():
     return json.loads((ROOT / "docs" / "results.json").read_text("utf-8"))
 
