@@ -7,6 +7,7 @@ Importing this package loads neither NumPy nor Keras: each name below is fetched
 """
 
 import importlib
+import importlib.machinery
 import os
 import sys
 
@@ -40,7 +41,7 @@ def __getattr__(name):
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted((*__all__, *_MODULES))
 
 
@@ -55,7 +56,9 @@ class _Checkout:
     names = ("aezoo.export", "aezoo.recipes")
 
     @classmethod
-    def find_spec(cls, name, path=None, target=None):
+    def find_spec(
+        cls, name: str, path: object = None, target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if name not in cls.names:
             return None
         place = os.path.join(cls.folder, name.rpartition(".")[2])

@@ -72,8 +72,7 @@ def export_bundle(
             scorer of lower precision is held to it.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
         trained_on: sketch of the training examples, see `aezoo.core.calibration.sketch`; None knows none.
-        info: content of a run's run.json, copied into the manifest.
-        metrics: content of a run's metrics.json, likewise.
+        info, metrics: content of a run's run.json and metrics.json, copied into the manifest.
 
     Returns:
         The bundle's folder, a `pathlib.Path`.
@@ -118,7 +117,7 @@ def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
             got=f"{'input_dtype' if bytes_ else 'layout'}="
             f"{options.input_dtype if bytes_ else options.layout!r} for a model of {model.kind}",
             expected="input_dtype='float32'" if bytes_ else "layout='nhwc'",
-            fix="leave out --input-dtype" if bytes_ else "leave out --layout",
+            fix="leave out input_dtype" if bytes_ else "leave out layout",
         )
     for part in options.parts:
         check_choice("parts", part, (*model.parts(), "scorer"))
@@ -130,7 +129,7 @@ def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
             "normal examples and anomalies of a conditional model come with their labels",
             got=f"{labelled} for model {model.model_name!r}",
             expected=f"no {labelled} at the export",
-            fix="export without them, then `aezoo calibrate BUNDLE INPUT --labels ...`",
+            fix="export without them, then call recalibration.recalibrate(folder, normals, labels=labels)",
         )
     if given.labels is None:
         return given
@@ -178,7 +177,7 @@ def write(
             "none of these parts is written in these formats",
             got=f"parts={tuple(proof.parts)!r}, formats={options.formats!r}",
             expected="one part at least that one format has",
-            fix="leave out --parts, or name another format",
+            fix="leave out parts, or name another format",
         )
     properties = _properties(model, given.info, options.licence)
     artifacts = [_write(draft, model, options, proof, properties, *one) for one in chosen]
@@ -224,7 +223,7 @@ def _labelled(
             "anomalies tell how well a scorer finds them",
             got="no scorer among the parts" if calibration is None else "no example",
             expected="an export with the scorer, and at least one anomaly",
-            fix="add scorer to --parts, with normal examples, or leave out --anomalies",
+            fix="name scorer among the parts, with normal examples, or leave out anomalies",
         )
     judging, kept = (
         label(model, normal, anomalies, options.input_dtype, options.score, limit)
@@ -302,9 +301,9 @@ def _manifest(
     artifacts: tuple[Artifact, ...],
 ) -> Manifest:
     """Returns the manifest of a draft; `parity.write_golden` gives its golden row the hash."""
-    scale = None if model.kind == "images" else tuple(np.atleast_1d(model.error_scale).tolist())
     kind: Any = model.kind
-    dtype: Any = options.input_dtype
+    input_dtype: Any = options.input_dtype
+    scale = None if kind == "images" else tuple(np.atleast_1d(model.error_scale).tolist())
     return Manifest(
         schema_version=contract.SCHEMA_VERSION,
         aezoo_version=__version__,
@@ -313,7 +312,7 @@ def _manifest(
         kind=kind,
         example_shape=tuple(model.example_shape),
         latent_shape=tuple(model.latent_shape),
-        input_dtype=dtype,
+        input_dtype=input_dtype,
         error_scale=scale,
         prior=_write_prior(model, draft),
         calibration=calibration,
@@ -344,7 +343,7 @@ def _write_prior(model: Autoencoder, draft: pathlib.Path) -> PriorRow | None:
     if prior.kind == "standard_normal":
         return PriorRow("standard_normal", {})
     kind: Any = prior.kind
-    np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())
+    np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())  # type: ignore[arg-type]
     return PriorRow(kind, contract.hash_files(draft, contract.PRIOR))
 
 

@@ -215,7 +215,7 @@ def check_layout(formats: Iterable[str], layout: str) -> None:
             f"{' and '.join(unable)} files have channels last",
             got=f"layout={layout!r}, formats={tuple(formats)!r}",
             expected=f"layout='nchw' with formats among {', '.join(able)}",
-            fix=f"pass --formats {','.join(able)}",
+            fix=f"pass formats={tuple(able)!r}",
         )
 
 

@@ -199,7 +199,7 @@ def _into_onnx(path, calibration):
             f"{path.name} was not written by this aezoo's emitter, so its constants cannot be found",
             got=f"no initialiser named {', '.join(values)}",
             expected="a scorer whose layers were all written directly",
-            fix="export again with --normals",
+            fix="export again with export_bundle(..., normals=normals)",
         )
     path.write_bytes(model.SerializeToString(deterministic=True))
 
@@ -242,7 +242,7 @@ def _into_saved_model(path, calibration):
                 "the SavedModel of the scorer does not hold the variables of a calibration",
                 got=f"no variable named {', '.join(values)}",
                 expected="a SavedModel that aezoo has written",
-                fix="export again with --normals",
+                fix="export again with export_bundle(..., normals=normals)",
             )
         new = path.with_name(path.name + ".new")
         tf.saved_model.save(loaded, str(new), signatures=dict(loaded.signatures))

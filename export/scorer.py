@@ -12,11 +12,16 @@ An ONNX file has a second input, `threshold` (1,), which may be left out: its de
 """
 
 import typing
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from aezoo.core.calibration import Calibration
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice
+from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import first, keras, layers, ops
 from aezoo.nn.losses import bernoulli_nll, gaussian_kl, gaussian_nll
 from aezoo.runtime.schema import Score
@@ -32,18 +37,18 @@ class ErrorMap(layers.Layer):
         scale: None, or what differences are divided by, a list of C.
     """
 
-    def __init__(self, scale=None, **base):
+    def __init__(self, scale: ArrayLike | None = None, **base: Any) -> None:
         super().__init__(**base)
         self.scale = None if scale is None else [float(value) for value in np.ravel(scale)]
 
-    def call(self, examples, reconstructions):
+    def call(self, examples: Any, reconstructions: Any) -> Any:
         difference = reconstructions - examples
         if self.scale is not None:
             difference = difference / ops.convert_to_tensor(np.asarray(self.scale, "float32"))
         squared = ops.square(difference)
         return squared if len(squared.shape) == 2 else ops.mean(squared, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale}
 
 
@@ -51,7 +56,7 @@ class ErrorMap(layers.Layer):
 class MeanError(layers.Layer):
     """Mean of an error map (B, ...) over all its places: (B,)."""
 
-    def call(self, error_map):
+    def call(self, error_map: Any) -> Any:
         return ops.mean(error_map, axis=tuple(range(1, len(error_map.shape))))
 
 
@@ -66,12 +71,12 @@ class NegativeElbo(layers.Layer):
         scale: None, or the standard deviations of the columns, a list.
     """
 
-    def __init__(self, likelihood, scale=None, **base):
+    def __init__(self, likelihood: Mapping[str, Any], scale: ArrayLike | None = None, **base: Any) -> None:
         super().__init__(**base)
         self.likelihood = dict(likelihood)
         self.scale = None if scale is None else [float(value) for value in np.ravel(scale)]
 
-    def call(self, examples, reconstructions, posterior_mean, posterior_log_var):
+    def call(self, examples: Any, reconstructions: Any, posterior_mean: Any, posterior_log_var: Any) -> Any:
         if self.likelihood["kind"] == "bernoulli":
             nll = bernoulli_nll(examples, reconstructions)
         else:
@@ -81,7 +86,7 @@ class NegativeElbo(layers.Layer):
             nll = gaussian_nll(examples, reconstructions, self.likelihood["scale"])
         return nll + gaussian_kl(posterior_mean, posterior_log_var)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "likelihood": self.likelihood, "scale": self.scale}
 
 
@@ -89,7 +94,7 @@ class NegativeElbo(layers.Layer):
 class PValue(layers.Layer):
     """A score's place in a table of normal scores: (B,) to (B,); see `aezoo.core.calibration`."""
 
-    def __init__(self, entries, **base):
+    def __init__(self, entries: int, **base: Any) -> None:
         super().__init__(**base)
         self.entries = int(entries)
         self.table = self.add_weight(
@@ -97,14 +102,14 @@ class PValue(layers.Layer):
         )
         self.steps = self.add_weight(name="steps", shape=(2,), initializer="zeros", trainable=False)
 
-    def call(self, score):
+    def call(self, score: Any) -> Any:
         above = ops.cast(self.table[None] >= score[:, None], "float32")
         return self.steps[0] + self.steps[1] * ops.sum(above, axis=1)
 
-    def compute_output_shape(self, score_shape):
+    def compute_output_shape(self, score_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return score_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "entries": self.entries}
 
 
@@ -112,18 +117,20 @@ class PValue(layers.Layer):
 class IsAnomaly(layers.Layer):
     """Whether a score (B,) is above the threshold: (B,) bool."""
 
-    def __init__(self, **base):
+    def __init__(self, **base: Any) -> None:
         super().__init__(**base)
         self.threshold = self.add_weight(name="threshold", shape=(1,), initializer="zeros", trainable=False)
 
-    def call(self, score):
+    def call(self, score: Any) -> Any:
         return score > self.threshold
 
-    def compute_output_spec(self, score):
+    def compute_output_spec(self, score: Any) -> Any:
         return keras.KerasTensor(score.shape, dtype="bool")
 
 
-def build(model, calibration, score="reconstruction_error"):
+def build(
+    model: Autoencoder, calibration: Calibration, score: str = "reconstruction_error"
+) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
     """Returns the scorer of a model, as a row of `Autoencoder.parts()`.
 
     Args:
@@ -151,7 +158,13 @@ def build(model, calibration, score="reconstruction_error"):
     )
 
 
-def scores(model, examples, labels, score="reconstruction_error", batch_size=256):
+def scores(
+    model: Autoencoder,
+    examples: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    score: str = "reconstruction_error",
+    batch_size: int = 256,
+) -> np.ndarray:
     """Returns the scores (N,) of examples (N, ...), which a calibration is made from."""
     inputs, outputs = _graph(model, score)
     given = [examples, *labels.values()]

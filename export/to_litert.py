@@ -72,10 +72,8 @@ def write(
             "a LiteRT file is written by TensorFlow's converter",
             got=f"KERAS_BACKEND={keras.backend.backend()}",
             expected="KERAS_BACKEND=tensorflow",
-            fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
+            fix="export in a process with KERAS_BACKEND=tensorflow, or with formats=('onnx',)",
         )
-    import tensorflow as tf
-
     from aezoo.export.to_onnx import tensorflow_function
 
     traced = tensorflow_function.trace(
@@ -84,10 +82,9 @@ def write(
     failure = None
     with silent_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        concrete, holder = traced.get_concrete_function(), tf.Module()
-        holder.weights = concrete.variables  # with what holds the weights, the names are kept as well
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
-        _ask_for(converter, precision, lambda: _one_by_one(calibration, batch))
+        converter = _converter(traced, precision)
+        if precision == "int8":
+            converter.representative_dataset = lambda: _one_by_one(calibration, batch)
         try:
             content = converter.convert()
         except Exception as error:  # the converter raises its own, and what MLIR and its calibrator raise
@@ -97,10 +94,13 @@ def write(
     path.write_bytes(content)
 
 
-def _ask_for(converter, precision, examples):
-    """Tells a converter what a precision means: operators of LiteRT's own, in all of them."""
+def _converter(traced, precision):
+    """Returns TensorFlow's converter of a `tf.function`, set to a precision and to built-in operators."""
     import tensorflow as tf
 
+    concrete, holder = traced.get_concrete_function(), tf.Module()
+    holder.weights = concrete.variables  # with what holds the weights, the names are kept as well
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -108,7 +108,7 @@ def _ask_for(converter, precision, examples):
     elif precision == "int8":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.representative_dataset = examples
+    return converter
 
 
 def _one_by_one(calibration, batch):
@@ -133,5 +133,5 @@ def _cannot(part, precision, text):
         f"{part.name!r} has operations that LiteRT does not have in {precision}",
         got=names,
         expected="LiteRT's built-in operators, without Flex",
-        fix="export this model with --formats onnx, or build the layer from other keras.ops",
+        fix="export this model with formats=('onnx',), or build the layer from other keras.ops",
     )

@@ -53,7 +53,7 @@ def write(
             "a SavedModel is written by Keras's TensorFlow backend",
             got=f"KERAS_BACKEND={keras.backend.backend()}",
             expected="KERAS_BACKEND=tensorflow",
-            fix="export in a process with KERAS_BACKEND=tensorflow, or with --formats onnx",
+            fix="export in a process with KERAS_BACKEND=tensorflow, or with formats=('onnx',)",
         )
     import tensorflow as tf
 

@@ -25,6 +25,8 @@ import argparse
 import json
 import pathlib
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +39,13 @@ from aezoo.plots import style
 from aezoo.training.recipe import build_for
 from aezoo.training.settings import Settings
 
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
+
+    from aezoo.nn.autoencoder import Autoencoder
+
+
 IMAGES, HELD_OUT, UNITS = 300, 1000, (768, 512)
 TOGETHER, ALONE = 30, 1000  # epochs, and steps
 EXPECTED = {
@@ -46,7 +55,7 @@ BETWEEN = 16  # parts of the way from one training latent to the next
 ACROSS, DOWN = 30, 3  # pictures along the line
 
 
-def turning(model, latents):
+def turning(model: "Autoencoder", latents: np.ndarray) -> np.ndarray:
     """Returns how far the reconstruction turns between neighbouring latents, degrees (N - 1,).
 
     The way from one latent to the next is decoded in 16 steps; the angles between the directions of two
@@ -66,7 +75,7 @@ def turning(model, latents):
     return np.degrees(np.where(moves, np.arccos(np.clip(cosines, -1, 1)), 0)).sum(axis=1)
 
 
-def begin_anew(decoder, latents, seed=0):
+def begin_anew(decoder: "keras.Model", latents: np.ndarray, seed: int = 0) -> None:
     """Gives a decoder a beginning from which it can tell neighbouring latents (N,), ascending, apart.
 
     The steps of its first layer are put into the middles between neighbours, in turn; the second layer's
@@ -85,7 +94,9 @@ def begin_anew(decoder, latents, seed=0):
     second.set_weights([drawn, np.zeros_like(bias)])
 
 
-def train(dataset, quick=False, seed=0):
+def train(
+    dataset: data.Dataset, quick: bool = False, seed: int = 0
+) -> tuple["Autoencoder", list[tuple[int, float, float]]]:
     """Returns (model, history): [(step, train mse, held-out mse)] of the whole training."""
     from aezoo import training
     from aezoo.nn.autoencoder import keras
@@ -117,7 +128,12 @@ def train(dataset, quick=False, seed=0):
     return model, history
 
 
-def picture(model, dataset, history, turned):
+def picture(
+    model: "Autoencoder",
+    dataset: data.Dataset,
+    history: Sequence[tuple[int, float, float]],
+    turned: np.ndarray,
+) -> "Figure":
     """Returns a figure: images along the line, both errors over the steps, and how far each gap turns."""
     latents = np.sort(model.encode(dataset.train.array(IMAGES))[:, 0])
     figure = style.subplots(figsize=(8, 4.1))[0]
@@ -142,13 +158,13 @@ def picture(model, dataset, history, turned):
     return figure
 
 
-def follow(parsed):
+def follow(parsed: argparse.Namespace) -> dict[str, Any]:
     """Trains, measures and draws; returns the figures."""
     dataset = data.load(parsed.data, data_dir=parsed.data_dir)
     model, history = train(dataset, parsed.quick)
     latents = np.sort(model.encode(dataset.train.array(IMAGES))[:, 0].astype("float64"))
     turned = turning(model, latents)
-    found = {
+    found: dict[str, Any] = {
         "data": dataset.name,
         "train_mse": history[-1][1],
         "held_out_mse": history[-1][2],
@@ -171,7 +187,7 @@ def follow(parsed):
     return found
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the recipe; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
     print_anything()

@@ -8,6 +8,7 @@ all but the training is the same, and that has one epoch.
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from aezoo.cli.main import main as aezoo
 
@@ -20,7 +21,7 @@ STEPS = (
 )
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> int:
     """Follows the steps; returns the exit status of the first that fails, or 0."""
     for step in STEPS:
         command = step.split()

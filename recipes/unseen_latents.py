@@ -24,8 +24,11 @@ import argparse
 import json
 import pathlib
 import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aezoo import data
 from aezoo.cli.parsing import add_common_arguments, add_data_dir
@@ -36,8 +39,14 @@ from aezoo.plots import style
 from aezoo.training.recipe import build_for, unversioned
 from aezoo.training.settings import Settings
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from aezoo.nn.autoencoder import Autoencoder
+
+
 LATENTS, BODY = 8, {"units": (512, 256)}
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "dense": BODY,
     "vae": {"body_options": BODY},
     "rae": {"latent_weight": 0.1, "regularizer": "l2", "weight": 1e-4, "body": "dense", "body_options": BODY},
@@ -53,7 +62,7 @@ EXPECTED = {
 DRAWN, SEEN, TESTED, SIDE = 1000, 10_000, 2000, 7
 
 
-def nearest(points, others):
+def nearest(points: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Returns the Euclidean distance of each point (N, D) to the nearest of others (M, D), (N,)."""
     points, others = np.asarray(points, "float64"), np.asarray(others, "float64")
     lengths = np.square(others).sum(axis=1)
@@ -65,7 +74,7 @@ def nearest(points, others):
     return np.concatenate(found)
 
 
-def unseen(model, dataset, count=DRAWN, seed=0):
+def unseen(model: "Autoencoder", dataset: data.Dataset, count: int = DRAWN, seed: int = 0) -> np.ndarray:
     """Returns latents (count, D) where no training image lies; fewer where the box has no such place.
 
     Args:
@@ -82,7 +91,9 @@ def unseen(model, dataset, count=DRAWN, seed=0):
     return drawn[nearest(drawn / scale, known / scale) > far][:count].astype("float32")
 
 
-def figures(models, dataset, seed=0):
+def figures(
+    models: Mapping[str, "Autoencoder"], dataset: data.Dataset, seed: int = 0
+) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
     """Returns ({name: figures}, {name: decoded images}) of trained models.
 
     Args:
@@ -106,7 +117,7 @@ def figures(models, dataset, seed=0):
     return found, images
 
 
-def picture(found, images):
+def picture(found: Mapping[str, Mapping[str, float]], images: Mapping[str, np.ndarray]) -> "Figure":
     """Returns a figure with a grid of decoded images for each model."""
     figure, panels = style.subplots(1, len(images), figsize=(7, 2.95), layout="constrained")
     titles = {"dense": "plain", "vae": "vae", "rae": "rae"}
@@ -125,7 +136,7 @@ def picture(found, images):
     return figure
 
 
-def follow(parsed):
+def follow(parsed: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Trains the three models, measures and draws what they make of unseen latents; returns the figures."""
     from aezoo import training
 
@@ -151,7 +162,7 @@ def follow(parsed):
     return found
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the recipe; returns the exit status."""
     plain = argparse.RawDescriptionHelpFormatter
     print_anything()

@@ -132,7 +132,7 @@ def test_a_user_without_a_home(monkeypatch):
     monkeypatch.setattr(web_runtime.pathlib.Path, "home", nobody)
     with pytest.raises(AezooError) as error:
         web_runtime.find()
-    four_lines(error, "no HOME", "XDG_CACHE_HOME", "--runtime")
+    four_lines(error, "no HOME", "XDG_CACHE_HOME", "runtime=")
 
 
 @pytest.mark.parametrize("home", ["home", os.devnull])

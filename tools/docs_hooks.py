@@ -8,6 +8,8 @@ import re
 import sys
 import tempfile
 
+from mkdocs.config.defaults import MkDocsConfig
+
 sys.path.append(str(pathlib.Path(__file__).parent))
 
 import check_package
@@ -26,7 +28,7 @@ def _under_a_heading(found):
 
 
 @event_priority(100)  # before mkdocstrings reads its settings
-def on_config(config):
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Assembles the package and points mkdocstrings at it."""
     folder = pathlib.Path(_folder.name)
     if not (folder / "aezoo").exists():

@@ -12,6 +12,8 @@ import argparse
 import json
 import pathlib
 import tempfile
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,12 +21,16 @@ from aezoo import data
 from aezoo.core.imports import import_keras
 from aezoo.data.parts import import_tensorflow
 
+if TYPE_CHECKING:
+    import keras
+
+
 TARGET = pathlib.Path(__file__).parents[1] / "aezoo" / "evaluation" / "digit_features.onnx"
 FEATURES = 64
 SEED = 20240711
 
 
-def classifier(keras):
+def classifier(keras: ModuleType) -> "tuple[keras.Model, keras.Model]":
     """Returns the compiled classifier and the model of its features, which share their layers.
 
     Dropout lies behind the features: each of them has to count, and none is random when it is read.
@@ -45,7 +51,7 @@ def classifier(keras):
     return model, keras.Model(images, features, name="digit_features")
 
 
-def main():
+def main() -> None:
     """Trains, says how often the classifier is right on the test part, and writes its features."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", required=True, help="folder of prepared TensorFlow Datasets sets")

@@ -10,23 +10,29 @@ import argparse
 import io
 import pathlib
 import zipfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aezoo.data.streams import import_tfds
+
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
+
 
 TARGET = pathlib.Path(__file__).parents[1] / "aezoo" / "data" / "sources" / "mnist_mini.npz"
 PER_DIGIT = {"train": 600, "test": 100}
 SEED = 20240229
 
 
-def choose(labels, per_digit, generator):
+def choose(labels: np.ndarray, per_digit: int, generator: np.random.Generator) -> np.ndarray:
     """Returns the rising indices of `per_digit` examples of each digit."""
     chosen = [generator.permutation(np.flatnonzero(labels == digit))[:per_digit] for digit in range(10)]
     return np.sort(np.concatenate(chosen))
 
 
-def read(builder, split):
+def read(builder: "DatasetBuilder", split: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns all images (N, 28, 28, 1) and labels (N,) of a split, uint8, in the order of the files."""
     stream = builder.as_dataset(split=split, shuffle_files=False, batch_size=1000).as_numpy_iterator()
     batches = list(stream)
@@ -34,7 +40,7 @@ def read(builder, split):
     return images, np.concatenate([batch["label"] for batch in batches]).astype(np.uint8)
 
 
-def write(path, arrays):
+def write(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes an .npz whose bytes depend on the arrays alone: no time of day, the strongest deflate."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
@@ -45,7 +51,7 @@ def write(path, arrays):
             archive.writestr(entry, content.getvalue(), compresslevel=9)
 
 
-def main():
+def main() -> None:
     """Reads MNIST, chooses, writes, and says what it wrote."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", required=True, help="folder of prepared TensorFlow Datasets sets")

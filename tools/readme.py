@@ -7,29 +7,32 @@ import importlib
 import json
 import pathlib
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import aezoo
+from aezoo.training.recipe import Recipe
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results.json"
 PAGES = ("README.md", "docs/models/index.md", "docs/results/index.md")
 
 
-def recipes():
+def recipes() -> Iterator[tuple[pathlib.Path, Recipe]]:
     """Yields (path, RECIPE) of every recipe."""
     for path in sorted((ROOT / "recipes").glob("*_*.py")):
         if "RECIPE = " in path.read_text("utf-8"):  # else a program of another kind
             yield path, importlib.import_module(f"aezoo.recipes.{path.stem}").RECIPE
 
 
-def looked_up(metrics, name):
+def looked_up(metrics: Mapping[str, Any], name: str) -> Any:
     """Returns a figure of metrics.json by its dotted name, or None."""
     for key in name.split("."):
         metrics = metrics.get(key) if isinstance(metrics, dict) else None
     return metrics
 
 
-def zoo():
+def zoo() -> Iterator[str]:
     """Returns README's short table: what each model is, with a link to its page."""
     yield "| model | takes | what it is |"
     yield "|---|---|---|"
@@ -38,7 +41,7 @@ def zoo():
         yield f"| [`{name}`](docs/models/{name}.md) | {', '.join(sorted(entry.kinds))} | {entry.summary} |"
 
 
-def models():
+def models() -> Iterator[str]:
     """Returns the registry's rows: what each model takes and is, and where it is from."""
     yield "| model | takes | what it is | source |"
     yield "|---|---|---|---|"
@@ -48,7 +51,7 @@ def models():
         yield f"| [`{name}`]({name}.md) | {kinds} | {entry.summary} | {entry.paper} |"
 
 
-def sizes():
+def sizes() -> Iterator[str]:
     """Returns what each model's first recipe reached, and how large it is."""
     results = json.loads(RESULTS.read_text("utf-8"))
     first = {}
@@ -66,7 +69,7 @@ def sizes():
         yield "| " + " | ".join(cells) + " |"
 
 
-def numbers():
+def numbers() -> Iterator[str]:
     """Returns the table of what the recipes reach, from the recipes and from what their runs left."""
     results = json.loads(RESULTS.read_text("utf-8"))
     yield "| recipe | data | test figure | stated | reached |"
@@ -89,7 +92,7 @@ def numbers():
 TABLES = {"zoo": zoo, "models": models, "sizes": sizes, "numbers": numbers}
 
 
-def render(text):
+def render(text: str) -> str:
     """Returns the text of a page with its tables made anew."""
     for mark, table in TABLES.items():
         if f"<!-- {mark}:" in text:

@@ -6,14 +6,16 @@ python tools/readme.py
 
 import argparse
 import json
+import os
 import pathlib
 import tempfile
+from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results.json"
 
 
-def collect(folder):
+def collect(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns what the tables need of a finished run: figures, cost, and the bytes of its exported files.
 
     Of a recipe that leaves no run but figures, as `one_latent` does, those alone.
@@ -44,7 +46,7 @@ def collect(folder):
     }
 
 
-def main():
+def main() -> None:
     """Adds or replaces one recipe's row."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)

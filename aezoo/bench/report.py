@@ -184,7 +184,7 @@ def check_gates(
     """
     if min_throughput is None and max_mse is None:
         return
-    missing, judged = [], {"--min-throughput": min_throughput is None, "--max-mse": max_mse is None}
+    missing, judged = [], {"min_throughput": min_throughput is None, "max_mse": max_mse is None}
     for row in rows:
         where = f"{row['part']} {row['format']} {row['precision']} batch {row['batch']}"
         where += f" threads {row['threads']}" if row["threads"] else ""
@@ -193,11 +193,11 @@ def check_gates(
                 missing.append(f"{where}: {row['status']}")
             continue
         if min_throughput is not None:
-            judged["--min-throughput"] = True
+            judged["min_throughput"] = True
             if not row["examples_per_second"] >= min_throughput:
                 missing.append(f"{where}: {row['examples_per_second']:,.0f} examples/s")
         if max_mse is not None and row["mse"] is not None:
-            judged["--max-mse"] = True
+            judged["max_mse"] = True
             if not row["mse"] <= max_mse:
                 missing.append(f"{where}: mse {row['mse']:.2g}")
     idle = [gate for gate, done in judged.items() if not done]
@@ -217,5 +217,5 @@ def check_gates(
         problem,
         got=got,
         expected=" and ".join(limits) + " in every row of the table",
-        fix="choose the rows with --parts, --formats, --precision and --batch, or mend the limit",
+        fix="choose rows with parts=..., formats=..., precisions=... and batch_sizes=..., or mend the limit",
     )

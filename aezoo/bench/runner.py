@@ -135,8 +135,8 @@ def _chosen(manifest, *wanted):
         raise OptionError(
             "this bundle holds no file of this part, format and precision together",
             got=", ".join(f"{','.join(words)}" for words in wanted if words) or "an empty bundle",
-            expected="a row of `aezoo info BUNDLE`",
-            fix="leave out --parts, --formats or --precision",
+            expected="a row of the bundle's manifest",
+            fix="leave out parts, leave out formats or leave out precisions",
         )
     return numbers
 

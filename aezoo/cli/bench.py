@@ -33,7 +33,12 @@ def add_bench(commands: Any) -> None:
     command.add_argument(
         "--precision", dest="precisions", metavar="P,P", help="default: every precision in the bundle"
     )
-    command.add_argument("--batch", metavar="N,N", help="batch sizes, default 1,16,256; with --quick 1,16")
+    command.add_argument(
+        "--batch",
+        dest="batch_sizes",
+        metavar="N,N",
+        help="batch sizes, default 1,16,256; with --quick 1,16",
+    )
     command.add_argument("--threads", metavar="N,N", help="for runtimes that can be told, default 1")
     command.add_argument(
         "--quick", action="store_true", help="finish in a minute: few rounds, no cold start of SavedModels"
@@ -57,9 +62,9 @@ def add_bench(commands: Any) -> None:
 def bench(parsed: argparse.Namespace) -> None:
     """Measures a bundle, shows what was found, and holds it to the gates."""
     sizes = {
-        setting: _whole(parsed, option)
+        setting: _whole(option, getattr(parsed, setting))
         for setting, option in (("batch_sizes", "batch"), ("threads", "threads"))
-        if getattr(parsed, option) is not None
+        if getattr(parsed, setting) is not None
     }
     _check_limits(parsed)
     for option, suffixes in (("csv", None), ("plot", _PICTURES)):
@@ -135,9 +140,8 @@ def _measured(parsed, settings, forms):
         raise
 
 
-def _whole(parsed, option):
+def _whole(option, text):
     """Returns the whole numbers of an option, a tuple; each once."""
-    text = getattr(parsed, option)
     try:
         numbers = tuple(dict.fromkeys(int(word) for word in text.split(",")))
         if min(numbers) < 1:

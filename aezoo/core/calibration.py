@@ -10,10 +10,12 @@ Candès, Lei, Romano & Sesia 2023, "Testing for outliers with conformal p-values
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import check_between
@@ -37,7 +39,16 @@ class Calibration:
             probability of 0.95 over the draw of the n examples; NaN where it has not been computed.
     """
 
-    def __init__(self, table, base, step, threshold, false_positive_rate, examples, interval):
+    def __init__(
+        self,
+        table: ArrayLike,
+        base: float,
+        step: float,
+        threshold: float,
+        false_positive_rate: float,
+        examples: int,
+        interval: tuple[float, float],
+    ) -> None:
         self.table = np.asarray(table, "float32")
         self.base, self.step = float(base), float(step)
         self.threshold = float(threshold)
@@ -45,7 +56,7 @@ class Calibration:
         self.interval = tuple(float(end) for end in interval)
 
     @classmethod
-    def fit(cls, scores, false_positive_rate=0.01):
+    def fit(cls, scores: ArrayLike, false_positive_rate: float = 0.01) -> "Calibration":
         """Calibrates on the scores of normal examples that no model was trained on.
 
         Entries of the table lie half-way between two scores, so that the rounding of a runtime does not
@@ -88,17 +99,17 @@ class Calibration:
             table, step = np.append(np.full(TABLE - count, _LOWEST), above), 1 / (count + 1)
         return cls(table, 1 / (count + 1), step, above[rank - 1], rate, count, _interval(count, rank, 0.95))
 
-    def p_values(self, scores):
+    def p_values(self, scores: ArrayLike) -> np.ndarray:
         """Returns the p-value of each score, float32 (B,)."""
         scores = np.asarray(scores, "float32").reshape(-1, 1)
         above = np.count_nonzero(self.table >= scores, axis=1)
         return (np.float32(self.base) + np.float32(self.step) * above.astype("float32")).astype("float32")
 
-    def is_anomaly(self, scores, threshold=None):
+    def is_anomaly(self, scores: ArrayLike, threshold: float | None = None) -> np.ndarray:
         """Returns which scores (B,) are above the threshold, bool (B,)."""
         return np.asarray(scores, "float32") > np.float32(self.threshold if threshold is None else threshold)
 
-    def is_sure(self, scores, margin=1e-5):
+    def is_sure(self, scores: ArrayLike, margin: float = 1e-5) -> np.ndarray:
         """Returns which scores no rounding by a share of `margin` moves across an entry or the threshold."""
         scores = np.asarray(scores, "float64")
         low, high = scores - margin * np.abs(scores), scores + margin * np.abs(scores)
@@ -134,9 +145,13 @@ def check_rate(false_positive_rate: float) -> float:
     return rate
 
 
-def write_tables(path, calibrations, trained_on=None):
+def write_tables(
+    path: str | os.PathLike[str],
+    calibrations: Mapping[str, Calibration],
+    trained_on: np.ndarray | None = None,
+) -> None:
     """Writes what scorers go by: {precision: `Calibration`}, float32 among them, and a sketch."""
-    arrays = {} if trained_on is None else {"trained_on": trained_on}
+    arrays: dict[str, Any] = {} if trained_on is None else {"trained_on": trained_on}
     for precision, calibration in calibrations.items():
         prefix = "" if precision == "float32" else f"{precision}_"
         arrays[f"{prefix}table"] = calibration.table
@@ -145,15 +160,15 @@ def write_tables(path, calibrations, trained_on=None):
     np.savez_compressed(path, **arrays)
 
 
-def read_table(path, precision):
+def read_table(path: str | os.PathLike[str], precision: str) -> Calibration:
     """Returns what the scorer of a precision goes by, a `Calibration`: its own, else that of float32."""
     with np.load(path) as arrays:
         prefix = f"{precision}_" if f"{precision}_table" in arrays.files else ""
-        (threshold,), steps = arrays[f"{prefix}threshold"], arrays[f"{prefix}steps"]
-        return Calibration(arrays[f"{prefix}table"], *steps, threshold, math.nan, 0, (math.nan, math.nan))
+        (threshold,), (base, step) = arrays[f"{prefix}threshold"], arrays[f"{prefix}steps"]
+        return Calibration(arrays[f"{prefix}table"], base, step, threshold, math.nan, 0, (math.nan, math.nan))
 
 
-def roc_area(scores, is_anomaly):
+def roc_area(scores: ArrayLike, is_anomaly: ArrayLike) -> float:
     """Returns the area under the ROC curve: how often an anomaly's score is above a normal example's.
 
     Equal scores count as a half. NumPy only, since `aezoo verify` has no more (Mann & Whitney 1947).
@@ -198,7 +213,7 @@ def _interval(count, rank, level):
 # -- whether examples were trained on ----------------------------------------------------------------
 
 
-def fingerprints(examples):
+def fingerprints(examples: np.ndarray) -> np.ndarray:
     """Returns a number of 64 bits for each example (N,), uint64; equal examples have equal ones.
 
     Args:
@@ -213,7 +228,7 @@ def fingerprints(examples):
     return np.frombuffer(digests, "<u8")
 
 
-def sketch(numbers):
+def sketch(numbers: np.ndarray) -> np.ndarray:
     """Returns the smallest 4,096 of fingerprints, uint64, ascending: a sample that examples meet again in.
 
     Source: Bar-Yossef, Jayram, Kumar, Sivakumar & Trevisan 2002, "Counting Distinct Elements in a Data
@@ -222,7 +237,7 @@ def sketch(numbers):
     return np.unique(numbers)[:_SKETCH]
 
 
-def refuse_training_data(examples, kept):
+def refuse_training_data(examples: np.ndarray, kept: np.ndarray | None) -> Literal["none found", "unknown"]:
     """Raises DataError where examples are those of the training, by what was kept of those.
 
     Args:

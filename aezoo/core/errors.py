@@ -36,7 +36,7 @@ class AezooError(Exception):
         """The four lines by their names, as the constructor takes them: for another process."""
         return {"problem": self.problem, "got": self.got, "expected": self.expected, "fix": self.fix}
 
-    def __reduce__(self):  # keyword arguments are not in `args`, by which an exception is pickled
+    def __reduce__(self) -> tuple:  # keyword arguments are not in `args`, by which an exception is pickled
         return _again, (type(self), self.lines)
 
 

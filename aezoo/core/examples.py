@@ -5,13 +5,15 @@ Images are float32 in [0, 1] or uint8 in 0..255, and nothing in between: a float
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from aezoo.core.errors import DataError
 
 
-def position(array, bad):
+def position(array: np.ndarray, bad: np.ndarray) -> str:
     """Names the first True of `bad`, an array of the shape of `array`: "example 3, index (0, 5, 0)"."""
     index = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
     if len(index) == 2:
@@ -19,7 +21,7 @@ def position(array, bad):
     return f"{array[index]} in example {index[0]}, at {index[1:]}"
 
 
-def check_finite(examples, *, source):
+def check_finite(examples: np.ndarray, *, source: str) -> None:
     """Raises DataError where a float array holds NaN or infinity."""
     # The sum is not finite if any value is not; it is cheaper than a mask, which only errors need.
     if np.issubdtype(examples.dtype, np.floating) and not np.isfinite(examples.sum(dtype=np.float64)):
@@ -33,7 +35,7 @@ def check_finite(examples, *, source):
             )
 
 
-def check_unit_range(images, *, source):
+def check_unit_range(images: np.ndarray, *, source: str) -> None:
     """Raises DataError where float images leave [0, 1]; NaN fails too."""
     if images.size and not (images.min() >= 0.0 and images.max() <= 1.0):
         check_finite(images, source=source)
@@ -46,7 +48,7 @@ def check_unit_range(images, *, source):
         )
 
 
-def as_array(values, *, source):
+def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndarray:
     """Returns an array-like as an array, or raises DataError where its parts do not make one."""
     try:
         return np.asarray(values)
@@ -59,7 +61,7 @@ def as_array(values, *, source):
         ) from error
 
 
-def check_shape(examples, expected, *, source):
+def check_shape(examples: np.ndarray, expected: Sequence[int], *, source: str) -> None:
     """Raises DataError unless the array is (B, *expected) with B of at least 1."""
     if examples.ndim != len(expected) + 1 or tuple(examples.shape[1:]) != tuple(expected):
         hint = "reshape or resize the examples"
@@ -92,7 +94,7 @@ def check_shape(examples, expected, *, source):
 _BITS_OF_ONE = int(np.float32(1.0).view(np.uint32))
 
 
-def surely_inputs(examples, shape, dtype, unit_range):
+def surely_inputs(examples: object, shape: tuple[int, ...], dtype: np.dtype, unit_range: bool) -> bool:
     """Whether `as_inputs` would return this array as it is; a quick look that may also say no wrongly.
 
     Args:
@@ -113,7 +115,14 @@ def surely_inputs(examples, shape, dtype, unit_range):
     return math.isfinite(extremes[0]) and math.isfinite(extremes[1])
 
 
-def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="examples"):
+def as_inputs(
+    examples: ArrayLike,
+    shape: Sequence[int],
+    *,
+    dtype: DTypeLike = "float32",
+    unit_range: bool = True,
+    source: str = "examples",
+) -> np.ndarray:
     """Returns the examples as a model takes them, or raises.
 
     Floats of any width become float32. uint8 is never turned into float silently, nor the other
@@ -162,7 +171,7 @@ def as_inputs(examples, shape, *, dtype="float32", unit_range=True, source="exam
     return examples
 
 
-def as_labels(labels, count, classes):
+def as_labels(labels: ArrayLike | None, count: int, classes: int | None) -> np.ndarray | None:
     """Returns labels as int32 (count,), or None where a model takes none and none are given.
 
     Args:
@@ -195,10 +204,11 @@ def as_labels(labels, count, classes):
             if labels.size and labels.dtype.kind in "iu":
                 got += f", {labels.min()} to {labels.max()}"
         raise DataError(problem, got=got, expected=expected, fix=fix)
+    assert labels is not None  # or there was a problem
     return labels.astype("int32")
 
 
-def as_codes(code_indices, shape, codebook_size):
+def as_codes(code_indices: ArrayLike, shape: Sequence[int], codebook_size: int) -> np.ndarray:
     """Returns code_indices as int32 (B, *shape), or raises.
 
     Args:

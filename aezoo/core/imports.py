@@ -14,17 +14,19 @@ import sys
 import tempfile
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from types import ModuleType
 
 from aezoo.core.errors import AezooError, MissingExtraError, OptionError
 
 
-def verbose():
+def verbose() -> bool:
     """Whether the log lines of the frameworks are wanted."""
     return os.environ.get("AEZOO_VERBOSE", "") not in ("", "0")
 
 
 @contextlib.contextmanager
-def silent_stderr():
+def silent_stderr() -> Iterator[None]:
     """Holds back what is written to file descriptor 2; gives it out after all if the block raises."""
     if verbose():
         yield
@@ -45,7 +47,7 @@ def silent_stderr():
             os.close(saved)
 
 
-def print_anything():
+def print_anything() -> None:
     """Lets standard output take every text, whatever the locale: the nearest ASCII for what it cannot encode.
 
     Names of files that are no text in the locale go out as they are; tables keep their columns.
@@ -65,7 +67,7 @@ def _spelled_out(error):
         return "".join(letter if letter.isascii() else "?" for letter in plain), error.end
 
 
-def import_keras():
+def import_keras() -> ModuleType:
     """Returns the module keras, imported without a word. Call it before any other framework import."""
     if "keras" in sys.modules:
         return sys.modules["keras"]
@@ -91,7 +93,7 @@ def import_keras():
     return keras
 
 
-def need(module, *, extra):
+def need(module: str, *, extra: str) -> ModuleType:
     """Imports a module that an extra brings, or says which extra to install.
 
     Args:
@@ -116,7 +118,7 @@ def need(module, *, extra):
         ) from error
 
 
-def import_named(module, *, given):
+def import_named(module: str, *, given: str) -> ModuleType:
     """Imports a module that a user named.
 
     Args:
@@ -144,7 +146,7 @@ def import_named(module, *, given):
         ) from error
 
 
-def refused_by_tensorflow(error):
+def refused_by_tensorflow(error: BaseException) -> dict[str, str] | None:
     """Returns the four lines {"problem": ..., ...} for an error of TensorFlow's kernels, None for any other.
 
     Which layers have a kernel depends on processor, build and settings: dilated transposed
@@ -153,10 +155,11 @@ def refused_by_tensorflow(error):
     names = {base.__name__ for base in type(error).__mro__}
     if "OpError" not in names or "ResourceExhaustedError" in names:  # too little memory is another matter
         return None
+    message = str(getattr(error, "message", error))
     # In between stand the lines of the program, and behind it what the user did not name.
-    lines = [line.strip() for line in str(error.message).splitlines() if not line.startswith((" ", "\t"))]
+    lines = [line.strip() for line in message.splitlines() if not line.startswith((" ", "\t"))]
     told = [line for line in lines if line and not line.startswith(("Graph execution", "Detected at"))]
-    node = re.search(r"{{node (\S+)}}", str(error.message))
+    node = re.search(r"{{node (\S+)}}", message)
     is_on = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "") == "1"
     return {
         "problem": "TensorFlow cannot compute this model on this machine",

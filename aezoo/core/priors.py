@@ -8,9 +8,11 @@ them is not promised across its releases (NEP 19), so a seed's latents are those
 
 import math
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive, check_seed
@@ -27,10 +29,10 @@ class Prior:
 
     kind: Literal["standard_normal", "gaussian_mixture", "categorical"]
 
-    def __init__(self, latent_shape):
+    def __init__(self, latent_shape: Iterable[int]) -> None:
         self.latent_shape = tuple(int(size) for size in latent_shape)
 
-    def sample(self, n, seed=0):
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """Returns n latents, float32 (n, *latent_shape); the same for a seed with one release of NumPy.
 
         Raises:
@@ -40,7 +42,7 @@ class Prior:
         draw = np.random.Generator(np.random.Philox(check_seed(seed)))
         return self._draw(draw, n).reshape(n, *self.latent_shape).astype("float32")
 
-    def log_density(self, latents):
+    def log_density(self, latents: ArrayLike) -> np.ndarray:
         """Returns the logarithm of the density of latents (n, *latent_shape): (n,) float64, nats."""
         raise OptionError(
             "this prior has no density",
@@ -49,9 +51,12 @@ class Prior:
             fix="measure a variational model",
         )
 
-    def to_arrays(self):
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """Returns {name: array}, all that `from_arrays` needs."""
         return {"latent_shape": np.asarray(self.latent_shape, "int64")}
+
+    def _draw(self, draw: np.random.Generator, n: int) -> np.ndarray:
+        raise NotImplementedError
 
 
 class StandardNormal(Prior):
@@ -62,12 +67,12 @@ class StandardNormal(Prior):
     def _draw(self, draw, n):
         return draw.standard_normal((n, *self.latent_shape))
 
-    def log_density(self, latents):
-        latents = np.asarray(latents, "float64").reshape(len(latents), -1)
+    def log_density(self, latents: ArrayLike) -> np.ndarray:
+        latents = np.asarray(latents, "float64").reshape(np.shape(latents)[0], -1)
         return -0.5 * (np.square(latents) + math.log(2 * math.pi)).sum(axis=1)
 
     @classmethod
-    def _from_arrays(cls, arrays):
+    def _from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Prior:
         return cls(arrays["latent_shape"])
 
 
@@ -84,7 +89,13 @@ class GaussianMixture(Prior):
 
     kind = "gaussian_mixture"
 
-    def __init__(self, weights, means, factors, latent_shape=None):
+    def __init__(
+        self,
+        weights: ArrayLike,
+        means: ArrayLike,
+        factors: ArrayLike,
+        latent_shape: Iterable[int] | None = None,
+    ) -> None:
         self.weights = np.asarray(weights, "float64") / np.sum(weights, dtype="float64")
         self.means = np.asarray(means, "float64")
         self.factors = np.asarray(factors, "float64")
@@ -97,8 +108,8 @@ class GaussianMixture(Prior):
         spread = noise * factors if factors.ndim == 2 else np.einsum("nij,nj->ni", factors, noise)
         return self.means[chosen] + spread
 
-    def log_density(self, latents):
-        latents = np.asarray(latents, "float64").reshape(len(latents), -1)
+    def log_density(self, latents: ArrayLike) -> np.ndarray:
+        latents = np.asarray(latents, "float64").reshape(np.shape(latents)[0], -1)
         constant = 0.5 * latents.shape[1] * math.log(2 * math.pi)
         each = np.log(self.weights) - constant - self._log_determinants() - 0.5 * self._distances(latents)
         highest = each.max(axis=1, keepdims=True)
@@ -122,16 +133,16 @@ class GaussianMixture(Prior):
         ]
         return np.square(whitened).sum(axis=1).T
 
-    def to_arrays(self):
+    def to_arrays(self) -> dict[str, np.ndarray]:
         arrays = {"weights": self.weights, "means": self.means, "factors": self.factors}
         return {**super().to_arrays(), **arrays}
 
     @classmethod
-    def _from_arrays(cls, arrays):
+    def _from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Prior:
         return cls(arrays["weights"], arrays["means"], arrays["factors"], arrays["latent_shape"])
 
     @classmethod
-    def fit(cls, latents, components=10, seed=0):
+    def fit(cls, latents: np.ndarray, components: int = 10, seed: int = 0) -> "GaussianMixture":
         """Fits a mixture to latents by expectation maximisation.
 
         Covariances are full up to 128 axes, and diagonal above.
@@ -148,7 +159,7 @@ class GaussianMixture(Prior):
 
         mixture = need("sklearn.mixture", extra="train")
         latents = np.asarray(latents, "float64")
-        flat = latents.reshape(len(latents), -1)
+        flat = latents.reshape(np.shape(latents)[0], -1)
         components = max(1, min(check_positive("components", components), len(flat) // 10))
         # A full covariance of many axes is more numbers than the examples can tell.
         shape = "full" if flat.shape[1] <= _MOST_FULL else "diag"
@@ -178,13 +189,13 @@ class Categorical(Prior):
 
     kind = "categorical"
 
-    def __init__(self, frequencies, codebook, latent_shape):
+    def __init__(self, frequencies: ArrayLike, codebook: ArrayLike, latent_shape: Iterable[int]) -> None:
         super().__init__(latent_shape)
         frequencies = np.asarray(frequencies, "float64")
         self.frequencies = frequencies / frequencies.sum(axis=1, keepdims=True)
         self.codebook = np.asarray(codebook, "float32")
 
-    def sample_indices(self, n, seed=0):
+    def sample_indices(self, n: int, seed: int = 0) -> np.ndarray:
         """Returns n code_indices, int32 (n, h, w)."""
         check_positive("n", n)
         return self._indices(np.random.Generator(np.random.Philox(check_seed(seed))), n)
@@ -202,15 +213,15 @@ class Categorical(Prior):
     def _draw(self, draw, n):
         return self.codebook[self._indices(draw, n)]
 
-    def to_arrays(self):
+    def to_arrays(self) -> dict[str, np.ndarray]:
         return {**super().to_arrays(), "frequencies": self.frequencies, "codebook": self.codebook}
 
     @classmethod
-    def _from_arrays(cls, arrays):
+    def _from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Prior:
         return cls(arrays["frequencies"], arrays["codebook"], arrays["latent_shape"])
 
     @classmethod
-    def fit(cls, code_indices, codebook):
+    def fit(cls, code_indices: ArrayLike, codebook: np.ndarray) -> "Categorical":
         """Counts the codes of (N, h, w) at each position; a code that was never met is never drawn."""
         code_indices = np.asarray(code_indices)
         flat = code_indices.reshape(len(code_indices), -1)
@@ -221,7 +232,7 @@ class Categorical(Prior):
 KINDS = {prior.kind: prior for prior in (StandardNormal, GaussianMixture, Categorical)}
 
 
-def from_arrays(kind, arrays):
+def from_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> Prior:
     """Returns the prior that `to_arrays` was called on.
 
     Args:

@@ -9,11 +9,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from typing import IO, Any
 
 import aezoo
 
 
-def fresh(module, *arguments, environment=None, **options):
+class Piped(subprocess.Popen[str]):
+    """A process of text, with pipes to its standard input and output."""
+
+    stdin: IO[str]
+    stdout: IO[str]
+
+
+def fresh(
+    module: str, *arguments: str, environment: Mapping[str, str] | None = None, **options: Any
+) -> Piped:
     """Starts a module in a fresh Python, with pipes to its standard input and output.
 
     Args:
@@ -23,12 +34,12 @@ def fresh(module, *arguments, environment=None, **options):
         options: of `subprocess.Popen`.
 
     Returns:
-        The `subprocess.Popen`, of text.
+        The `Piped`, a `subprocess.Popen`.
     """
     # The process must find this very aezoo, whether it is installed or a checkout.
     root = str(pathlib.Path(aezoo.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return subprocess.Popen(
+    return Piped(
         [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -57,12 +68,18 @@ class Process:
         environment: {name: text} that it gets beyond this process's own.
     """
 
-    def __init__(self, module, order, patience=300.0, environment=None):
+    def __init__(
+        self,
+        module: str,
+        order: object,
+        patience: float = 300.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.patience = patience
         # What it logs goes nowhere: a pipe that nobody reads would fill up and stop it.
         self.process = fresh(module, json.dumps(order), environment=environment, stderr=subprocess.DEVNULL)
 
-    def answer(self, question=None):
+    def answer(self, question: object = None) -> dict[str, Any]:
         """Returns its answer to a question, a dict; {"refused", "died"} where there is none."""
         timer = threading.Timer(self.patience, self.process.kill)
         begun = time.perf_counter()
@@ -85,7 +102,7 @@ class Process:
             "died": True,
         }
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends it."""
         if self.process.poll() is None:
             self.process.kill()

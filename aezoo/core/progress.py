@@ -1,7 +1,12 @@
 """The progress bar of long work: on a terminal a line that changes, elsewhere nothing."""
 
+from typing import TYPE_CHECKING
 
-def progress_bar(*fields, enabled=True):
+if TYPE_CHECKING:  # what prints nothing costs no rich
+    from rich.progress import Progress
+
+
+def progress_bar(*fields: str, enabled: bool = True) -> "Progress":
     """Returns a `rich.progress.Progress` that vanishes when it is done.
 
     Args:

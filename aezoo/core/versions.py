@@ -9,7 +9,7 @@ from aezoo import __version__
 from aezoo.core.imports import import_keras
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Returns the versions that a figure depends on: {"python": ..., "keras": ..., ...}."""
     keras = import_keras()
     found = {

@@ -1,15 +1,17 @@
 """Picks some classes of a dataset."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import nearest
+from aezoo.data.dataset import Dataset
 from aezoo.data.parts import ArrayPart
 
 
-def only_classes(dataset, classes):
+def only_classes(dataset: Dataset, classes: Iterable[str | int]) -> Dataset:
     """Returns a dataset with the examples of some classes alone, in the order that they had.
 
     Labels and class numbers stay what they were. Examples are held in memory.
@@ -52,12 +54,13 @@ def only_classes(dataset, classes):
     return dataclasses.replace(dataset, **parts)
 
 
-def class_names(dataset):
+def class_names(dataset: Dataset) -> list[str] | None:
     """Returns the names of class numbers 0 to K - 1, texts; None of a dataset without labels."""
     if dataset.train.labels is None:
         return None
     if dataset.label_names is not None:
         return [str(name) for name in dataset.label_names]
+    assert dataset.train.classes is not None  # labels without names have them
     return [str(label) for label in dataset.train.classes]
 
 

@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import check_finite, check_unit_range, position
@@ -24,16 +26,16 @@ class Contents:
         feature_names: of rows, or None.
     """
 
-    parts: dict
-    label_names: tuple | None = None
-    feature_names: tuple | None = None
+    parts: dict[str, tuple[np.ndarray, np.ndarray | None]]
+    label_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """Whether these are "images" (N, H, W, C), "sequences" (N, T, F) or "rows" (N, F)."""
         return _KINDS[self.parts["train"][0].ndim]
 
-    def as_kind(self, kind, *, source):
+    def as_kind(self, kind: str | None, *, source: str) -> "Contents":
         """Returns the same examples as "images", "sequences" or "rows"; None leaves their kind.
 
         Rows (N, T), a line for each sequence, become sequences (N, T, 1).
@@ -54,7 +56,7 @@ class Contents:
             fix="leave kind out",
         )
 
-    def sha256(self):
+    def sha256(self) -> str:
         """Returns the hash over dtype, shape and bytes of all parts, labels and names, in hexadecimal."""
         digest = hashlib.sha256()
         for name in sorted(self.parts):
@@ -69,7 +71,7 @@ class Contents:
         return digest.hexdigest()
 
 
-def looks_like_sequences(array):
+def looks_like_sequences(array: np.ndarray) -> bool:
     """Whether an array of three axes is taken for sequences (N, T, F) where nobody says what it is.
 
     It is if it holds floats of which one is below -1 or above 255, which no image has. Bytes, and
@@ -83,7 +85,7 @@ def looks_like_sequences(array):
     )
 
 
-def as_examples(array, *, source, kind=None):
+def as_examples(array: np.ndarray, *, source: str, kind: str | None = None) -> np.ndarray:
     """Returns images (N, H, W, C), uint8 or float32 in [0, 1]; or float32 rows or sequences.
 
     (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255. Sequences and
@@ -193,7 +195,9 @@ def _as_images(images, source):
     )
 
 
-def numbered_labels(labels, count, *, source):
+def numbered_labels(
+    labels: ArrayLike, count: int, *, source: str
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Returns labels as ((N,) int64, names or None); text is numbered in the order of the alphabet.
 
     Raises:
@@ -234,7 +238,7 @@ def numbered_labels(labels, count, *, source):
     )
 
 
-def check_alike(parts, *, source):
+def check_alike(parts: Mapping[str, tuple[np.ndarray, np.ndarray | None]], *, source: str) -> None:
     """Raises DataError unless the examples of all parts have one shape and one dtype."""
     train = parts["train"][0]
     for name, (examples, _) in parts.items():

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from aezoo.data.parts import Part
 
@@ -28,31 +29,31 @@ class Dataset:
 
     name: str
     source: str
-    load_options: dict
+    load_options: dict[str, Any]
     kind: str
-    shape: tuple
+    shape: tuple[int, ...]
     stored_dtype: str
-    label_names: tuple | None
-    feature_names: tuple | None
+    label_names: tuple[str, ...] | None
+    feature_names: tuple[str, ...] | None
     train: Part = dataclasses.field(repr=False)
     validation: Part = dataclasses.field(repr=False)
     test: Part = dataclasses.field(repr=False)
-    hasher: Callable = dataclasses.field(repr=False)
+    hasher: Callable[[], str] = dataclasses.field(repr=False)
 
     @property
-    def value_range(self):
+    def value_range(self) -> tuple[float, float] | None:
         """(0.0, 1.0) for images; None for sequences and rows, whose values may be any finite number."""
         return (0.0, 1.0) if self.kind == "images" else None
 
     @property
-    def class_count(self):
+    def class_count(self) -> int | None:
         """K, the number of classes: class numbers are 0 to K - 1. None without labels."""
         if self.label_names is not None:
             return len(self.label_names)
         return None if self.train.classes is None else len(self.train.classes)
 
     @functools.cached_property
-    def content_hash(self):
+    def content_hash(self) -> str:
         """The sha256 of all examples and labels of the source, in hexadecimal.
 
         It does not depend on how the source is cut into parts. Of a TensorFlow Datasets set the

@@ -15,6 +15,7 @@ import importlib.util
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share, nearest
@@ -107,7 +108,14 @@ class _Cut:
     seed: int
 
     @classmethod
-    def checked(cls, image_shape, kind, validation_fraction, test_fraction, seed):
+    def checked(
+        cls,
+        image_shape: Sequence[int] | None,
+        kind: str | None,
+        validation_fraction: float,
+        test_fraction: float,
+        seed: int,
+    ) -> "_Cut":
         if kind is not None:
             check_choice("kind", kind, KINDS)
         cut = cls(
@@ -127,10 +135,10 @@ class _Cut:
         return cut
 
     @property
-    def fractions(self):
+    def fractions(self) -> dict[str, float]:
         return {"validation_fraction": self.validation_fraction, "test_fraction": self.test_fraction}
 
-    def load_options(self, data_dir=None):
+    def load_options(self, data_dir: str | None = None) -> dict[str, Any]:
         """Returns keyword arguments of `load`, fit for JSON."""
         shape = None if self.image_shape is None else list(self.image_shape)
         return {

@@ -7,17 +7,24 @@ resumed training sees the batches that the uninterrupted one would have seen.
 
 import functools
 import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.imports import import_keras, need, silent_stderr
+from aezoo.core.latent_space import LatentSpace
 from aezoo.core.options import check_positive
+
+if TYPE_CHECKING:  # TensorFlow is imported where batches are made
+    import tensorflow as tf
+
 
 ENDLESS = 2**62  # epochs; the last one that fits an int64 with room to count on
 
 
-def import_tensorflow():
+def import_tensorflow() -> ModuleType:
     """Returns the module tensorflow, imported without a word."""
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
@@ -26,7 +33,7 @@ def import_tensorflow():
         return need("tensorflow", extra="train")
 
 
-def unit_floats(examples):
+def unit_floats(examples: np.ndarray) -> np.ndarray:
     """Returns a float32 copy of stored examples: uint8 divided by 255, float32 as it is."""
     floats = np.array(examples, dtype=np.float32)
     if examples.dtype == np.uint8:
@@ -34,7 +41,7 @@ def unit_floats(examples):
     return floats
 
 
-def sort_keys(tf, count, shuffle_seed, epoch):
+def sort_keys(tf: ModuleType, count: int, shuffle_seed: int, epoch: "int | tf.Tensor") -> "tf.Tensor":
     """Returns (count,) random int64; sorting by them gives the order of that epoch."""
     return tf.random.stateless_uniform(
         (count,), seed=(shuffle_seed, epoch), minval=None, maxval=None, dtype=tf.int64, alg="philox"
@@ -51,14 +58,14 @@ class Part:
             number k. None where labels are class numbers already, since they have names.
     """
 
-    shape = ()
-    labels = None
-    classes = None
+    shape: tuple[int, ...] = ()
+    labels: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         raise NotImplementedError
 
-    def array(self, limit=None):
+    def array(self, limit: int | None = None) -> np.ndarray:
         """Returns the first `limit` examples (None: all), float32 (N, *shape); images in [0, 1].
 
         Raises:
@@ -67,7 +74,7 @@ class Part:
         raise NotImplementedError
 
     @property
-    def class_numbers(self):
+    def class_numbers(self) -> np.ndarray:
         """(N,) int32, 0 to K - 1, in the order of `array`: what `batches` gives as labels.
 
         Raises:
@@ -83,11 +90,19 @@ class Part:
         numbers = self.labels if self.classes is None else np.searchsorted(self.classes, self.labels)
         return numbers.astype(np.int32)
 
-    def labels_for(self, model, limit=None):
+    def labels_for(self, model: LatentSpace, limit: int | None = None) -> np.ndarray | None:
         """Returns the class numbers of the first examples for a conditional model, None for any other."""
         return self.class_numbers[:limit] if model.takes_labels else None
 
-    def batches(self, batch_size, *, shuffle_seed=None, epochs=1, skip=0, labels=False):
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        shuffle_seed: int | None = None,
+        epochs: int | None = 1,
+        skip: int = 0,
+        labels: bool = False,
+    ) -> "tf.data.Dataset":
         """Returns the examples as a tf.data.Dataset of float32 batches (B, *shape).
 
         Every epoch ends with its own short batch if the size does not divide. Examples stay as they
@@ -173,19 +188,21 @@ class ArrayPart(Part):
         classes: as in `Part`.
     """
 
-    def __init__(self, examples, labels=None, classes=None):
+    def __init__(
+        self, examples: np.ndarray, labels: np.ndarray | None = None, classes: np.ndarray | None = None
+    ) -> None:
         self.examples = examples
         self.labels = labels
         self.classes = classes
         self.shape = tuple(examples.shape[1:])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.examples)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ArrayPart({len(self)} examples of {self.shape})"
 
-    def array(self, limit=None):
+    def array(self, limit: int | None = None) -> np.ndarray:
         """As `Part.array`: a copy, so that writing to it leaves the dataset alone."""
         if limit is not None:
             limit = check_positive("limit", limit)

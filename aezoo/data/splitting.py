@@ -1,12 +1,15 @@
 """Cuts what a source holds into train, validation and test."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from aezoo.core.errors import DataError
+from aezoo.data.contents import Contents
 from aezoo.data.parts import ArrayPart
 
 
-def part_sizes(count, fractions, *, source):
+def part_sizes(count: int, fractions: Sequence[float], *, source: str) -> list[int]:
     """Returns how many examples to cut off for each fraction, at least one each.
 
     Raises:
@@ -32,7 +35,7 @@ def _balanced_order(labels, generator):
     return np.lexsort((generator.random(len(labels)), place))
 
 
-def cut(count, labels, sizes, seed):
+def cut(count: int, labels: np.ndarray | None, sizes: Sequence[int], seed: int) -> list[np.ndarray]:
     """Returns one array of indices for each size, and a last one for the rest, each in rising order.
 
     Seeded by `seed`. Balanced by class where the smallest class has enough members to be in every
@@ -49,7 +52,9 @@ def cut(count, labels, sizes, seed):
     return [np.sort(piece) for piece in np.split(order, np.cumsum(sizes))]
 
 
-def three_parts(contents, *, validation_fraction, test_fraction, seed, source):
+def three_parts(
+    contents: Contents, *, validation_fraction: float, test_fraction: float, seed: int, source: str
+) -> dict[str, ArrayPart]:
     """Returns {"train", "validation", "test"} of ArrayPart.
 
     Parts that the source has are kept as they are; a missing one is cut from train.
@@ -64,7 +69,9 @@ def three_parts(contents, *, validation_fraction, test_fraction, seed, source):
     if contents.label_names is None:
         found = [labels for _, labels in contents.parts.values() if labels is not None]
         classes = np.unique(np.concatenate(found)) if found else None
-    parts = {name: ArrayPart(*content, classes) for name, content in contents.parts.items()}
+    parts = {
+        name: ArrayPart(examples, labels, classes) for name, (examples, labels) in contents.parts.items()
+    }
     if missing:
         examples, labels = contents.parts["train"]
         sizes = part_sizes(len(examples), [fractions[name] for name in missing], source=source)

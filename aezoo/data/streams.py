@@ -10,6 +10,9 @@ other. TensorFlow Datasets shuffles once more when it prepares a set, so that th
 import functools
 import sys
 import warnings
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,11 +21,15 @@ from aezoo.core.imports import need, silent_stderr, verbose
 from aezoo.core.options import check_positive
 from aezoo.data.parts import Part, import_tensorflow, sort_keys, unit_floats
 
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
+
+
 WINDOW = 20_000  # examples
 CACHED_BYTES = 512 * 2**20  # of decoded images of one part
 
 
-def import_tfds():
+def import_tfds() -> ModuleType:
     """Returns the module tensorflow_datasets, imported without a word, and without progress bars."""
     if "tensorflow_datasets" in sys.modules:
         return sys.modules["tensorflow_datasets"]
@@ -47,7 +54,17 @@ class StreamPart(Part):
         image_shape: (H, W, C) to which images are resized and converted, or that they have.
     """
 
-    def __init__(self, builder, split, start, stop, *, image_key, label_key, image_shape):
+    def __init__(
+        self,
+        builder: "DatasetBuilder",
+        split: str,
+        start: int,
+        stop: int,
+        *,
+        image_key: str,
+        label_key: str | None,
+        image_shape: Sequence[int],
+    ) -> None:
         self.builder = builder
         self.split = split
         self.start = start
@@ -56,21 +73,21 @@ class StreamPart(Part):
         self.label_key = label_key
         self.shape = tuple(image_shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.stop - self.start
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"StreamPart({self.builder.name} {self.split}[{self.start}:{self.stop}], {self.shape})"
 
     @functools.cached_property
-    def labels(self):
+    def labels(self) -> np.ndarray | None:  # type: ignore[override]
         """(N,) int64 in the order of `array`, or None; read once, without the images."""
         if self.label_key is None:
             return None
         batches = self._features({self.label_key: True}).batch(WINDOW)
         return np.concatenate([batch[self.label_key] for batch in self._read(batches)]).astype(np.int64)
 
-    def array(self, limit=None):
+    def array(self, limit: int | None = None) -> np.ndarray:
         """As `Part.array`. Decodes no more images than are asked for."""
         limit = len(self) if limit is None else min(len(self), check_positive("limit", limit))
         images = np.empty((limit, *self.shape), np.float32)

@@ -23,12 +23,12 @@ _TYPES = {
 class _Handler(http.server.SimpleHTTPRequestHandler):
     extensions_map = _TYPES  # not the system's table, which may call .mjs or .wasm something else
 
-    def end_headers(self):
+    def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-cache")  # a page that was written anew is shown anew
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: object) -> None:
         """Says nothing: requests of one's own browser are no news."""
 
 
@@ -48,7 +48,7 @@ def open_server(folder: str | os.PathLike[str], port: int = 8000) -> http.server
     except (OSError, OverflowError) as error:
         raise OptionError(
             "the page cannot be served on this port",
-            got=f"--port {port}: {getattr(error, 'strerror', None) or error}",
+            got=f"port={port}: {getattr(error, 'strerror', None) or error}",
             expected="a free port from 1024 to 65535; 0 takes any",
-            fix="--port 0",
+            fix="pass port=0",
         ) from error

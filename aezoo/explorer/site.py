@@ -111,7 +111,7 @@ def _artifacts(bundle, manifest, precision):
             "the explorer shows models of images",
             got=f"{bundle}: a model of {manifest.kind}, of shape {manifest.example_shape}",
             expected="a bundle whose examples are images (H, W, C)",
-            fix=f"aezoo traverse {bundle} INPUT shows what a latent axis does to {manifest.kind}",
+            fix=f"aezoo.runtime.load({str(bundle)!r}).traverse(...) shows a latent axis of {manifest.kind}",
         )
     contract.check_precision(manifest, precision)
     rows = {row.part: row for row in manifest.artifacts if (row.format, row.precision) == ("onnx", precision)}
@@ -122,9 +122,7 @@ def _artifacts(bundle, manifest, precision):
                 f"there is nothing to explore without {part}.onnx",
                 got=f"{bundle} holds {', '.join(rows) or 'no ONNX files'}",
                 expected=f"{', '.join(needed)} in ONNX, {precision}",
-                fix=f"aezoo export RUN -o {bundle} --formats onnx"
-                + (f" --precision {precision}" if precision != "float32" else "")
-                + ", without --parts",
+                fix=f"export again with formats=('onnx',) and precisions=({precision!r},), without parts",
             )
     chosen = {}
     for part in (*needed, *(["scorer"] if "scorer" in rows else [])):
@@ -135,7 +133,7 @@ def _artifacts(bundle, manifest, precision):
                 f"the {part} is too large for a browser",
                 got=f"{row.file} keeps its weights beside itself, {row.size_bytes:,} bytes in all",
                 expected="one file of less than 2 GiB",
-                fix="export a smaller model, or --precision int8",
+                fix="export a smaller model, or this one with precisions=('int8',)",
             )
         chosen[part] = (row, pathlib.Path(bundle) / row.file)
     return chosen

@@ -55,9 +55,9 @@ def find(
                 return folder
         raise OptionError(
             f"{PACKAGE} is not there",
-            got=f"--runtime {source}" + ("" if source.exists() else " (does not exist)"),
+            got=f"{source}" + ("" if source.exists() else " (does not exist)"),
             expected=f"its .tgz, or a folder with {' and '.join(FILES)}",
-            fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
+            fix=f"npm pack {PACKAGE}@{VERSION}, then pass runtime={_ARCHIVE!r}",
         )
     folder = _cache()
     if all(
@@ -78,7 +78,7 @@ def _cache():
             f"there is no folder to keep {PACKAGE} in",
             got=f"no HOME: {error}",
             expected="a home folder, or another one for caches",
-            fix="set XDG_CACHE_HOME to the path of a folder, or pass --runtime",
+            fix=f"set XDG_CACHE_HOME to the path of a folder, or pass runtime={_ARCHIVE!r}",
         ) from error
     return root / "aezoo" / f"{PACKAGE}-{VERSION}"
 
@@ -86,7 +86,7 @@ def _cache():
 def _packed():
     """Returns the bytes of the package, by npm, which knows its registry and the user's proxy."""
     npm = shutil.which("npm")
-    elsewhere = f"elsewhere `npm pack {PACKAGE}@{VERSION}`, and here --runtime {_ARCHIVE}"
+    elsewhere = f"elsewhere `npm pack {PACKAGE}@{VERSION}`, and here runtime={_ARCHIVE!r}"
     if npm is None:
         raise AezooError(
             f"npm, which fetches {PACKAGE}, is not installed",
@@ -150,7 +150,7 @@ def _check(found, expected, source):
             f"this is not {PACKAGE} {VERSION} as it was published",
             got=f"{source}: {found[:24]}...",
             expected=f"{expected[:24]}...",
-            fix=f"npm pack {PACKAGE}@{VERSION}, then --runtime {_ARCHIVE}",
+            fix=f"npm pack {PACKAGE}@{VERSION}, then pass runtime={_ARCHIVE!r}",
         )
 
 

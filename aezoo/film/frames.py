@@ -169,7 +169,7 @@ class Stage:
         figure.add_artist(self.bar)
         self.ends = left, right
 
-    def draw(self, number):
+    def draw(self, number: int) -> np.ndarray:
         """Returns frame `number`: uint8 (H, W, 3)."""
         film = self.film
         self.canvas.restore_region(self.background)

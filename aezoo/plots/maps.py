@@ -209,9 +209,7 @@ def refusal(name: str, reason: str, model: Model) -> BundleError | OptionError:
         expected=f"a bundle with {' and '.join(MAPS[name][1])}"
         if part
         else "a model or data of another kind",
-        fix="aezoo export RUN without --parts, or draw the run itself"
-        if part
-        else f"leave {name} out of --maps",
+        fix="export again without parts, or draw the run itself" if part else f"leave {name} out",
     )
 
 

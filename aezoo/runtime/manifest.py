@@ -95,7 +95,7 @@ def read_manifest(folder: Folder) -> Manifest:
                 "another aezoo wrote this bundle",
                 got=f"{path}: schema version {version}",
                 expected=f"schema version {SCHEMA_VERSION}",
-                fix="make it again with `aezoo export RUN -o BUNDLE`, or update aezoo",
+                fix="make it again with aezoo.export.export_bundle(model, folder), or update aezoo",
             )
         return strict_json.read(Manifest, content)
     except OSError as error:
@@ -103,14 +103,14 @@ def read_manifest(folder: Folder) -> Manifest:
             "there is no bundle that this aezoo can read",
             got=f"{path}: {error.strerror or error}",
             expected=f"a folder with a {MANIFEST} of schema version {SCHEMA_VERSION}",
-            fix="make one with `aezoo export RUN -o BUNDLE`",
+            fix="make one with aezoo.export.export_bundle(model, folder)",
         ) from error
     except Damaged as error:
         raise BundleError(
             "the manifest of this bundle is damaged",
             got=f"{path}: {error}",
             expected=error.expected,
-            fix="copy the bundle again, or make it again with `aezoo export RUN -o BUNDLE`",
+            fix="copy the bundle again, or make it again with aezoo.export.export_bundle(model, folder)",
         ) from error
 
 
@@ -174,7 +174,7 @@ def find(manifest: Manifest, part: str, format: str = "onnx", precision: str = "
         f"this bundle holds no {part} in this format",
         got=f"{part} {format} {precision}",
         expected=", ".join(f"{a.part} {a.format} {a.precision}" for a in manifest.artifacts),
-        fix=f"export again with --formats {format} --precision {precision}",
+        fix=f"export again with formats=({format!r},) and precisions=({precision!r},)",
     )
 
 
@@ -191,7 +191,7 @@ def check_precision(manifest: Manifest, precision: str, format: str = "onnx") ->
             f"this bundle holds no {format} files of this precision",
             got=f"precision={precision!r}",
             expected=f"one of {', '.join(map(repr, held))}" if held else f"{format} files; it has none",
-            fix=f"export again with --formats {format} --precision {precision}"
+            fix=f"export again with formats=({format!r},) and precisions=({precision!r},)"
             + (f", or pass precision={next(iter(held))!r}" if held else ""),
         )
     return precision

@@ -177,7 +177,7 @@ class Bundle(Model):
                         f"onnxruntime cannot load the {part}",
                         got=f"{artifact.file}: {str(error).splitlines()[0]}",
                         expected=f"opset {artifact.opset}, with onnxruntime {onnxruntime.__version__}",
-                        fix="update onnxruntime, or export with a lower --opset",
+                        fix="update onnxruntime, or export with a lower opset",
                     ) from error
                 self._sessions[part] = (
                     fitted(session.run, artifact),

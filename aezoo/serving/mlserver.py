@@ -10,7 +10,7 @@ import onnxruntime
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.errors import InferenceError
-from mlserver.types import InferenceResponse
+from mlserver.types import InferenceRequest, InferenceResponse
 from mlserver.utils import get_model_uri
 
 from aezoo.core.errors import message
@@ -33,7 +33,7 @@ class OnnxModel(MLModel):
     "intra_op_threads" of onnxruntime.
     """
 
-    async def load(self):
+    async def load(self) -> bool:
         path = await get_model_uri(self._settings, wellknown_filenames=["model.onnx"])
         extra = self._settings.parameters.extra or {}
         options = onnxruntime.SessionOptions()
@@ -46,7 +46,7 @@ class OnnxModel(MLModel):
         self._given = [tensor.name for tensor in self._session.get_outputs()]
         return True
 
-    async def predict(self, payload):
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         known = {**self._required, **self._optional}
         inputs = {}
         for given in payload.inputs:

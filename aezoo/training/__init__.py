@@ -1,6 +1,7 @@
 """A model, data and settings become a run. Stands on `models`, `data`, `evaluation` and `plots`."""
 
 import importlib
+from typing import Any
 
 _PUBLIC = {
     "Recipe": "aezoo.training.recipe",
@@ -14,7 +15,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC]
 
 
-def __getattr__(name):  # settings and runs are read where Keras is not installed
+def __getattr__(name: str) -> Any:  # settings and runs are read where Keras is not installed
     if name not in _PUBLIC:
         raise AttributeError(f"module 'aezoo.training' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

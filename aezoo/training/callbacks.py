@@ -2,11 +2,15 @@
 
 import math
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aezoo.core.errors import TrainingError
 from aezoo.core.files import replacing
 from aezoo.core.progress import progress_bar
 from aezoo.nn.layers import Standardize, Unstandardize, keras, leaves
+from aezoo.training.run import Run
+from aezoo.training.settings import Settings
 
 
 class EpochLines(keras.callbacks.Callback):
@@ -17,43 +21,46 @@ class EpochLines(keras.callbacks.Callback):
         epochs: in all.
     """
 
-    def __init__(self, steps, epochs):
+    def __init__(self, steps: int, epochs: int) -> None:
         super().__init__()
         self.steps, self.epochs = steps, epochs
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.bar = progress_bar("{task.fields[loss]}")
         self.bar.start()
         self.task = self.bar.add_task("", total=self.steps, loss="")
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.bar.reset(self.task, description=f"epoch {epoch + 1}/{self.epochs}", loss="")
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # A Python number out of a tensor waits for the device: not at every step.
         loss = f"loss {float(logs['loss']):.5f}" if batch % 20 == 0 and logs else None
-        self.bar.update(self.task, completed=batch + 1, **({"loss": loss} if loss else {}))
+        fields: dict[str, Any] = {"loss": loss} if loss else {}
+        self.bar.update(self.task, completed=batch + 1, **fields)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        assert logs is not None  # Keras passes them
         self.bar.console.print(
             f"epoch {epoch + 1:>3}/{self.epochs}  loss {logs['loss']:.5f}  val_loss {logs['val_loss']:.5f}"
         )
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.stop()
 
 
 class _Keeper(keras.callbacks.Callback):
     """After each epoch: history, best model, checkpoint, in this order; then early stopping."""
 
-    def __init__(self, run, rows, settings):
+    def __init__(self, run: Run, rows: list[dict[str, Any]], settings: Settings) -> None:
         super().__init__()
         self.run, self.rows, self.settings = run, rows, settings
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.begun = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        assert logs is not None  # Keras passes them
         row = {
             "epoch": epoch + 1,
             "loss": float(logs["loss"]),
@@ -81,7 +88,7 @@ class _Keeper(keras.callbacks.Callback):
         if self.exhausted():
             self.model.stop_training = True
 
-    def exhausted(self):
+    def exhausted(self) -> bool:
         """Whether the last epoch is done or patience has run out."""
         done = len(self.rows)
         patience = self.settings.patience
@@ -90,7 +97,7 @@ class _Keeper(keras.callbacks.Callback):
         )
 
 
-def best_epoch(rows):
+def best_epoch(rows: Sequence[Mapping[str, Any]]) -> int:
     """Returns the number of the epoch with the lowest validation loss, the first of equals."""
     return min(rows, key=lambda row: row["val_loss"])["epoch"]
 

@@ -7,7 +7,10 @@ early stopping and the choice of the best epoch must remember is read from histo
 """
 
 import dataclasses
+import os
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +18,8 @@ from aezoo.core.calibration import fingerprints, sketch
 from aezoo.core.errors import DataError, OptionError, RunError
 from aezoo.core.files import replacing, write_json
 from aezoo.core.versions import versions
+from aezoo.data import Dataset
+from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras
 from aezoo.nn.saving import load_model
 from aezoo.training.callbacks import _Keeper, _set_precision, best_epoch
@@ -27,7 +32,7 @@ _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
 
 
-def seed_everything(settings):
+def seed_everything(settings: Settings) -> None:
     """Seeds Python, NumPy and the backend; call it before the model is built."""
     keras.utils.set_random_seed(settings.seed)
     if keras.backend.backend() == "tensorflow":
@@ -37,8 +42,15 @@ def seed_everything(settings):
 
 
 def train(
-    model, dataset, settings=None, folder="runs/latest", *, overwrite=False, progress=True, evaluation=None
-):
+    model: Autoencoder,
+    dataset: Dataset,
+    settings: Settings | None = None,
+    folder: str | os.PathLike[str] = "runs/latest",
+    *,
+    overwrite: bool = False,
+    progress: bool = True,
+    evaluation: Mapping[str, Any] | None = None,
+) -> Run:
     """Trains a model and writes everything about it into a folder.
 
     Args:
@@ -76,7 +88,7 @@ def train(
     return _continue(run, model, dataset, settings, progress)
 
 
-def resume(folder, dataset=None, *, progress=True):
+def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, progress: bool = True) -> Run:
     """Continues a run that was stopped or killed.
 
     Args:

@@ -1,9 +1,16 @@
 """A recipe: model, data, settings and the number they reach. `aezoo train` is one without a number."""
 
 import dataclasses
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import OptionError, RunError
 from aezoo.training.settings import Settings
+
+if TYPE_CHECKING:  # a recipe is read without Keras
+    from aezoo.data import Dataset
+    from aezoo.nn.autoencoder import Autoencoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,19 +31,19 @@ class Recipe:
 
     model: str
     data: str = "mnist_mini"
-    options: dict = dataclasses.field(default_factory=dict)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     settings: Settings = dataclasses.field(default_factory=Settings)
-    elsewhere: dict = dataclasses.field(default_factory=dict)
+    elsewhere: dict[str, Settings] = dataclasses.field(default_factory=dict)
     validation_fraction: float = 0.1
-    expected: dict = dataclasses.field(default_factory=dict)
-    evaluation: dict = dataclasses.field(default_factory=dict)
+    expected: dict[str, dict[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
+    evaluation: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def settings_for(self, data):
+    def settings_for(self, data: str) -> Settings:
         """Returns the settings for a source of data."""
         return self.elsewhere.get(unversioned(data), self.settings)
 
 
-def unversioned(source):
+def unversioned(source: str) -> str:
     """Returns a source of data without the version of a TensorFlow Datasets set.
 
     >>> unversioned("mnist:3.0.1"), unversioned("sklearn:wine")
@@ -49,7 +56,7 @@ def unversioned(source):
 _TAKES_ANY = {"images": "conv", "rows": "dense", "sequences": "conv1d"}
 
 
-def build_for(name, options, dataset):
+def build_for(name: str, options: Mapping[str, Any], dataset: "Dataset") -> "Autoencoder":
     """Builds a model by name in the shape of a dataset: image_shape, sequence_shape, or features for rows.
 
     A conditional model gets as many classes as the dataset has labels, and whose estimates know the
@@ -66,11 +73,12 @@ def build_for(name, options, dataset):
             fix=f"build {_TAKES_ANY[dataset.kind]!r}"
             + (", or load the data with kind='sequences'" if "sequences" in kinds else ""),
         )
-    size = {
-        "rows": lambda: {"features": dataset.shape[0]},
-        "sequences": lambda: {"sequence_shape": dataset.shape},
-        "images": lambda: {"image_shape": dataset.shape},
-    }[dataset.kind]()
+    sizes: dict[str, dict[str, Any]] = {
+        "rows": {"features": dataset.shape[0]},
+        "sequences": {"sequence_shape": dataset.shape},
+        "images": {"image_shape": dataset.shape},
+    }
+    size = sizes[dataset.kind]
     if "classes" in describe(name).options() and dataset.class_count:
         size["classes"] = dataset.class_count
     if "dataset_size" in describe(name).options():
@@ -78,7 +86,7 @@ def build_for(name, options, dataset):
     return build(name, **{**size, **options})
 
 
-def start_from(model, folder):
+def start_from(model: "Autoencoder", folder: str | os.PathLike[str]) -> None:
     """Gives a model the weights of a run's encoder and decoder.
 
     Args:

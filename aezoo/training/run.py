@@ -118,7 +118,7 @@ class Run:
             if path in self.files:
                 path.unlink()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
 
     def _is_ours(self, path):

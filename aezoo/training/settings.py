@@ -40,7 +40,7 @@ class Settings:
     precision: str = "float32"
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive("epochs", self.epochs)
         check_positive("batch_size", self.batch_size)
         if self.patience is not None:

@@ -319,7 +319,7 @@ class Prover:
             f"the process that proves the {self.format} files died",
             got=f"exit status {status}; {self.errors.read().strip()[-500:]}",
             expected="a file that a fresh process can load and run",
-            fix="run `aezoo verify` with -v, and look at the memory that is free",
+            fix="verify it again with AEZOO_VERBOSE=1, and look at the memory that is free",
         )
 
     def stop(self) -> None:

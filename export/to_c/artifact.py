@@ -3,6 +3,7 @@
 import pathlib
 import re
 import tempfile
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -10,9 +11,11 @@ import onnx
 import aezoo
 from aezoo.core.errors import ExportError
 from aezoo.export import to_onnx
+from aezoo.export.formats import Job
 from aezoo.export.to_c import fusing, int8, memory
 from aezoo.export.to_c.emitting import Text, emit
 from aezoo.export.to_c.lowering import CTYPES, lower
+from aezoo.export.to_c.program import Program
 
 _OPSET = 20  # the first whose GELU is one operator
 _VERBS = {"encoder": "encode", "decoder": "decode", "code_decoder": "decode_codes"}
@@ -69,7 +72,7 @@ _HEADER = """\
 """
 
 
-def write_artifact(job, path):
+def write_artifact(job: Job, path: pathlib.Path) -> dict[str, Any]:
     """Writes a `formats.Job` as a header; returns what its row of the manifest says beyond the usual.
 
     Args:
@@ -103,14 +106,14 @@ def write_artifact(job, path):
     return {**figures, **({"budget": job.budget} if job.precision == "int8" else {})}
 
 
-def function_name(job):
+def function_name(job: Job) -> str:
     """Returns the name of the header's function: of the model, what it does, and its precision."""
     model = re.sub(r"\W", "_", job.properties.get("aezoo.model") or "autoencoder", flags=re.ASCII)
     verb = _VERBS.get(job.part, job.part)
     return "_".join([model, verb, *([] if job.precision == "float32" else [job.precision])])
 
 
-def render(program, job):
+def render(program: Program, job: Job) -> tuple[str, dict[str, int]]:
     """Returns (the header, {"arena_bytes", "weights_bytes"}) of a finished `Program`."""
     _check_names([*job.input_names, *job.output_names])
     name = function_name(job)
@@ -120,7 +123,10 @@ def render(program, job):
         emit(text, kernel)
     functions, body = text.resolved()
     ends = [*((row, "const ") for row in job.inputs), *((row, "") for row in job.outputs)]
-    arrays = [(row.name, constant + CTYPES[row.dtype], row.shape[1:]) for row, constant in ends]
+    arrays = [
+        (row.name, constant + CTYPES[row.dtype], cast(tuple[int, ...], row.shape[1:]))
+        for row, constant in ends
+    ]
     figures = {"arena_bytes": words * 4, "weights_bytes": text.table_bytes}
     declared = [
         f"{ctype.removeprefix('const ')} {array}[{macro}_{array.upper()}_SIZE];" for array, ctype, _ in arrays

@@ -8,7 +8,7 @@ from aezoo.core.errors import ExportError
 from aezoo.export.to_c.expressions import HELPERS, literal
 from aezoo.export.to_c.indexing import nest
 from aezoo.export.to_c.int8 import quantized
-from aezoo.export.to_c.program import Gather, Linear, Loop, Pool, Reduce, View
+from aezoo.export.to_c.program import Gather, Kernel, Linear, Loop, Pool, Reduce, Value, View
 
 _WIDTH = 16  # sums that are made side by side, which registers can hold
 _TO_INT8 = (
@@ -27,13 +27,13 @@ class Text:
         lines: the text of its kernels.
     """
 
-    def __init__(self, prefix):
-        self.prefix, self.tables, self.lines = prefix, [], []
-        self.table_bytes = 0
-        self._depth = 1
-        self._count = 0
+    def __init__(self, prefix: str) -> None:
+        self.prefix, self.table_bytes = prefix, 0
+        self.tables: list[str] = []
+        self.lines: list[str] = []
+        self._depth, self._count = 1, 0
 
-    def table(self, array, ctype="float"):
+    def table(self, array: np.ndarray, ctype: str = "float") -> str:
         """Adds an array of constants; returns its name."""
         name = f"{self.prefix}_table{self._count}"
         self._count += 1
@@ -53,7 +53,7 @@ class Text:
         self.table_bytes += len(flat) * (1 if ctype == "int8_t" else 4)
         return name
 
-    def line(self, text):
+    def line(self, text: str) -> None:
         """Adds a line; braces at its ends set how far the next ones are indented."""
         if text.startswith("}"):
             self._depth -= 1
@@ -61,25 +61,26 @@ class Text:
         if text.endswith("{"):
             self._depth += 1
 
-    def loop(self, variable, size, also=""):
+    def loop(self, variable: str, size: int, also: str = "") -> None:
         """Opens a loop."""
         self.line(f"for (int {variable} = 0; {variable} < {size}; ++{variable}{also}) {{")
 
-    def close(self, count=1):
+    def close(self, count: int = 1) -> None:
         """Ends as many blocks."""
         for _ in range(count):
             self.line("}")
 
-    def pointer(self, name, value, written=False):
+    def pointer(self, name: str, value: Value, written: bool = False) -> None:
         """Declares where a value begins."""
         constant = "" if written else "const "
         where = value.pointer
         if not where:
+            assert value.offset is not None, "memory.place comes before the text"
             words = f"{self.prefix}_arena + {value.offset // 4}"
             where = words if value.ctype == "float" else f"({constant}{value.ctype} *)({words})"
         self.line(f"{constant}{value.ctype} *const {name} = {where};")
 
-    def resolved(self):
+    def resolved(self) -> tuple[str, ...]:
         """Returns the functions that the kernels call, and the kernels, with their names in full."""
         body = "\n".join(self.lines)
         found, pending = [], body
@@ -100,7 +101,7 @@ class Text:
         return tuple(re.sub(r"@(?=\w)", f"{self.prefix}_", text) for text in (functions, body))
 
 
-def emit(text, kernel):
+def emit(text: Text, kernel: Kernel) -> None:
     """Adds a kernel's lines to a `Text`."""
     _EMITTERS[type(kernel)](text, kernel)
 

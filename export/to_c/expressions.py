@@ -76,19 +76,19 @@ BINARY = {
 }
 
 
-def literal(number):
+def literal(number: float) -> str:
     """Returns a number as a C literal of float, the shortest that is read as the same float32.
 
     >>> literal(0.1), literal(-2), literal(1e-5)
     ('0.1f', '-2.0f', '1e-05f')
     """
-    number = np.float32(number)
-    if np.isposinf(number) or np.isneginf(number):  # an open end of a Clip
-        return f"{math.copysign(1, number) * float(np.finfo(np.float32).max):.9g}f"
-    return f"{number!s}f"
+    single = np.float32(number)
+    if np.isposinf(single) or np.isneginf(single):  # an open end of a Clip
+        return f"{math.copysign(1, single) * float(np.finfo(np.float32).max):.9g}f"
+    return f"{single!s}f"
 
 
-def helpers_of(text):
+def helpers_of(text: str) -> list[str]:
     """Returns the helpers that a text calls, those that others call first.
 
     >>> helpers_of("@gelu({0})")

@@ -6,12 +6,12 @@ import numpy as np
 
 from aezoo.core.errors import ExportError
 from aezoo.export.to_c.expressions import BINARY, literal
-from aezoo.export.to_c.program import ARENA, Linear, Loop, View
+from aezoo.export.to_c.program import ARENA, Linear, Loop, Program, View
 
 _AFFINE = {BINARY[op_type]: op_type for op_type in ("Add", "Sub", "Mul", "Div")}
 
 
-def fuse(program):
+def fuse(program: Program) -> None:
     """Shortens a `Program` in place, until nothing more can be joined."""
     while any(_join(program, loop) for loop in program.kernels if isinstance(loop, Loop)):
         pass

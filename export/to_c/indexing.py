@@ -5,12 +5,17 @@ lies. Transposing, reshaping, slicing or repeating a view is then NumPy's own op
 costs no code in the header, and whatever is left is walked through by the loops that `nest` finds.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from aezoo.core.errors import ExportError
 
+# The index of each array's first value, and (size, step of each array) of the loops, the outermost first.
+Nest = tuple[list[int], list[tuple[int, tuple[int, ...]]]]
 
-def row_major(shape):
+
+def row_major(shape: Sequence[int]) -> np.ndarray:
     """Returns the indices of values that lie in the order of their shape.
 
     >>> row_major((2, 3))
@@ -20,7 +25,7 @@ def row_major(shape):
     return np.arange(int(np.prod(shape))).reshape(shape)
 
 
-def channels_last(shape):
+def channels_last(shape: Sequence[int]) -> np.ndarray:
     """Returns the indices of a view (1, C, ...) whose values lie as (..., C), as Keras has them.
 
     >>> channels_last((1, 2, 3)).tolist()
@@ -30,7 +35,7 @@ def channels_last(shape):
     return np.moveaxis(row_major((batch, *sizes, channels)), -1, 1)
 
 
-def nest(*indices):
+def nest(*indices: np.ndarray | Sequence[int]) -> Nest:
     """Returns the shortest nest of loops that walks through several arrays of indices at once.
 
     Args:
@@ -70,5 +75,5 @@ def _run(table):
         "the format c cannot walk through values in such an order",
         got=f"{count} values, of which an even run ends after {longest}",
         expected="what transposing, reshaping, slicing and repeating make of an even order",
-        fix="export this part with --formats onnx",
+        fix="export this part with formats=('onnx',)",
     )

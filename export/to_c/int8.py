@@ -5,16 +5,19 @@ tensor, from their range over real inputs. Sums are int32, and what leaves a ker
 where the activation is computed: one product a value, and no table.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+import onnx
 
 from aezoo.core.errors import ExportError
-from aezoo.export.to_c.program import ARENA, Linear, Loop, Pool, Reduce
+from aezoo.export.to_c.program import ARENA, Linear, Loop, Pool, Program, Reduce
 
 _LARGEST_SUM = 2**31 - 1
 _BATCH = 64
 
 
-def choose(program):
+def choose(program: Program) -> None:
     """Turns values into int8, and puts a copy in front of each product that reads another kind.
 
     What must not be rounded stays float: inputs, outputs, and whatever is added up, compared or looked up by
@@ -66,7 +69,7 @@ def _compared(program, linear):
     return any(isinstance(reader, Reduce) and reader.kind.startswith("arg") for reader in readers)
 
 
-def calibrate(program, model, inputs):
+def calibrate(program: Program, model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> None:
     """Sets scale and zero point of every int8 value.
 
     Args:
@@ -92,11 +95,11 @@ def calibrate(program, model, inputs):
                 "a sum of the int8 header would not fit into an int32",
                 got=f"{terms:,} products in one sum",
                 expected=f"at most {_LARGEST_SUM // (127 * 255):,}",
-                fix="export this part with --precision float32",
+                fix="export this part with precisions=('float32',)",
             )
 
 
-def quantized(weights):
+def quantized(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns (int8 weights, float32 scale of each output channel) of weights (groups, ..., CO).
 
     All of +-127 is used: the header multiplies `int32_t`, so a compiler may not add pairs in 16 bits, as

@@ -1,51 +1,57 @@
 """From the nodes of an ONNX graph to a `Program`: one function an operator, in one table."""
 
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+import onnx
 from onnx import helper, numpy_helper
 
 from aezoo.core.errors import ExportError
 from aezoo.export.to_c.expressions import BINARY, UNARY, literal
 from aezoo.export.to_c.indexing import channels_last, row_major
-from aezoo.export.to_c.program import ARENA, INPUT, OUTPUT, Loop, Program, Value, View
+from aezoo.export.to_c.program import ARENA, INPUT, OUTPUT, Loop, Operand, Program, Value, View
+from aezoo.runtime.schema import Tensor
 
-LOWERED: dict[str, Callable] = {}
+Lowering = TypeVar("Lowering", bound=Callable[..., Operand])
+
+LOWERED: dict[str, Callable[..., Operand]] = {}
 CTYPES = {"float32": "float", "uint8": "uint8_t", "int32": "int32_t"}
 
 
 class Node:
     """One node of the graph: its operator, its name, its operands (views and constants), its attributes."""
 
-    def __init__(self, proto, values):
+    def __init__(self, proto: onnx.NodeProto, values: Mapping[str, Operand]) -> None:
         self.op_type, self.name = proto.op_type, proto.name
         self.operands = [values.get(name) for name in proto.input]
         self.outputs = list(proto.output)
         self.output = proto.output[0]
         self._attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
 
-    def get(self, name, default=None):
+    def get(self, name: str, default: Any = None) -> Any:
         """Returns an attribute."""
         return self._attributes.get(name, default)
 
-    def refuse(self, got, expected):
+    def refuse(self, got: str, expected: str) -> ExportError:
         """Returns the error of what a header cannot hold."""
         return ExportError(
             f"the format c cannot write {self.op_type} of {self.name!r}",
             got=got,
             expected=expected,
-            fix="export this model with --formats onnx",
+            fix="export this model with formats=('onnx',)",
         )
 
-    def constant(self, number):
-        """Returns an operand that must be known when the header is written, or None."""
+    def constant(self, number: int) -> Any:
+        """Returns an operand that must be known when the header is written, an array, or None without it."""
         operand = self.operands[number] if number < len(self.operands) else None
         if isinstance(operand, View):
             raise self.refuse(f"an operand {number + 1} that is computed", "a constant")
         return operand
 
 
-def lower(graph, inputs, outputs):
+def lower(graph: onnx.GraphProto, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Program:
     """Returns the `Program` of an ONNX graph, for one example.
 
     Args:
@@ -56,9 +62,9 @@ def lower(graph, inputs, outputs):
         ExportError: an operator, or a use of one, that is not written as C.
     """
     program = Program()
-    values = {init.name: numpy_helper.to_array(init) for init in graph.initializer}
+    values: dict[str, Any] = {init.name: numpy_helper.to_array(init) for init in graph.initializer}
     for row in inputs:
-        shape = (1, *row.shape[1:])
+        shape = (1, *typing.cast(tuple[int, ...], row.shape[1:]))  # only a batch may be open
         value = Value(int(np.prod(shape)), row.name, INPUT, _ctype(row), pointer=row.name)
         program.inputs.append((row.name, value))
         program.shapes[row.name] = shape[1:]
@@ -98,10 +104,10 @@ def _give(program, row, view):
     program.shapes[row.name] = view.shape[1:]
 
 
-def lowers(*op_types):
+def lowers(*op_types: str) -> Callable[[Lowering], Lowering]:
     """Registers a function of (program, node, *operands) that returns a view of the node's first output."""
 
-    def register(function):
+    def register(function: Lowering) -> Lowering:
         LOWERED.update(dict.fromkeys(op_types, function))
         return function
 
@@ -112,13 +118,13 @@ def lowers(*op_types):
 
 
 @lowers(*UNARY)
-def unary(program, node, x):
+def unary(program: Program, node: Node, x: Operand) -> View:
     """An activation, most of the time."""
     return program.loop([x], UNARY[node.op_type](node), node.output)
 
 
 @lowers(*BINARY)
-def binary(program, node, *operands):
+def binary(program: Program, node: Node, *operands: Operand) -> Operand:
     """Two or more operands, constants among them."""
     first, *others = operands
     for other in others:
@@ -127,21 +133,23 @@ def binary(program, node, *operands):
 
 
 @lowers("Clip")
-def clip(program, node, x, low=None, high=None):
+def clip(
+    program: Program, node: Node, x: View, low: Operand | None = None, high: Operand | None = None
+) -> View:
     """Between two constants, either of which may be missing."""
     bounds = (node.constant(1), -np.inf), (node.constant(2), np.inf)
-    low, high = (literal(default if bound is None else bound) for bound, default in bounds)
-    return program.loop([x], f"@clip({{0}}, {low}, {high})", node.output)
+    least, most = (literal(default if bound is None else bound) for bound, default in bounds)
+    return program.loop([x], f"@clip({{0}}, {least}, {most})", node.output)
 
 
 @lowers("Where")
-def where(program, node, condition, yes, no):
+def where(program: Program, node: Node, condition: Operand, yes: Operand, no: Operand) -> View:
     """The one or the other."""
     return program.loop([condition, yes, no], "({0} != 0.0f ? {1} : {2})", node.output)
 
 
 @lowers("Cast")
-def cast(program, node, x):
+def cast(program: Program, node: Node, x: View) -> View:
     """To floats nothing, since a float is what every value is read as; to whole numbers the fraction goes.
 
     Whole numbers of a graph are codes and labels, far below 2^24, up to which a float holds them.
@@ -152,7 +160,15 @@ def cast(program, node, x):
 
 
 @lowers("BatchNormalization")
-def batch_normalization(program, node, x, gamma, beta, mean, variance):
+def batch_normalization(
+    program: Program,
+    node: Node,
+    x: View,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+) -> View:
     """One product and one sum a channel, which `fusing` puts into the weights before it."""
     factor = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + node.get("epsilon", 1e-5))
     broadcast = (-1, *[1] * (len(x.shape) - 2))
@@ -164,13 +180,13 @@ def batch_normalization(program, node, x, gamma, beta, mean, variance):
 
 
 @lowers("Identity", "Dropout")
-def identity(program, node, x, *_):
+def identity(program: Program, node: Node, x: Operand, *_: Operand | None) -> Operand:
     """Nothing."""
     return x
 
 
 @lowers("Transpose")
-def transpose(program, node, x):
+def transpose(program: Program, node: Node, x: View) -> View:
     """Another view."""
     if node.get("perm")[0] != 0:
         raise node.refuse(f"perm={node.get('perm')}", "the batch first")
@@ -178,7 +194,7 @@ def transpose(program, node, x):
 
 
 @lowers("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-def reshape(program, node, x, *_):
+def reshape(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """Another view; one of constants may stay a constant."""
     index = x.index
     if node.op_type == "Reshape":
@@ -196,7 +212,7 @@ def reshape(program, node, x, *_):
 
 
 @lowers("Slice")
-def slice_(program, node, x, *_):
+def slice_(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """Another view."""
     starts, ends = node.constant(1), node.constant(2)
     axes, steps = node.constant(3), node.constant(4)
@@ -211,15 +227,15 @@ def slice_(program, node, x, *_):
 
 
 @lowers("Concat")
-def concat(program, node, *operands):
+def concat(program: Program, node: Node, *operands: Operand) -> View:
     """Each operand into its place."""
     axis = node.get("axis")
-    operands = [x if isinstance(x, View) else program.loop([x], "{0}") for x in operands]
-    shape = list(operands[0].shape)
-    shape[axis] = sum(x.shape[axis] for x in operands)
+    views = [x if isinstance(x, View) else program.loop([x], "{0}") for x in operands]
+    shape = list(views[0].shape)
+    shape[axis] = sum(x.shape[axis] for x in views)
     whole = program.new(row_major(shape), node.output)
     start = 0
-    for x in operands:
+    for x in views:
         place = [slice(None)] * len(shape)
         place[axis] = slice(start, start + x.shape[axis])
         start += x.shape[axis]
@@ -228,7 +244,7 @@ def concat(program, node, *operands):
 
 
 @lowers("Pad")
-def pad(program, node, x, *_):
+def pad(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """Zeros, and then the values into their place."""
     pads = np.asarray(node.constant(1)).reshape(2, -1)
     fill = node.constant(2)
@@ -247,7 +263,7 @@ def _put(program, place, operands, expression):
 
 
 @lowers("Resize")
-def resize(program, node, x, *_):
+def resize(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """By whole numbers: each value repeated, or the straight line between two centres of pixels."""
     scales = np.ones(len(x.shape)) if node.constant(2) is None else np.asarray(node.constant(2))
     mode = node.get("mode", b"nearest").decode(), node.get("coordinate_transformation_mode", b"").decode()

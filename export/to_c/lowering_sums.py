@@ -1,11 +1,13 @@
 """The operators that add up: convolutions, products with a matrix, pooling, reductions, lookups."""
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.export.to_c.expressions import BINARY, literal
 from aezoo.export.to_c.indexing import channels_last, row_major
-from aezoo.export.to_c.lowering import lowers
-from aezoo.export.to_c.program import Gather, Linear, Pool, Reduce, View, Window
+from aezoo.export.to_c.lowering import Node, lowers
+from aezoo.export.to_c.program import Gather, Linear, Operand, Pool, Program, Reduce, View, Window
 
 
 def _window(node, taken, given, kernel, transposed=False):
@@ -47,7 +49,7 @@ def _given_sizes(node, taken, kernel, transposed=False):
 
 
 @lowers("Conv", "ConvTranspose")
-def convolution(program, node, x, *_):
+def convolution(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """Channels last in memory: the innermost sum is over neighbours, of weights and of values."""
     weights, bias = node.constant(1), node.constant(2)
     transposed = node.op_type == "ConvTranspose"
@@ -77,7 +79,7 @@ def _linear(program, source, index, window, weights, bias, name):
 
 
 @lowers("Gemm", "MatMul")
-def matmul(program, node, x, *_):
+def matmul(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """A row times a matrix; the rows of the matrix follow the order in which the values lie."""
     weights = node.constant(1)
     bias = node.constant(2)
@@ -97,7 +99,7 @@ def matmul(program, node, x, *_):
 
 
 @lowers("MaxPool", "AveragePool")
-def pool(program, node, x):
+def pool(program: Program, node: Node, x: View) -> View:
     """What padding adds takes no part."""
     kernel = node.get("kernel_shape")
     if node.get("count_include_pad", 0):
@@ -124,9 +126,10 @@ _REDUCTIONS = {
 
 
 @lowers(*_REDUCTIONS)
-def reduction(program, node, x, *_):
+def reduction(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """Over axes that are told, or over all but batch and channels."""
     rank = len(x.shape)
+    axes: Any
     if node.op_type.startswith("Arg"):
         axes = [node.get("axis", 0)]
     elif node.op_type.startswith("Global"):
@@ -151,7 +154,7 @@ def _reduced(program, x, axes, kind, keepdims=True):
 
 
 @lowers("Softmax", "LogSoftmax")
-def softmax(program, node, x):
+def softmax(program: Program, node: Node, x: View) -> View:
     """exp(x - the largest) over its sum."""
     axes = [node.get("axis", -1) % len(x.shape)]
     shifted = program.loop([x, _reduced(program, x, axes, "max")], BINARY["Sub"])
@@ -163,7 +166,7 @@ def softmax(program, node, x):
 
 
 @lowers("LayerNormalization", "InstanceNormalization")
-def normalization(program, node, x, *_):
+def normalization(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """By mean and variance over the last axes, or over each channel's map."""
     gamma, beta, rank = node.constant(1), node.constant(2), len(x.shape)
     if node.op_type == "InstanceNormalization":
@@ -181,7 +184,7 @@ def normalization(program, node, x, *_):
 
 
 @lowers("TopK")
-def top(program, node, x, *_):
+def top(program: Program, node: Node, x: View, *_: Operand | None) -> View:
     """The k largest values of the last axis, the largest first."""
     axis, rank = node.get("axis", -1), len(x.shape)
     if axis % rank != rank - 1 or not node.get("largest", 1):
@@ -193,7 +196,7 @@ def top(program, node, x, *_):
 
 
 @lowers("Gather")
-def gather(program, node, table, codes):
+def gather(program: Program, node: Node, table: np.ndarray, codes: View) -> View:
     """Rows of a table of constants, by codes that the example holds."""
     if isinstance(table, View) or not isinstance(codes, View) or node.get("axis", 0) != 0 or table.ndim != 2:
         raise node.refuse("operands of another kind", "a table of constants and codes that are computed")

@@ -1,10 +1,11 @@
 """What a header computes, before it is text: values in memory, and kernels that write them in order."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
-from aezoo.export.to_c.indexing import channels_last, nest, row_major
+from aezoo.export.to_c.indexing import Nest, channels_last, nest, row_major
 
 ARENA, INPUT, OUTPUT = "arena", "input", "output"
 
@@ -33,7 +34,7 @@ class Value:
     pointer: str = ""
 
     @property
-    def size_bytes(self):
+    def size_bytes(self) -> int:
         """How much memory they take."""
         return self.size * (1 if self.ctype in ("int8_t", "uint8_t") else 4)
 
@@ -46,16 +47,16 @@ class View:
     index: np.ndarray
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """The shape of the reading."""
         return self.index.shape
 
-    def lies(self, index):
+    def lies(self, index: np.ndarray) -> bool:
         """Whether it is all of its value, in this order."""
         return self.value.size == index.size and np.array_equal(self.index.ravel(), index.ravel())
 
     @property
-    def permutes(self):
+    def permutes(self) -> bool:
         """Whether it is all of its value, in any order."""
         return np.array_equal(np.sort(self.index, axis=None), np.arange(self.value.size))
 
@@ -68,20 +69,20 @@ class Loop:
     """
 
     output: View
-    operands: list
+    operands: list["Operand"]
     expression: str
 
     @property
-    def copies(self):
+    def copies(self) -> bool:
         """Whether it changes nothing but places."""
         return self.expression == "{0}"
 
     @property
-    def views(self):
+    def views(self) -> list[View]:
         """The operands that are no constants."""
         return [operand for operand in self.operands if isinstance(operand, View)]
 
-    def walk(self):
+    def walk(self) -> Nest:
         """Returns (bases, loops) of `indexing.nest` for the output and every operand but single numbers.
 
         In the order in which the output lies.
@@ -133,7 +134,7 @@ class Linear:
     epilogue: str = "{0}"
 
     @property
-    def views(self):
+    def views(self) -> list[View]:
         """What it reads."""
         return [self.source]
 
@@ -149,7 +150,7 @@ class Pool:
     mean: bool
 
     @property
-    def views(self):
+    def views(self) -> list[View]:
         """What it reads."""
         return [self.source]
 
@@ -167,7 +168,7 @@ class Reduce:
     kind: str
 
     @property
-    def views(self):
+    def views(self) -> list[View]:
         """What it reads."""
         return [self.source]
 
@@ -181,9 +182,13 @@ class Gather:
     table: np.ndarray
 
     @property
-    def views(self):
+    def views(self) -> list[View]:
         """What it reads."""
         return [self.source]
+
+
+Operand = View | np.ndarray  # what is computed, or known when the header is written
+Kernel = Loop | Linear | Pool | Reduce | Gather
 
 
 class Program:
@@ -194,28 +199,31 @@ class Program:
         shapes: {name: shape of one example}.
     """
 
-    def __init__(self):
-        self.kernels, self.inputs, self.outputs, self.shapes = [], [], [], {}
+    def __init__(self) -> None:
+        self.kernels: list[Kernel] = []
+        self.inputs: list[tuple[str, Value]] = []
+        self.outputs: list[tuple[str, Value]] = []
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def new(self, index, name=None):
+    def new(self, index: np.ndarray, name: str | None = None) -> View:
         """Returns a view of a new value in the arena, all of it, in the order of `index`."""
         return View(Value(index.size, name), index)
 
-    def copied(self, view, index):
+    def copied(self, view: View, index: np.ndarray) -> View:
         """Returns a copy of a view whose value lies in another order."""
         copy = self.new(index, view.value.name)
         self.kernels.append(Loop(copy, [view], "{0}"))
         return copy
 
-    def in_order(self, view, index):
+    def in_order(self, view: View, index: np.ndarray) -> View:
         """Returns the view itself where its value lies like `index`, or a copy that does."""
         return view if view.lies(index) else self.copied(view, index)
 
-    def as_map(self, view):
+    def as_map(self, view: View) -> View:
         """Returns a view (1, C, ...) whose value lies channels last."""
         return self.in_order(view, channels_last(view.shape))
 
-    def loop(self, operands, expression, name=None):
+    def loop(self, operands: Sequence[Operand], expression: str, name: str | None = None) -> View:
         """Adds a Loop over the broadcast shape of its operands; returns a view of what it writes.
 
         The new value lies as the first operand of that shape does, so that no layout is ever turned.
@@ -232,14 +240,14 @@ class Program:
         self.kernels.append(Loop(output, list(operands), expression))
         return output
 
-    def writers(self, value):
+    def writers(self, value: Value) -> list[Kernel]:
         """Returns the kernels that write a value."""
         return [kernel for kernel in self.kernels if kernel.output.value is value]
 
-    def readers(self, value):
+    def readers(self, value: Value) -> list[Kernel]:
         """Returns the kernels that read a value."""
         return [kernel for kernel in self.kernels if any(view.value is value for view in kernel.views)]
 
-    def is_output(self, value):
+    def is_output(self, value: Value) -> bool:
         """Whether the caller gets it."""
         return value.place == OUTPUT

@@ -9,6 +9,8 @@ not know goes through tf2onnx.
 import os
 import pathlib
 import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import aezoo
 from aezoo.core.errors import ExportError, OptionError
@@ -17,7 +19,9 @@ from aezoo.core.options import check_choice
 from aezoo.export.formats import OPSETS, check_opset
 
 keras = import_keras()
-onnx = need("onnx", extra="train")
+need("onnx", extra="train")
+
+import onnx  # noqa: E402
 
 from aezoo.export.to_onnx import direct_route  # noqa: E402 (after the two frameworks were met quietly)
 from aezoo.export.to_onnx.graph import NotEmittable, Tensor  # noqa: E402
@@ -44,20 +48,20 @@ LARGEST_FILE = 2**31 - 2**24
 
 
 def write(
-    part,
-    path,
+    part: Any,
+    path: pathlib.Path | str,
     *,
-    inputs,
-    outputs,
-    opset=18,
-    input_dtype="float32",
-    scale_input=True,
-    metadata=None,
-    route="auto",
-    batch=None,
-    channels_first=(),
-    change=None,
-):
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    opset: int = 18,
+    input_dtype: str = "float32",
+    scale_input: bool = True,
+    metadata: Mapping[str, str] | None = None,
+    route: str = "auto",
+    batch: int | None = None,
+    channels_first: Collection[str] = (),
+    change: Callable[[onnx.ModelProto], onnx.ModelProto] | None = None,
+) -> None:
     """Writes a Keras model as one ONNX file, checked before it takes its place.
 
     Args:

@@ -1,14 +1,18 @@
 """Makes what tf2onnx writes as small and as plain as what the direct route writes."""
 
 import math
+from collections.abc import Sequence
 
+import onnx
 from onnx import helper, numpy_helper, shape_inference, version_converter
 
 from aezoo.core.imports import need
 from aezoo.export.to_onnx.graph import reorder
 
 
-def clean(proto, *, inputs, outputs, opset):
+def clean(
+    proto: onnx.ModelProto, *, inputs: Sequence[str], outputs: Sequence[str], opset: int
+) -> onnx.ModelProto:
     """Returns the model at the opset asked for, without leftovers, its values named afresh.
 
     Args:
@@ -27,7 +31,7 @@ def clean(proto, *, inputs, outputs, opset):
     return proto
 
 
-def fold_flatten(proto):
+def fold_flatten(proto: onnx.ModelProto) -> None:
     """Transpose to channels last, Reshape and MatMul become Flatten and MatMul of permuted rows."""
     graph = proto.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -55,7 +59,7 @@ def fold_flatten(proto):
         graph.node.remove(flat)
 
 
-def join_gemm(proto):
+def join_gemm(proto: onnx.ModelProto) -> None:
     """MatMul of rows by constant weights, and the Add of a constant bias behind it, become Gemm."""
     graph = proto.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}

@@ -1,7 +1,10 @@
 """Writes a model layer by layer, without TensorFlow: the same file on every backend of Keras."""
 
 import dataclasses
+from collections.abc import Collection, Sequence
+from typing import Any
 
+import onnx
 from onnx import helper
 
 from aezoo.export.to_onnx import emitters  # noqa: F401 (fills the table)
@@ -10,7 +13,16 @@ from aezoo.export.to_onnx.layer_graph import Plan
 from aezoo.export.to_onnx.table import EMITTERS, FACTOR, INTEGERS, MAP, ORDER
 
 
-def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_first=frozenset()):
+def build(
+    part: Any,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    opset: int,
+    input_dtype: str,
+    scale_input: bool,
+    channels_first: Collection[str] = frozenset(),
+) -> onnx.ModelProto:
     """Returns the ONNX model of a functional Keras model.
 
     Args:
@@ -44,19 +56,18 @@ def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_fi
         [ref.dtype for ref in plan.outputs],
         [name in channels_first for name in outputs],
     )
+    given_infos = [
+        _value_info(name, ref, stored[ref.number], name in channels_first)
+        for name, ref in zip(inputs, plan.inputs, strict=True)
+    ]
+    optional_infos = [
+        helper.make_tensor_value_info(name, element_type(array.dtype), array.shape)
+        for name, array in graph.optional_inputs.items()
+    ]
     proto = helper.make_graph(
         graph.nodes,
         part.name,
-        [
-            *(
-                _value_info(name, ref, stored[ref.number], name in channels_first)
-                for name, ref in zip(inputs, plan.inputs, strict=True)
-            ),
-            *(
-                helper.make_tensor_value_info(name, element_type(array.dtype), array.shape)
-                for name, array in graph.optional_inputs.items()
-            ),
-        ],
+        [*given_infos, *optional_infos],
         [
             _value_info(name, ref, ref.dtype, name in channels_first)
             for name, ref in zip(outputs, plan.outputs, strict=True)

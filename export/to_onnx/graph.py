@@ -9,11 +9,17 @@ this is what keeps Transpose nodes out of the middle of a graph.
 
 import dataclasses
 import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+import onnx
 from onnx import helper, numpy_helper
 
 from aezoo.core.errors import ExportError
+
+if TYPE_CHECKING:
+    from aezoo.export.to_onnx.layer_graph import Plan, Step
 
 
 class NotEmittable(ExportError):
@@ -41,12 +47,12 @@ class Tensor:
     factor: float = 1.0
     dtype: str = "float32"
 
-    def with_name(self, name):
+    def with_name(self, name: str) -> "Tensor":
         """Returns the same tensor under another name."""
         return dataclasses.replace(self, name=name)
 
 
-def meaningful_order(shape):
+def meaningful_order(shape: Sequence[int]) -> tuple[int, ...] | None:
     """Returns (H, W, C) or (T, F), or None where flattening is the same with channels first or last.
 
     >>> meaningful_order((7, 7, 64)), meaningful_order((7, 7, 1)), meaningful_order((1, 64))
@@ -56,7 +62,7 @@ def meaningful_order(shape):
     return None if channels == 1 or math.prod(sizes) == 1 else (*sizes, channels)
 
 
-def reorder(array, order, *, axis):
+def reorder(array: np.ndarray, order: tuple[int, ...] | None, *, axis: int) -> np.ndarray:
     """Permutes an axis of H*W*C or T*F features from channels last to channels first.
 
     >>> reorder(np.arange(8), (2, 2, 2), axis=0)
@@ -68,7 +74,7 @@ def reorder(array, order, *, axis):
     return np.take(array, indices, axis=axis)
 
 
-def element_type(dtype):
+def element_type(dtype: np.typing.DTypeLike) -> int:
     """Returns ONNX's number of a type of element, "int32" for example."""
     return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
@@ -79,26 +85,57 @@ class Graph:
     Attributes:
         opset: the ONNX opset that the nodes must be of.
         scope: path of the layer being emitted; the names of its nodes and weights begin with it.
-        plan: what comes after the layer being emitted, see `walk.Plan`.
-        step: the layer call being emitted, see `walk.Step`.
+        plan: what comes after the layer being emitted, see `layer_graph.Plan`.
+        step: the layer call being emitted, see `layer_graph.Step`.
         absorbed: numbers of the values that an earlier layer has computed in passing.
         optional_inputs: {name: default} of inputs that a caller may leave out.
     """
 
-    def __init__(self, opset, *, reserved=()):
+    plan: "Plan"
+    step: "Step"
+
+    def __init__(self, opset: int, *, reserved: Iterable[str] = ()) -> None:
         self.opset = opset
         self.scope = ""
-        self.plan = None
-        self.step = None
-        self.absorbed = set()
-        self.optional_inputs = {}
-        self.nodes = []
-        self._initializers = {}
+        self.absorbed: set[int] = set()
+        self.optional_inputs: dict[str, np.ndarray] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, np.ndarray] = {}
         self._taken = set(reserved)
-        self._conversions = {}
-        self._transposes = {}
+        self._conversions: dict[tuple[str, str], str] = {}
+        self._transposes: dict[str, tuple[str, tuple[int, ...]]] = {}
 
-    def node(self, op_type, inputs, *, name=None, outputs=None, **attributes):
+    @overload
+    def node(
+        self,
+        op_type: str,
+        inputs: Sequence[str | Tensor],
+        *,
+        name: str | None = None,
+        outputs: None = None,
+        **attributes: Any,
+    ) -> str: ...
+
+    @overload
+    def node(
+        self,
+        op_type: str,
+        inputs: Sequence[str | Tensor],
+        *,
+        name: str | None = None,
+        outputs: Sequence[str],
+        **attributes: Any,
+    ) -> tuple[str, ...]: ...
+
+    def node(
+        self,
+        op_type: str,
+        inputs: Sequence[str | Tensor],
+        *,
+        name: str | None = None,
+        outputs: Sequence[str] | None = None,
+        **attributes: Any,
+    ) -> str | tuple[str, ...]:
         """Adds a node and returns the name of its output, or a tuple of names.
 
         Args:
@@ -115,45 +152,47 @@ class Graph:
         self.nodes.append(helper.make_node(op_type, names, made, name=own, **attributes))
         return own if outputs is None else tuple(made)
 
-    def pointwise(self, tensor, op_type, *others, **attributes):
+    def pointwise(self, tensor: Tensor, op_type: str, *others: str | Tensor, **attributes: Any) -> Tensor:
         """Adds a node that leaves shape and layout alone; returns the tensor after it."""
         return tensor.with_name(self.node(op_type, [tensor, *others], **attributes))
 
-    def constant(self, name, array):
+    def constant(self, name: str, array: np.ndarray) -> str:
         """Adds an initialiser of the layer being emitted; equal ones of one name are shared."""
         array = np.ascontiguousarray(array)
         return self._initializer(f"{self.scope}/{name}", array)
 
-    def optional_input(self, name, array):
+    def optional_input(self, name: str, array: np.ndarray) -> str:
         """Adds an input of the graph that may be left out: its default is an initialiser of that name."""
         self._taken.add(name)
         self._initializers[name] = self.optional_inputs[name] = np.ascontiguousarray(array)
         return name
 
-    def scalar(self, value):
+    def scalar(self, value: float) -> str:
         """Adds a float32 of rank 0, named after its value and shared by the whole graph."""
-        value = np.float32(value)
-        return self._initializer(f"constant/{value:g}", np.asarray(value))
+        single = np.float32(value)
+        return self._initializer(f"constant/{single:g}", np.asarray(single))
 
-    def indices(self, name, values):
+    def indices(self, name: str, values: Iterable[int]) -> str:
         """Adds an int64 vector: a shape, axes, starts."""
         return self.constant(name, np.asarray(values, dtype=np.int64))
 
-    def cast(self, tensor, dtype):
+    def cast(self, tensor: Tensor, dtype: str) -> Tensor:
         """Returns a tensor as another type of element; itself where it is of that type."""
         if tensor.dtype == dtype:
             return tensor
         name = self._once(tensor, lambda: self.node("Cast", [tensor], to=element_type(dtype)), dtype)
         return dataclasses.replace(tensor, name=name, dtype=dtype)
 
-    def reduced(self, op_type, value, axes, *, keepdims=True):
+    def reduced(
+        self, op_type: str, value: str | Tensor, axes: Sequence[int], *, keepdims: bool = True
+    ) -> str:
         """Adds ReduceMean, ReduceMax and the like over stored axes; returns the output's name."""
         # From opset 18 the axes are an input, of ReduceSum already from 13: do not write that one here.
         if self.opset < 18:
             return self.node(op_type, [value], axes=tuple(axes), keepdims=int(keepdims))
         return self.node(op_type, [value, self.indices("axes", axes)], keepdims=int(keepdims))
 
-    def transposed(self, name, shape, permutation):
+    def transposed(self, name: str, shape: Sequence[int | None], permutation: Sequence[int]) -> str:
         """Permutes the stored axes of a value, with the cheapest node that does.
 
         Nothing where an earlier Transpose is undone, a Reshape where no value changes its place.
@@ -174,13 +213,14 @@ class Graph:
             return name
         kept = [axis for axis in permutation if shape[axis] != 1]
         if kept == sorted(kept):
-            sizes = [-1 if shape[axis] is None else shape[axis] for axis in permutation]
-            return self.node("Reshape", [name, self.indices("shape", sizes)])
+            sizes = [shape[axis] for axis in permutation]
+            known = [-1 if size is None else size for size in sizes]
+            return self.node("Reshape", [name, self.indices("shape", known)])
         result = self.node("Transpose", [name], perm=permutation)
         self._transposes[result] = name, tuple(permutation)
         return result
 
-    def aligned(self, tensor, array, name):
+    def aligned(self, tensor: Tensor, array: np.typing.ArrayLike, name: str) -> str:
         """Adds a float32 initialiser that broadcasts against a tensor as `array` does in Keras.
 
         Args:
@@ -188,25 +228,34 @@ class Graph:
             array: broadcastable to `tensor.shape` from the right.
             name: of the initialiser, within the layer's scope.
         """
-        array = np.asarray(array, dtype=np.float32)
+        values: Any = np.asarray(array, dtype=np.float32)
         # A leading batch axis of 1 says nothing, and some readers broadcast equal ranks only.
-        array = array.reshape(array.shape[max(array.ndim - len(tensor.shape) + 1, 0) :])
-        if tensor.channels_first and array.ndim:
-            missing = len(tensor.shape) - 1 - array.ndim
-            array = np.moveaxis(array.reshape((1,) * missing + array.shape), -1, 0)
-        elif tensor.order and array.ndim and array.shape[-1] > 1:
-            array = reorder(array, tensor.order, axis=-1)
-        return self.constant(name, array)
+        values = values.reshape(values.shape[max(values.ndim - len(tensor.shape) + 1, 0) :])
+        if tensor.channels_first and values.ndim:
+            missing = len(tensor.shape) - 1 - values.ndim
+            values = np.moveaxis(values.reshape((1,) * missing + values.shape), -1, 0)
+        elif tensor.order and values.ndim and values.shape[-1] > 1:
+            values = reorder(values, tensor.order, axis=-1)
+        return self.constant(name, values)
 
-    def per_feature(self, tensor, vector, name):
+    def per_feature(self, tensor: Tensor, vector: np.typing.ArrayLike, name: str) -> str:
         """Adds a (C,) initialiser for operators that know the feature axis by themselves."""
         return self.constant(name, reorder(np.asarray(vector, dtype=np.float32), tensor.order, axis=0))
 
-    def result(self, name, *, channels_first=False, order=None, factor=1.0, dtype="float32", output=0):
+    def result(
+        self,
+        name: str,
+        *,
+        channels_first: bool = False,
+        order: tuple[int, ...] | None = None,
+        factor: float = 1.0,
+        dtype: str = "float32",
+        output: int = 0,
+    ) -> Tensor:
         """Returns what the layer being emitted gives, stored under `name`; the first output by default."""
         return Tensor(name, self.step.outputs[output].shape, channels_first, order, factor, dtype)
 
-    def channels_first(self, tensor):
+    def channels_first(self, tensor: Tensor) -> Tensor:
         """Returns a map as (B, C, H, W) or a sequence as (B, F, T); rows as they are."""
         rank = len(tensor.shape)
         if rank < 3 or tensor.channels_first:
@@ -215,7 +264,7 @@ class Graph:
         name = self._once(tensor, lambda: self.transposed(tensor.name, tensor.shape, permutation))
         return dataclasses.replace(tensor, name=name, channels_first=True)
 
-    def channels_last(self, tensor):
+    def channels_last(self, tensor: Tensor) -> Tensor:
         """Returns a tensor stored as Keras has it, whatever its rank."""
         if tensor.channels_first:
             batch, *sizes, channels = tensor.shape
@@ -228,7 +277,7 @@ class Graph:
             return dataclasses.replace(tensor, name=name, order=None)
         return tensor
 
-    def multiplied(self, tensor):
+    def multiplied(self, tensor: Tensor) -> Tensor:
         """Returns the tensor with its factor carried out."""
         if tensor.factor == 1.0:
             return tensor
@@ -248,7 +297,13 @@ class Graph:
             self._conversions[key] = make()
         return self._conversions[key]
 
-    def finish(self, tensors, names, dtypes, channels_first):
+    def finish(
+        self,
+        tensors: Sequence[Tensor],
+        names: Sequence[str],
+        dtypes: Sequence[str],
+        channels_first: Sequence[bool],
+    ) -> None:
         """Gives the graph's outputs their names, each channels last or first; drops what nothing reads."""
         produced = []
         for tensor, name, dtype, first in zip(tensors, names, dtypes, channels_first, strict=True):
@@ -257,7 +312,7 @@ class Graph:
             produced.append(self.cast(laid_out(self.multiplied(tensor)), dtype).name)
         self._drop_unread(produced)
         made = {output: node for node in self.nodes for output in node.output}
-        renamed = {}
+        renamed: dict[str, str] = {}
         for old, name in zip(produced, names, strict=True):
             if old in renamed or old not in made:
                 # One value under two names, or an input that is handed through.
@@ -277,7 +332,7 @@ class Graph:
                 kept.append(node)
         self.nodes = kept[::-1]
 
-    def initializers(self):
+    def initializers(self) -> list[onnx.TensorProto]:
         """Returns the initialisers that a node reads, in the order of their making."""
         used = {name for node in self.nodes for name in node.input}
         return [

@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from aezoo.core.errors import ExportError
 from aezoo.core.imports import import_keras
@@ -13,7 +15,7 @@ from aezoo.nn.keras_internals import replays_graph, run_through_graph
 keras = import_keras()
 
 
-def walk(model, inputs, call):
+def walk(model: Any, inputs: Iterable[Any], call: Callable) -> list:
     """Runs values of any kind through a functional model, without a trace in the model itself.
 
     Args:
@@ -31,7 +33,7 @@ def walk(model, inputs, call):
     return _walk(model, list(inputs), call, "")
 
 
-def is_graph_of_layers(layer):
+def is_graph_of_layers(layer: Any) -> bool:
     """Whether a layer is a model whose own layers can be visited; a `call` of its own forbids it."""
     if not isinstance(layer, keras.Model) or not type(layer).call.__module__.startswith("keras."):
         return False
@@ -98,14 +100,14 @@ class Step:
         outputs: a Ref for each tensor it returns.
     """
 
-    layer: object
+    layer: Any
     path: str
     inputs: tuple
     names: tuple
     outputs: tuple
 
     @property
-    def output(self):
+    def output(self) -> Ref:
         """The first output."""
         return self.outputs[0]
 
@@ -122,21 +124,22 @@ class Plan:
         NotEmittable: a layer is not in the table, or a size other than the batch is unknown.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Any) -> None:
         self._count = itertools.count()
-        self.steps = []
+        self.steps: list[Step] = []
         self.inputs = [self._ref(model.name, keras_input) for keras_input in model.inputs]
         self.outputs = walk(model, self.inputs, self._add)
-        self._consumers, self._wants = {}, {}
+        self._consumers: dict[int, list[Step]] = {}
+        self._wants: dict[int, bool] = {}
         for step in self.steps:
             for ref in step.inputs:
                 self._consumers.setdefault(ref.number, []).append(step)
 
-    def consumers(self, ref):
+    def consumers(self, ref: Ref) -> list[Step]:
         """The steps that read a value."""
         return self._consumers.get(ref.number, [])
 
-    def wants_channels_first(self, ref):
+    def wants_channels_first(self, ref: Ref) -> bool:
         """Whether a map reaches a layer that computes channels first, such as a convolution."""
         if ref.number not in self._wants:
             self._wants[ref.number] = any(self._passes_on(step) for step in self.consumers(ref))
@@ -148,7 +151,7 @@ class Plan:
             MAP in emitter.keeps and any(self.wants_channels_first(output) for output in step.outputs)
         )
 
-    def map_of_features(self, ref):
+    def map_of_features(self, ref: Ref) -> tuple[int, ...] | None:
         """The (H, W, C) or (T, F) that a row of features becomes by a Reshape further on, or None.
 
         None also where the row is an output of the model, or becomes a map that nothing wants
@@ -167,7 +170,7 @@ class Plan:
                     return order
         return None
 
-    def only_consumer(self, ref):
+    def only_consumer(self, ref: Ref) -> Step | None:
         """The one step that reads a value, or None where there are several or it is an output."""
         steps = self.consumers(ref)
         return steps[0] if len(steps) == 1 and ref not in self.outputs else None

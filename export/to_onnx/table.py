@@ -15,7 +15,8 @@ The class must match exactly: a subclass may compute something else, so it needs
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 # What a function may declare about the tensors that it takes; whatever is not declared is carried
 # out before it is called, so that a function that declares nothing gets what Keras would give it.
@@ -42,13 +43,17 @@ class Emitter:
     channels_first: bool
 
 
+Function = TypeVar("Function", bound=Callable)
+
 EMITTERS: dict[type, Emitter] = {}
 
 
-def emits(*classes, keeps=(), reads=(), channels_first=False):
+def emits(
+    *classes: type, keeps: Iterable[str] = (), reads: Iterable[str] = (), channels_first: bool = False
+) -> Callable[[Function], Function]:
     """Registers the function below it for exactly these layer classes; see `Emitter`."""
 
-    def register(function):
+    def register(function: Function) -> Function:
         emitter = Emitter(function, frozenset(keeps), frozenset(reads), channels_first)
         EMITTERS.update(dict.fromkeys(classes, emitter))
         return function

@@ -4,6 +4,9 @@ Keras writes some layers in operations that no converter knows, or as chains of 
 size: see the functions that begin with `_call_`, and `keras_internals.plain_arg_min`.
 """
 
+from collections.abc import Collection, Sequence
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.imports import import_keras
@@ -14,16 +17,16 @@ keras = import_keras()
 
 
 def trace(
-    part,
+    part: Any,
     *,
-    inputs,
-    outputs,
-    input_dtype="float32",
-    scale_input=True,
-    batch=None,
-    unroll=False,
-    channels_first=(),
-):
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    input_dtype: str = "float32",
+    scale_input: bool = True,
+    batch: int | None = None,
+    unroll: bool = False,
+    channels_first: Collection[str] = (),
+) -> Any:
     """Returns a function of tensors that computes what a model computes, not traced yet.
 
     Args:
@@ -42,7 +45,7 @@ def trace(
 
     part = _in_float32(part)
     as_bytes = input_dtype == "uint8" and "float" in part.inputs[0].dtype
-    specs = []
+    specs: list[Any] = []
     for keras_input, name in zip(part.inputs, inputs, strict=True):
         dtype = "uint8" if as_bytes and not specs else keras_input.dtype
         sizes = keras_input.shape[1:]

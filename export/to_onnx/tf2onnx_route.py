@@ -9,8 +9,11 @@ import functools
 import io
 import logging
 import warnings
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
+import onnx
 
 from aezoo.core.errors import ExportError
 from aezoo.core.imports import import_keras, need, silent_stderr, verbose
@@ -23,7 +26,16 @@ keras = import_keras()
 HIGHEST_OPSET = 18
 
 
-def build(part, *, inputs, outputs, opset, input_dtype, scale_input, channels_first=frozenset()):
+def build(
+    part: Any,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    opset: int,
+    input_dtype: str,
+    scale_input: bool,
+    channels_first: Collection[str] = frozenset(),
+) -> onnx.ModelProto:
     """Returns the ONNX model of a Keras model.
 
     Args:
@@ -119,11 +131,11 @@ def _patched():
 class _Errors(logging.Handler):
     """Keeps the texts of the records at ERROR level."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.texts = []
+        self.texts: list[str] = []
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         self.texts.append(record.getMessage())
 
 

@@ -343,7 +343,7 @@ ABSENT = row(form="openvino", speed=None, status="not installed: openvino")
         ([row(), row("decoder", mse=1e-9)], {"max_mse": 1e-9}, None),
         ([row("scorer", mse=2e-9)], {"max_mse": 1e-9}, ["scorer", "2e-09", "at most 1e-09"]),
         ([row("decoder", mse=float("nan"))], {"max_mse": 1e-9}, ["mse nan"]),
-        ([row()], {"max_mse": 1e-9}, ["nothing to act on", "--max-mse"]),
+        ([row()], {"max_mse": 1e-9}, ["nothing to act on", "max_mse"]),
         ([row("decoder", mse=0.0), REFUSED], {"max_mse": 1e-9}, ["SIGSEGV"]),
         ([row(), ABSENT], {"min_throughput": 1}, None),
         ([row(), ABSENT], {"min_throughput": 1, "named": ("openvino",)}, ["not installed"]),

@@ -141,6 +141,9 @@ def test_a_conditional_model_gets_the_labels_of_the_source(here, capfd):
         ("pass values=-1", "pass --values=-1"),
         ("pass beta=4, or leave image_shape out", "pass beta=4, or leave --image-shape out"),
         ("leave out overwrite", "leave out --overwrite"),
+        ("export with formats=('onnx',), or not", "export with --formats onnx, or not"),
+        ("choose rows with batch_sizes=... and values=...", "choose rows with --batch ... and --values ..."),
+        ("pass ExportOptions(formats=('onnx',))", "pass ExportOptions(formats=('onnx',))"),
         ("numpy.savez(path, output=images)", "numpy.savez(path, output=images)"),
     ],
 )
@@ -151,4 +154,6 @@ def test_a_fix_speaks_the_words_of_the_command(fix, told):
     parser.add_argument("--for", dest="servers")
     parser.add_argument("-o", "--output")
     parser.add_argument("--values")
+    parser.add_argument("--formats")
+    parser.add_argument("--batch", dest="batch_sizes")
     assert in_words_of(parser, fix) == told

@@ -160,7 +160,7 @@ def test_what_is_refused(exported, bundles, engine, tmp_path):
     conditional = bundles["conditional_vae"]
     cases = [
         (OptionError, rows, {}, ("models of images", "a model of rows")),
-        (BundleError, half, {}, ("without decoder.onnx", "encoder", "without --parts")),
+        (BundleError, half, {}, ("without decoder.onnx", "encoder", "without parts")),
         (BundleError, exported, {"precision": "int8"}, ("precision", "int8")),
         (BundleError, altered, {}, ("decoder.onnx", "not the file that was proven")),
         (BundleError, tmp_path, {}, ("there is no bundle",)),
@@ -253,7 +253,7 @@ def test_what_is_not_onnxruntime_web(engine, tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(OptionError) as error:
             web_runtime.find(folder)
-        four_lines(error, "is not there", folder, "--runtime")
+        four_lines(error, "is not there", folder, "runtime='onnxruntime-web-")
     package = tmp_path / "package"
     shutil.copytree(engine, package / "dist")
     assert web_runtime.find(package) == package / "dist"
@@ -267,13 +267,13 @@ def test_without_npm_or_network(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AezooError) as error:
         web_runtime.find()
-    four_lines(error, "npm", "is not installed", "--runtime onnxruntime-web-")
+    four_lines(error, "npm", "is not installed", "runtime='onnxruntime-web-")
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho npm error network is unreachable >&2\nexit 1\n", encoding="utf-8")
     npm.chmod(0o755)
     with pytest.raises(AezooError) as error:
         web_runtime.find()
-    four_lines(error, "npm cannot fetch", "network is unreachable", "--runtime")
+    four_lines(error, "npm cannot fetch", "network is unreachable", "runtime='onnxruntime-web-")
 
 
 # -- the command, and the server -----------------------------------------------------------------
@@ -301,7 +301,7 @@ def test_a_taken_port(tmp_path):
         for port in (server.server_port, 70000):
             with pytest.raises(OptionError) as error:
                 open_server(tmp_path, port)
-            four_lines(error, "cannot be served on this port", f"--port {port}", "--port 0")
+            four_lines(error, "cannot be served on this port", f"port={port}:", "pass port=0")
 
 
 def test_it_serves_until_ctrl_c(exported, engine, tmp_path):

@@ -329,7 +329,7 @@ def test_no_bundle(tmp_path):
         spoil()
         with pytest.raises(BundleError) as error:
             runtime.load(tmp_path)
-        four_lines(error, word, "aezoo export")
+        four_lines(error, word, "aezoo.export.export_bundle(model, folder)")
 
 
 def test_the_prover_that_dies_is_reported(exported, fresh_prover, monkeypatch):

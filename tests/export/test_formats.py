@@ -174,7 +174,7 @@ def test_an_operation_without_a_kernel_is_named(trained, tmp_path, capfd):
     model = Autoencoder(encoder, plain.decoder)
     with pytest.raises(ExportError) as error:
         export_bundle(model, tmp_path / "bundle", ExportOptions(formats=["litert"]), examples=examples)
-    four_lines(error, "'encoder'", "Qr", "without Flex", "--formats onnx")
+    four_lines(error, "'encoder'", "Qr", "without Flex", "formats=('onnx',)")
     assert not (tmp_path / "bundle").exists()
     assert without_logs(capfd.readouterr().err) == ""  # the converter's own pages are not for users
 

@@ -110,7 +110,7 @@ def test_what_is_refused(trained, tmp_path):
             examples=examples,
             anomalies=noise(model, 3),
         )
-    four_lines(error, "no scorer among the parts", "leave out --anomalies")
+    four_lines(error, "no scorer among the parts", "leave out anomalies")
     with pytest.raises(OptionError) as error:
         export_bundle(model, tmp_path / "b", examples=examples, anomalies=noise(model, 0))
     four_lines(error, "no example", "at least one anomaly")

@@ -157,7 +157,7 @@ def test_a_conditional_model_needs_labels(tmp_path):
     assert 0.1 < runtime.load(folder).score(images, labels=labels)["is_anomaly"].mean() <= 0.2
     with pytest.raises(OptionError) as error:
         export_bundle(model, tmp_path / "b", ExportOptions(formats=["onnx"]), normals=images)
-    four_lines(error, "come with their labels", "aezoo calibrate")
+    four_lines(error, "come with their labels", "recalibrate(folder, normals, labels=labels)")
 
 
 def test_calibrated_again_without_training(trained, exported, tmp_path):

@@ -243,7 +243,7 @@ def test_a_bundle_without_parts(trained, tmp_path, capfd):
     assert "fix:" in error
     with pytest.raises(BundleError) as error:
         maps.draw("scores", runtime.load(tmp_path / "bundle"), Shown(examples))
-    four_lines(error, "no scorer", "without --parts")
+    four_lines(error, "no scorer", "without parts")
 
 
 def test_quantised_models_have_no_plane():

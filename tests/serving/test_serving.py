@@ -314,7 +314,7 @@ def test_versions(bundles, tmp_path, capsys):
         ({"servers": ("trition",)}, OptionError, "did you mean 'triton'"),
         ({"servers": ()}, OptionError, "which server is it for"),
         ({"servers": ("tfserving",), "precision": "float16"}, OptionError, "SavedModels are float32"),
-        ({"servers": ("tfserving",)}, BundleError, "--formats saved_model"),
+        ({"servers": ("tfserving",)}, BundleError, "formats=('saved_model',)"),
         ({"servers": ("triton",), "precision": "int8"}, BundleError, "of this precision"),
         ({"name": "a/b", "servers": ("triton",)}, OptionError, "name of a served model"),
         ({"version": 0, "servers": ("triton",)}, OptionError, "whole number of at least 1"),

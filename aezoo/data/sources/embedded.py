@@ -6,12 +6,13 @@
 import pathlib
 
 from aezoo.core.errors import DataError
+from aezoo.data.contents import Contents
 from aezoo.data.sources.numpy_files import read_numpy
 
 FILES = {"mnist_mini": pathlib.Path(__file__).with_name("mnist_mini.npz")}
 
 
-def read_embedded(name):
+def read_embedded(name: str) -> Contents:
     """Returns the `Contents` of an embedded set: its own train and test part.
 
     Raises:

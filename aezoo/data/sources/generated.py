@@ -1,5 +1,7 @@
 """Signals made by a generator: "quasi_periodic", with faults to be found in the test part."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from aezoo.core.errors import OptionError
@@ -11,7 +13,9 @@ PERIOD = 24  # steps, on average
 _NOISE = 0.05  # standard deviation, where the first harmonic has amplitude 1
 
 
-def quasi_periodic(count, sequence_shape=(128, 2), *, fault=None, seed=0):
+def quasi_periodic(
+    count: int, sequence_shape: Sequence[int] = (128, 2), *, fault: str | None = None, seed: int = 0
+) -> np.ndarray:
     """Returns quasi-periodic signals, such as a machine's: sequences float32 (count, T, F).
 
     All channels share a phase whose period drifts around `PERIOD` steps; each has two harmonics,
@@ -114,7 +118,7 @@ def _quasi_periodic(seed):
 GENERATORS = {"quasi_periodic": _quasi_periodic}
 
 
-def generate(name, seed):
+def generate(name: str, seed: int) -> Contents:
     """Returns the `Contents` of a generated source: train without faults, test with 200 + 3 x 60.
 
     Args:

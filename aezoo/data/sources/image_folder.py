@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,7 +22,7 @@ PART_FOLDERS = {
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
-def read_image_folder(folder, image_shape=None):
+def read_image_folder(folder: pathlib.Path, image_shape: Sequence[int] | None = None) -> Contents:
     """Returns the `Contents` of a folder of images, uint8.
 
     With sub-folders train/ and test/ (and validation/ or val/) these are the parts. Below that,
@@ -120,7 +121,7 @@ def _refuse_empty(folder):
     )
 
 
-def read_images(paths, image_shape, *, name):
+def read_images(paths: Sequence[pathlib.Path], image_shape: Sequence[int] | None, *, name: str) -> np.ndarray:
     """Returns the pixels of image files, (N, H, W, C) uint8.
 
     Args:
@@ -144,6 +145,7 @@ def read_images(paths, image_shape, *, name):
                     fix=f"pass image_shape={images.shape[1:]}",
                 )
             images[index] = pixels
+    assert images is not None  # there is a path
     return images
 
 

@@ -1,5 +1,6 @@
 """Reads .npy and .npz files: images, sequences or rows, with or without labels."""
 
+import pathlib
 import zipfile
 import zlib
 
@@ -13,7 +14,7 @@ EXAMPLE_WORDS = ("images", "sequences", "examples", "x", "data", "rows", "featur
 LABEL_WORDS = ("labels", "label", "y", "targets", "target", "classes")
 
 
-def read_numpy(path, kind=None):
+def read_numpy(path: pathlib.Path, kind: str | None = None) -> Contents:
     """Returns the `Contents` of one .npy or .npz file.
 
     An .npz holds one array of examples ("images", "x", "data", "arr_0", ...) and perhaps "labels"
@@ -49,7 +50,7 @@ def read_numpy(path, kind=None):
     return Contents(parts, label_names=_common_names(path, parts, names))
 
 
-def read_arrays(path):
+def read_arrays(path: pathlib.Path) -> np.ndarray | dict[str, np.ndarray]:
     """Returns what a .npy or .npz file holds: one array, or a dict of arrays.
 
     Raises:

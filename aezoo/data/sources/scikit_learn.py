@@ -10,7 +10,7 @@ PREFIX = "sklearn:"
 TABLES = ("breast_cancer", "diabetes", "iris", "wine")
 
 
-def read_scikit_learn(source):
+def read_scikit_learn(source: str) -> Contents:
     """Returns the `Contents` of one of scikit-learn's tables: rows, with classes as labels.
 
     Args:

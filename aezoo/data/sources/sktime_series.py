@@ -10,12 +10,13 @@ import pathlib
 from aezoo.core.errors import DataError
 from aezoo.core.imports import need
 from aezoo.core.options import check_choice
+from aezoo.data.contents import Contents
 from aezoo.data.sources.ts_files import read_ts
 
 PREFIX = "sktime:"
 
 
-def read_sktime(source):
+def read_sktime(source: str) -> Contents:
     """Returns the `Contents` of one of sktime's sets: sequences, with its own train and test part.
 
     Args:
@@ -29,6 +30,8 @@ def read_sktime(source):
     spec = importlib.util.find_spec("sktime")
     if spec is None:
         need("sktime", extra="sequences")
+    assert spec is not None  # or `need` has raised
+    assert spec.submodule_search_locations is not None  # it is a package
     folder = pathlib.Path(spec.submodule_search_locations[0]) / "datasets" / "data"
     names = sorted(
         path.parent.name

@@ -1,6 +1,7 @@
 """Reads .csv and .parquet tables: numeric columns are features, a label column is the labels."""
 
 import csv
+import pathlib
 
 import numpy as np
 
@@ -13,7 +14,7 @@ LABEL_COLUMNS = ("label", "class", "target", "y")
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-"]
 
 
-def read_table(path):
+def read_table(path: pathlib.Path) -> Contents:
     """Returns the `Contents` of one .csv or .parquet file: rows, with labels where a column has them.
 
     A column "label", "class", "target" or "y" (in any case) becomes the labels, every other

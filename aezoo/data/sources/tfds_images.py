@@ -15,6 +15,8 @@ import re
 import socket
 import sys
 import urllib.request
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from aezoo.core.errors import DataError
 from aezoo.core.imports import silent_stderr, verbose
@@ -22,17 +24,23 @@ from aezoo.core.options import nearest
 from aezoo.data.splitting import part_sizes
 from aezoo.data.streams import StreamPart, import_tfds
 
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
+
+
 NAME = re.compile(r"[A-Za-z_]\w*(/[\w.+-]+)?(:\d[\w.*]*)?")  # set[/config][:version]
 # If none of these has an address there is no network; TFDS itself would try each file for minutes.
 HOSTS = ("storage.googleapis.com", "www.cs.toronto.edu")
 
 
-def set_names():
+def set_names() -> list[str]:
     """Returns the names of all sets that TFDS can prepare, images or not."""
     return import_tfds().list_builders(with_community_datasets=False)
 
 
-def find_builder(source, *, data_dir, download):
+def find_builder(
+    source: str, *, data_dir: str | os.PathLike[str] | None, download: bool
+) -> "DatasetBuilder | None":
     """Returns the TFDS builder of a prepared set, or None where TFDS knows no such name.
 
     Args:
@@ -128,12 +136,18 @@ def _download(builder, source):
         retries.setLevel(level)
 
 
-def nearest_name(source):
+def nearest_name(source: str) -> str:
     """Returns " (did you mean ...?)" for a set of TFDS or the embedded one."""
     return nearest(re.split("[/:]", source)[0], ["mnist_mini", *set_names()])
 
 
-def open_parts(builder, *, image_shape, validation_fraction, test_fraction):
+def open_parts(
+    builder: "DatasetBuilder",
+    *,
+    image_shape: Sequence[int] | None,
+    validation_fraction: float,
+    test_fraction: float,
+) -> tuple[dict[str, StreamPart], tuple[str, ...] | None]:
     """Returns (three `StreamPart` by name, label names or None).
 
     Test is the split "test", else "validation"; a validation split beside a test split is used as
@@ -234,7 +248,7 @@ def _check_files(builder, split):
             )
 
 
-def hash_files(builder, shape):
+def hash_files(builder: "DatasetBuilder", shape: tuple[int, ...]) -> str:
     """Returns the sha256 over the prepared files of all splits and the shape, in hexadecimal."""
     digest = hashlib.sha256(f"{builder.name} {shape};".encode())
     for _, info in sorted(builder.info.splits.items()):

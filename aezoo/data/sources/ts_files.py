@@ -13,6 +13,7 @@ archive, 2018", arXiv:1811.00075, and the files themselves. Series of unequal le
 values or with time stamps are refused, since no model here could take them.
 """
 
+import pathlib
 import re
 
 import numpy as np
@@ -28,12 +29,12 @@ TAGS = (
 _PART = re.compile(r"_(train|test)$", re.IGNORECASE)
 
 
-def problem_name(path):
+def problem_name(path: pathlib.Path) -> str:
     """Returns a path's stem, for a .ts file without the "_TRAIN" or "_TEST" at its end."""
     return _PART.sub("", path.stem) if path.suffix.lower() == ".ts" else path.stem
 
 
-def read_ts(path, *, alone=False):
+def read_ts(path: pathlib.Path, *, alone: bool = False) -> Contents:
     """Returns the `Contents` of a .ts file: sequences (N, T, F), their classes as labels.
 
     Of NAME_TRAIN.ts and NAME_TEST.ts in one folder either stands for both: parts train and test.

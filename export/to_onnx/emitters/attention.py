@@ -1,17 +1,21 @@
 """Attention between the steps of sequences (Vaswani et al. 2017, arXiv:1706.03762)."""
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.emitters.activations import as_float32
-from aezoo.export.to_onnx.graph import NotEmittable
+from aezoo.export.to_onnx.graph import Graph, NotEmittable, Tensor
 from aezoo.export.to_onnx.table import emits
 
 layers = import_keras().layers
 
 
 @emits(layers.MultiHeadAttention)
-def multi_head_attention(graph, layer, query, value, key=None):
+def multi_head_attention(
+    graph: Graph, layer: Any, query: Tensor, value: Tensor, key: Tensor | None = None
+) -> Tensor:
     """Three products with weights, two with each other, one more: (B, T, D) and (B, S, D) to (B, T, D).
 
     The division of the scores by the root of the key's size is done in the weights of the query.

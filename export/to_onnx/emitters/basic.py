@@ -1,10 +1,12 @@
 """Layers that work on features or elementwise: Dense, reshaping, scaling, merging, and no-ops."""
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.emitters.activations import activate, as_float32, stored_axis
-from aezoo.export.to_onnx.graph import NotEmittable, meaningful_order, reorder
+from aezoo.export.to_onnx.graph import Graph, NotEmittable, Tensor, meaningful_order, reorder
 from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
 
 keras = import_keras()
@@ -15,7 +17,7 @@ layers = keras.layers
 RECURRENT = (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Bidirectional)
 
 
-def scaled(kernel, x):
+def scaled(kernel: np.ndarray, x: Tensor) -> np.ndarray:
     """Folds the factor of a tensor into the weights that multiply it."""
     return kernel if x.factor == 1.0 else (kernel.astype(np.float64) * x.factor).astype(np.float32)
 
@@ -31,13 +33,13 @@ def scaled(kernel, x):
     layers.Identity,
     keeps=(MAP, ORDER, FACTOR, INTEGERS),
 )
-def vanish(graph, layer, x):
+def vanish(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Layers that act in training only, or never."""
     return x
 
 
 @emits(layers.Dense, keeps=(MAP,), reads=(ORDER, FACTOR))
-def dense(graph, layer, x):
+def dense(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Rank 2 as Gemm, what is channels first as a convolution of size 1, anything else as MatMul.
 
     Rows of the kernel follow the order in which the features come; columns and bias the order in
@@ -51,23 +53,23 @@ def dense(graph, layer, x):
         weights = [graph.constant("kernel", kernel)]
         if bias is not None:
             weights.append(graph.constant("bias", reorder(bias, order, axis=0)))
-        y = graph.node("Gemm", [x, *weights])
+        name = graph.node("Gemm", [x, *weights])
     elif x.channels_first:
         ones = (1,) * (len(x.shape) - 2)
         weights = [graph.constant("kernel", kernel.T.reshape(*kernel.T.shape, *ones))]
         if bias is not None:
             weights.append(graph.constant("bias", bias))
-        y = graph.node("Conv", [x, *weights], kernel_shape=ones)
+        name = graph.node("Conv", [x, *weights], kernel_shape=ones)
     else:
-        y = graph.node("MatMul", [x, graph.constant("kernel", kernel)])
+        name = graph.node("MatMul", [x, graph.constant("kernel", kernel)])
         if bias is not None:
-            y = graph.node("Add", [y, graph.constant("bias", bias)])
-    y = graph.result(y, channels_first=x.channels_first, order=order)
+            name = graph.node("Add", [name, graph.constant("bias", bias)])
+    y = graph.result(name, channels_first=x.channels_first, order=order)
     return activate(graph, y, layer.activation)
 
 
 @emits(layers.TimeDistributed, keeps=(MAP,), reads=(FACTOR,))
-def time_distributed(graph, layer, x):
+def time_distributed(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """A Dense works on the last axis by itself."""
     if type(layer.layer) is not layers.Dense:
         raise NotEmittable(
@@ -80,7 +82,7 @@ def time_distributed(graph, layer, x):
 
 
 @emits(layers.Embedding, reads=(INTEGERS,))
-def embedding(graph, layer, x):
+def embedding(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """A row of the table for each index."""
     if layer.mask_zero:
         raise NotEmittable(
@@ -94,7 +96,7 @@ def embedding(graph, layer, x):
 
 
 @emits(layers.Flatten, keeps=(FACTOR, INTEGERS), reads=(MAP, ORDER))
-def flatten(graph, layer, x):
+def flatten(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """A row of features a channels-first map says so, and whoever reads it permutes its weights."""
     if len(x.shape) == 2:
         return x
@@ -107,7 +109,7 @@ def flatten(graph, layer, x):
 
 
 @emits(layers.Reshape, keeps=(FACTOR, INTEGERS), reads=(MAP, ORDER))
-def reshape(graph, layer, x):
+def reshape(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """To channels first where the features are in that order, or where order is all the same."""
     target = graph.step.output.shape[1:]
     if target == x.shape[1:]:
@@ -126,7 +128,7 @@ def reshape(graph, layer, x):
 
 
 @emits(layers.Permute, keeps=(FACTOR, INTEGERS), reads=(MAP,))
-def permute(graph, layer, x):
+def permute(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """From the layout at hand to the one that is wanted."""
     rank = len(x.shape)
     first = rank > 2 and graph.plan.wants_channels_first(graph.step.output)
@@ -138,7 +140,7 @@ def permute(graph, layer, x):
 
 
 @emits(layers.RepeatVector, keeps=(FACTOR, INTEGERS))
-def repeat_vector(graph, layer, x):
+def repeat_vector(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Expand, stored as whoever comes next wants it."""
     output = graph.step.output
     first = graph.plan.wants_channels_first(output)
@@ -156,7 +158,7 @@ def repeat_vector(graph, layer, x):
 
 
 @emits(layers.Rescaling, keeps=(MAP, ORDER))
-def rescaling(graph, layer, x):
+def rescaling(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """x * scale + offset; either may hold a value for each channel."""
     scale, offset = (np.asarray(value, np.float32) for value in (layer.scale, layer.offset))
     if np.any(scale != 1):
@@ -167,20 +169,20 @@ def rescaling(graph, layer, x):
 
 
 @emits(layers.Normalization, keeps=(MAP, ORDER))
-def normalization(graph, layer, x):
+def normalization(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """(x - mean) / deviation, or the way back; a deviation is at least Keras's epsilon."""
     mean = as_float32(layer.mean)
     deviation = np.maximum(np.sqrt(as_float32(layer.variance)), np.float32(keras.config.epsilon()))
     return unshift(graph, x, mean, deviation) if layer.invert else shift(graph, x, mean, deviation)
 
 
-def shift(graph, x, mean, scale):
+def shift(graph: Graph, x: Tensor, mean: np.ndarray, scale: np.ndarray) -> Tensor:
     """(x - mean) / scale."""
     x = graph.pointwise(x, "Sub", graph.aligned(x, mean, "mean"))
     return graph.pointwise(x, "Div", graph.aligned(x, scale, "scale"))
 
 
-def unshift(graph, x, mean, scale):
+def unshift(graph: Graph, x: Tensor, mean: np.ndarray, scale: np.ndarray) -> Tensor:
     """x * scale + mean."""
     x = graph.pointwise(x, "Mul", graph.aligned(x, scale, "scale"))
     return graph.pointwise(x, "Add", graph.aligned(x, mean, "mean"))
@@ -221,20 +223,20 @@ _MERGES = {
 
 
 @emits(*_MERGES, keeps=(MAP, ORDER))
-def merge(graph, layer, *tensors):
+def merge(graph: Graph, layer: Any, *tensors: Tensor) -> Tensor:
     """Add, Subtract, Multiply, Maximum, Minimum."""
     return _merged(graph, _MERGES[type(layer)], tensors)
 
 
 @emits(layers.Average, keeps=(MAP, ORDER))
-def average(graph, layer, *tensors):
+def average(graph: Graph, layer: Any, *tensors: Tensor) -> Tensor:
     """The mean of the inputs."""
     total = _merged(graph, "Add", tensors)
     return graph.pointwise(total, "Mul", graph.scalar(1 / len(tensors)))
 
 
 @emits(layers.Concatenate, keeps=(MAP,))
-def concatenate(graph, layer, *tensors):
+def concatenate(graph: Graph, layer: Any, *tensors: Tensor) -> Tensor:
     """Joins along an axis of Keras's shape."""
     tensors = _agree(graph, tensors)
     y = graph.node("Concat", tensors, axis=stored_axis(tensors[0], layer.axis))

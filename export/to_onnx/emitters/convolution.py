@@ -3,19 +3,21 @@
 One function serves both: a sequence is a map of one axis. All but the edges work channels first.
 """
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.emitters.activations import activate, as_float32, stored_axis
 from aezoo.export.to_onnx.emitters.basic import scaled
-from aezoo.export.to_onnx.graph import NotEmittable
+from aezoo.export.to_onnx.graph import Graph, NotEmittable, Tensor
 from aezoo.export.to_onnx.table import FACTOR, MAP, emits
 
 keras = import_keras()
 layers = keras.layers
 
 
-def same_padding(size, kernel, stride, dilation=1):
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Zeros before and after an axis for padding="same": the odd one goes after.
 
     >>> same_padding(7, 3, 2), same_padding(28, 3, 2)
@@ -69,7 +71,7 @@ def _convolution(graph, layer, x, weights, groups):
 
 
 @emits(layers.Conv1D, layers.Conv2D, channels_first=True, reads=(FACTOR,))
-def conv(graph, layer, x):
+def conv(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """(kh, kw, in / groups, out) in Keras is (out, in / groups, kh, kw) in ONNX."""
     _only_channels_last(graph, layer)
     kernel = graph.constant("kernel", _turned(scaled(as_float32(layer.kernel), x)))
@@ -83,7 +85,7 @@ def _depthwise_kernel(kernel):
 
 
 @emits(layers.DepthwiseConv1D, layers.DepthwiseConv2D, channels_first=True, reads=(FACTOR,))
-def depthwise_conv(graph, layer, x):
+def depthwise_conv(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """A convolution with one group a channel."""
     _only_channels_last(graph, layer)
     kernel = graph.constant("kernel", _depthwise_kernel(scaled(as_float32(layer.kernel), x)))
@@ -92,7 +94,7 @@ def depthwise_conv(graph, layer, x):
 
 
 @emits(layers.SeparableConv1D, layers.SeparableConv2D, channels_first=True, reads=(FACTOR,))
-def separable_conv(graph, layer, x):
+def separable_conv(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """A depthwise convolution without bias, then one of size 1 with it."""
     _only_channels_last(graph, layer)
     depthwise = _depthwise_kernel(scaled(as_float32(layer.depthwise_kernel), x))
@@ -109,7 +111,7 @@ def _sides(pairs):
 
 
 @emits(layers.Conv1DTranspose, layers.Conv2DTranspose, channels_first=True, reads=(FACTOR,))
-def conv_transpose(graph, layer, x):
+def conv_transpose(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """(kh, kw, out, in) in Keras is (in, out, kh, kw) in ONNX; a cropping behind it joins the pads.
 
     The pads differ at the two ends for a kernel of 3 and a stride of 2. Equal pads and a Slice
@@ -146,13 +148,13 @@ def conv_transpose(graph, layer, x):
 
 
 @emits(layers.MaxPooling1D, layers.MaxPooling2D, channels_first=True, keeps=(FACTOR,))
-def max_pooling(graph, layer, x):
+def max_pooling(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Padding takes no part in the maximum."""
     return _pooling(graph, layer, x, "MaxPool")
 
 
 @emits(layers.AveragePooling1D, layers.AveragePooling2D, channels_first=True, keeps=(FACTOR,))
-def average_pooling(graph, layer, x):
+def average_pooling(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Padding takes no part in the mean either."""
     return _pooling(graph, layer, x, "AveragePool", count_include_pad=0)
 
@@ -167,14 +169,14 @@ def _pooling(graph, layer, x, op_type, **attributes):
 
 @emits(layers.GlobalAveragePooling1D, keeps=(FACTOR,), reads=(MAP,))
 @emits(layers.GlobalAveragePooling2D, channels_first=True, keeps=(FACTOR,))
-def global_average_pooling(graph, layer, x):
+def global_average_pooling(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """The mean of each channel."""
     return _global_pooling(graph, layer, x, "GlobalAveragePool", "ReduceMean")
 
 
 @emits(layers.GlobalMaxPooling1D, keeps=(FACTOR,), reads=(MAP,))
 @emits(layers.GlobalMaxPooling2D, channels_first=True, keeps=(FACTOR,))
-def global_max_pooling(graph, layer, x):
+def global_max_pooling(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """The maximum of each channel."""
     return _global_pooling(graph, layer, x, "GlobalMaxPool", "ReduceMax")
 
@@ -191,7 +193,7 @@ def _global_pooling(graph, layer, x, op_type, reduction):
     return graph.result(graph.node("Flatten", [y], axis=1), factor=x.factor)
 
 
-_RESIZE = {
+_RESIZE: dict[str, dict[str, Any]] = {
     "nearest": {
         "mode": "nearest",
         "coordinate_transformation_mode": "asymmetric",
@@ -202,7 +204,7 @@ _RESIZE = {
 
 
 @emits(layers.UpSampling1D, layers.UpSampling2D, channels_first=True, keeps=(FACTOR,))
-def up_sampling(graph, layer, x):
+def up_sampling(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """One Resize by whole numbers."""
     _only_channels_last(graph, layer)
     interpolation = getattr(layer, "interpolation", "nearest")
@@ -220,7 +222,7 @@ def up_sampling(graph, layer, x):
 
 
 @emits(layers.Cropping1D, layers.Cropping2D, keeps=(MAP, FACTOR))
-def cropping(graph, layer, x):
+def cropping(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """A Slice, unless the transposed convolution before it has cut the edges off already."""
     _only_channels_last(graph, layer)
     sizes = graph.step.output.shape[1:-1]
@@ -237,7 +239,7 @@ def cropping(graph, layer, x):
 
 
 @emits(layers.ZeroPadding1D, layers.ZeroPadding2D, keeps=(MAP, FACTOR))
-def zero_padding(graph, layer, x):
+def zero_padding(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Pad with its default of zeros."""
     _only_channels_last(graph, layer)
     pads = np.zeros((2, len(x.shape)), np.int64)

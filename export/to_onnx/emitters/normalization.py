@@ -1,17 +1,19 @@
 """Normalisation layers: batch, layer and group, on rows of features and on channels-first maps."""
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.emitters.activations import as_float32, stored_axis
-from aezoo.export.to_onnx.graph import NotEmittable
+from aezoo.export.to_onnx.graph import Graph, NotEmittable, Tensor
 from aezoo.export.to_onnx.table import MAP, ORDER, emits
 
 layers = import_keras().layers
 
 
 @emits(layers.BatchNormalization, keeps=(MAP, ORDER))
-def batch_normalization(graph, layer, x):
+def batch_normalization(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Moving statistics, never those of the batch; runtimes fold the operator into a convolution."""
     features = x.shape[layer.axis]
     statistics = {
@@ -33,7 +35,7 @@ def batch_normalization(graph, layer, x):
 
 
 @emits(layers.LayerNormalization, keeps=(MAP, ORDER))
-def layer_normalization(graph, layer, x):
+def layer_normalization(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """ONNX's operator over the last stored axis; over any others the formula, in the layout at hand."""
     rank = len(x.shape)
     axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
@@ -70,7 +72,7 @@ def _mean(graph, x, axes):
 
 
 @emits(layers.RMSNormalization, keeps=(MAP, ORDER))
-def rms_normalization(graph, layer, x):
+def rms_normalization(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """x over its root mean square, times a scale (Zhang & Sennrich 2019, arXiv:1910.07467).
 
     ONNX has an operator for it from opset 23 only.
@@ -85,7 +87,7 @@ def rms_normalization(graph, layer, x):
 
 
 @emits(layers.GroupNormalization, channels_first=True)
-def group_normalization(graph, layer, x):
+def group_normalization(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """Each group as one channel of an InstanceNormalization, then a scale and an offset a channel.
 
     The operator GroupNormalization changed its meaning between opset 18 and 21, and OpenCV reads
@@ -101,11 +103,11 @@ def group_normalization(graph, layer, x):
         )
     _, *sizes, channels = x.shape
     ones, zeros = np.ones(layer.groups, np.float32), np.zeros(layer.groups, np.float32)
-    y = graph.node("Reshape", [x, graph.indices("groups", (0, layer.groups, -1))])
+    name = graph.node("Reshape", [x, graph.indices("groups", (0, layer.groups, -1))])
     unit = graph.constant("ones", ones), graph.constant("zeros", zeros)
-    y = graph.node("InstanceNormalization", [y, *unit], epsilon=float(layer.epsilon))
-    y = graph.node("Reshape", [y, graph.indices("map", (-1, channels, *sizes))])
-    y = x.with_name(y)
+    name = graph.node("InstanceNormalization", [name, *unit], epsilon=float(layer.epsilon))
+    name = graph.node("Reshape", [name, graph.indices("map", (-1, channels, *sizes))])
+    y = x.with_name(name)
     if layer.scale:
         y = graph.pointwise(y, "Mul", graph.aligned(y, as_float32(layer.gamma), "gamma"))
     if layer.center:

@@ -1,9 +1,12 @@
 """Layers of aezoo itself, and what several of them need."""
 
+from typing import Any
+
 import numpy as np
 
 from aezoo.export.to_onnx.emitters.activations import as_float32, stored_axis
 from aezoo.export.to_onnx.emitters.basic import shift, unshift, vanish
+from aezoo.export.to_onnx.graph import Graph, Tensor
 from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
 from aezoo.models.fsq import FiniteScalarQuantizer
 from aezoo.models.vq_vae import VectorQuantizer
@@ -13,18 +16,18 @@ emits(Corruption, keeps=(MAP, ORDER, FACTOR, INTEGERS))(vanish)
 
 
 @emits(Standardize, keeps=(MAP, ORDER))
-def standardize(graph, layer, x):
+def standardize(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """(x - mean) / scale."""
     return shift(graph, x, as_float32(layer.mean), as_float32(layer.scale))
 
 
 @emits(Unstandardize, keeps=(MAP, ORDER))
-def unstandardize(graph, layer, x):
+def unstandardize(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """x * scale + mean."""
     return unshift(graph, x, as_float32(layer.mean), as_float32(layer.scale))
 
 
-def nearest_rows(graph, x, table):
+def nearest_rows(graph: Graph, x: Tensor, table: np.ndarray) -> tuple[str, str]:
     """Finds the row of a table that is nearest to each vector of features.
 
     The squared length of a vector is the same for all rows, so ||row||^2 - 2 <x, row> is compared:
@@ -56,14 +59,14 @@ def nearest_rows(graph, x, table):
 
 
 @emits(VectorQuantizer, reads=(MAP,))
-def vector_quantizer(graph, layer, x):
+def vector_quantizer(graph: Graph, layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest code at each position, and its number."""
     indices, rows = nearest_rows(graph, x, as_float32(layer.codebook))
     return graph.result(rows), graph.result(indices, output=1, dtype="int64")
 
 
 @emits(FiniteScalarQuantizer, keeps=(MAP,))
-def finite_scalar_quantizer(graph, layer, x):
+def finite_scalar_quantizer(graph: Graph, layer: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     """Bounded by Tanh and rounded; the digits of each position are summed to its code's number."""
     x = graph.pointwise(x, "Add", graph.aligned(x, layer.shift, "shift"))
     x = graph.pointwise(graph.pointwise(x, "Tanh"), "Mul", graph.aligned(x, layer.half_range, "half_range"))

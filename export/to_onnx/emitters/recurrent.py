@@ -4,12 +4,13 @@ The states they begin with are always written out, as some readers know no defau
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.imports import import_keras
 from aezoo.export.to_onnx.emitters.activations import as_float32
-from aezoo.export.to_onnx.graph import NotEmittable
+from aezoo.export.to_onnx.graph import Graph, NotEmittable, Tensor
 from aezoo.export.to_onnx.table import emits
 
 keras = import_keras()
@@ -34,7 +35,7 @@ class _Run:
 
 
 @emits(layers.LSTM, layers.GRU, layers.SimpleRNN)
-def recurrent(graph, layer, x, *states):
+def recurrent(graph: Graph, layer: Any, x: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]:
     """The last step, or all of them in the order in which Keras has gone through them."""
     run = _run(graph, layer, _steps_first(graph, x), states)
     y = run.states[0]
@@ -50,7 +51,7 @@ def recurrent(graph, layer, x, *states):
 
 
 @emits(layers.Bidirectional)
-def bidirectional(graph, layer, x, *states):
+def bidirectional(graph: Graph, layer: Any, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
     """Two operators; the one that goes backwards keeps the order of time, as Keras turns its steps back."""
     both = layer.forward_layer, layer.backward_layer
     for inner in both:

@@ -1,17 +1,19 @@
 """Layers of the scorer: errors, their place among those of normal examples, and the verdict."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from aezoo.export.scorer import ErrorMap, IsAnomaly, MeanError, NegativeElbo, PValue
 from aezoo.export.to_onnx.emitters.activations import as_float32
+from aezoo.export.to_onnx.graph import Graph, Tensor
 from aezoo.export.to_onnx.table import emits
 from aezoo.nn.losses import SMALLEST_PROBABILITY
 
 
 @emits(ErrorMap)
-def error_map(graph, layer, examples, reconstructions):
+def error_map(graph: Graph, layer: Any, examples: Tensor, reconstructions: Tensor) -> Tensor:
     """The squared difference, averaged over the channels."""
     difference = graph.node("Sub", [reconstructions, examples])
     if layer.scale is not None:
@@ -25,14 +27,16 @@ def error_map(graph, layer, examples, reconstructions):
 
 
 @emits(MeanError)
-def mean_error(graph, layer, error_map):
+def mean_error(graph: Graph, layer: Any, error_map: Tensor) -> Tensor:
     """The mean over all places."""
     axes = range(1, len(error_map.shape))
     return graph.result(graph.reduced("ReduceMean", error_map.name, axes, keepdims=False))
 
 
 @emits(NegativeElbo)
-def negative_elbo(graph, layer, examples, reconstructions, mean, log_var):
+def negative_elbo(
+    graph: Graph, layer: Any, examples: Tensor, reconstructions: Tensor, mean: Tensor, log_var: Tensor
+) -> Tensor:
     """Both terms in nats, each summed over an example."""
     kind, sigma = layer.likelihood["kind"], layer.likelihood["scale"]
     if kind == "bernoulli":
@@ -45,12 +49,8 @@ def negative_elbo(graph, layer, examples, reconstructions, mean, log_var):
         nll = graph.node("Neg", [_summed(graph, graph.node("Add", [on, off]), examples)])
     else:
         difference = graph.node("Sub", [examples, reconstructions])
-        scale = (
-            np.float32(sigma)
-            if layer.scale is None
-            else np.asarray(layer.scale, "float32") * np.float32(sigma)
-        )
-        difference = graph.node("Div", [difference, graph.constant("scale", scale)])
+        scale = np.asarray(1.0 if layer.scale is None else layer.scale, "float32") * np.float32(sigma)
+        difference = graph.node("Div", [difference, graph.constant("scale", np.asarray(scale))])
         half = graph.node("Mul", [graph.node("Mul", [difference, difference]), graph.scalar(0.5)])
         constant = math.prod(examples.shape[1:]) * (math.log(sigma) + 0.5 * math.log(2 * math.pi))
         nll = graph.node("Add", [_summed(graph, half, examples), graph.scalar(constant)])
@@ -67,7 +67,7 @@ def _summed(graph, value, like):
 
 
 @emits(PValue)
-def p_value(graph, layer, score):
+def p_value(graph: Graph, layer: Any, score: Tensor) -> Tensor:
     """How many entries of the table are at least the score, in steps."""
     column = graph.node("Unsqueeze", [score, graph.indices("axis", (1,))])
     above = graph.node("GreaterOrEqual", [graph.constant("table", as_float32(layer.table)[None]), column])
@@ -79,7 +79,7 @@ def p_value(graph, layer, score):
 
 
 @emits(IsAnomaly)
-def is_anomaly(graph, layer, score):
+def is_anomaly(graph: Graph, layer: Any, score: Tensor) -> Tensor:
     """Compared with an input of the graph that may be left out."""
     threshold = graph.optional_input("threshold", as_float32(layer.threshold))
     return graph.result(graph.node("Greater", [score, threshold]), dtype="bool")

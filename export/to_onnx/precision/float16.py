@@ -6,6 +6,7 @@ sequences: in raw units a column can be larger than float16's 65504, or vary les
 Source: IEEE 754-2008, binary16: 11 significant bits, a rounding of at most 2^-11 = 4.9e-4 of a value.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -76,15 +77,18 @@ class _Halving:
         halves, widened: {value: name of it in float16, in float32}.
     """
 
-    def __init__(self, proto):
+    def __init__(self, proto: onnx.ModelProto) -> None:
         self.graph, self.inner = proto.graph, _floats(proto)
         self.constants = {tensor.name: tensor for tensor in self.graph.initializer}
         types = {t.name: t.type.tensor_type.elem_type for t in (*self.graph.input, *self.graph.output)}
         self.ends = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
         self.outputs = {tensor.name for tensor in self.graph.output}
-        self.nodes, self.made, self.halves, self.widened = [], {}, {}, {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.made: dict[str, int] = {}
+        self.halves: dict[str, str] = {}
+        self.widened: dict[str, str] = {}
 
-    def keep(self, node):
+    def keep(self, node: onnx.NodeProto) -> None:
         """Takes a node over as it is, with its inputs widened."""
         for place, value in enumerate(node.input):
             if self.made.get(value) == TensorProto.FLOAT16:
@@ -94,9 +98,9 @@ class _Halving:
         self.made.update(dict.fromkeys(node.output, TensorProto.FLOAT))
         self.nodes.append(node)
 
-    def halve(self, node):
+    def halve(self, node: onnx.NodeProto) -> None:
         """Makes a node compute in float16; outputs of the graph stay float32."""
-        exempt = _FLOAT32_INPUTS.get(node.op_type, ())
+        exempt: Collection[int] = _FLOAT32_INPUTS.get(node.op_type, ())
         if node.op_type == "Resize" and len(node.input) > 2:
             exempt = range(1, len(node.input))
         for place, value in enumerate(node.input):

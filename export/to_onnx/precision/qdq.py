@@ -9,6 +9,7 @@ Inference", arXiv:1712.05877.
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -34,6 +35,9 @@ _SIGMOID_ENDS = 8.0
 _FEWEST_CHANNELS = 8
 
 
+Ends = tuple[float, float]  # the smallest and the largest value of a tensor
+
+
 @dataclasses.dataclass(frozen=True)
 class Layer:
     """A node that can be quantised.
@@ -53,7 +57,7 @@ class Layer:
     axes: tuple | None = None
 
 
-def prepare(proto):
+def prepare(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Returns a copy in which no BatchNormalization follows a product: its numbers join the weights.
 
     onnxruntime does so by itself, but not where a DequantizeLinear lies between the two.
@@ -94,7 +98,7 @@ def prepare(proto):
     return proto
 
 
-def layers_of(proto):
+def layers_of(proto: onnx.ModelProto) -> list[Layer]:
     """Returns the `Layer`s of a prepared model, in the graph's order."""
     arrays, shapes = subpixel.arrays_of(proto.graph), _shapes(proto)
     found = []
@@ -111,7 +115,7 @@ def layers_of(proto):
     return found
 
 
-def observed(proto, layers):
+def observed(proto: onnx.ModelProto, layers: Sequence[Layer]) -> list[str]:
     """Returns the names of the tensors whose ranges `insert` must know."""
     graph = proto.graph
     makers = _makers(graph)
@@ -124,7 +128,7 @@ def observed(proto, layers):
     return list(names)
 
 
-def insert(proto, layers, ranges):
+def insert(proto: onnx.ModelProto, layers: Sequence[Layer], ranges: Mapping[str, Ends]) -> onnx.ModelProto:
     """Returns a copy of a prepared model in which the given layers compute with 8 bits.
 
     Args:
@@ -143,18 +147,18 @@ def insert(proto, layers, ranges):
 class _Editor:
     """Rewrites the nodes of one graph, from its inputs to its outputs."""
 
-    def __init__(self, graph, ranges):
+    def __init__(self, graph: onnx.GraphProto, ranges: Mapping[str, Ends]) -> None:
         self.graph, self.ranges = graph, ranges
         self.arrays = subpixel.arrays_of(graph)
         self.makers, self.readers = _makers(graph), _readers(graph)
         self.outputs = {tensor.name for tensor in graph.output}
         self.bytes = {t.name for t in graph.input if t.type.tensor_type.elem_type == TensorProto.UINT8}
-        self.nodes = []
-        self.stored = {}  # tensor -> what replaces it for those that read it
-        self.wanted = {}  # tensor -> the root whose scale it has
-        self.integers = set()  # roots that a Conv of 8 bits computes
+        self.nodes: list[onnx.NodeProto] = []
+        self.stored: dict[str, str] = {}  # tensor -> what replaces it for those that read it
+        self.wanted: dict[str, str] = {}  # tensor -> the root whose scale it has
+        self.integers: set[str] = set()  # roots that a Conv of 8 bits computes
 
-    def place(self, chosen):
+    def place(self, chosen: Mapping[str, Layer]) -> None:
         """Rewrites the graph; `chosen` is {value: `Layer`}."""
         originals = list(self.graph.node)
         for node in originals:
@@ -301,7 +305,7 @@ class _Editor:
         return name
 
 
-def drop_unread(graph):
+def drop_unread(graph: onnx.GraphProto) -> None:
     """Removes initialisers that no node reads, and what was said of inner values."""
     used = {name for node in graph.node for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
@@ -310,7 +314,7 @@ def drop_unread(graph):
     del graph.value_info[:]
 
 
-def clipped(proto, name, ends):
+def clipped(proto: onnx.ModelProto | None, name: str, ends: Ends) -> Ends:
     """Returns the ends of a value's range that matter: those of a logit need not reach far.
 
     >>> clipped(None, "x", (-1.0, 1.0))

@@ -6,6 +6,8 @@ stay float32, and the manifest names them.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -14,15 +16,17 @@ from onnx import TensorProto, helper
 
 from aezoo.core.errors import ExportError
 from aezoo.export.budget import NOT_JUDGED, area_lost, lost
+from aezoo.export.formats import Job
 from aezoo.export.to_onnx.precision import qdq
 from aezoo.runtime.batching import fitted
 
 _ENOUGH = 64  # examples, for ranges and for a judgement each; fewer serve as both
 _BATCH = 64
+_Layer = TypeVar("_Layer")
 _LARGEST = 2**31 - 2**24  # bytes of weights that onnxruntime takes from memory
 
 
-def quantize(proto, job):
+def quantize(proto: onnx.ModelProto, job: Job) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """Returns (model, what the artifact's row of the manifest says of it).
 
     Args:
@@ -72,10 +76,13 @@ def quantize(proto, job):
 def _advice(best):
     if not np.isfinite(best) or best >= 0.5:
         return "leave int8 out"
-    return f"pass --budget {float(f'{best * 1.1:.2g}') + 1e-4:.4g}, more --calibration, or leave int8 out"
+    budget = float(f"{best * 1.1:.2g}") + 1e-4
+    return f"pass budget={budget:.4g}, more representative examples, or leave int8 out"
 
 
-def choose(layers, loss, budget):
+def choose(
+    layers: Sequence[_Layer], loss: Callable[[Sequence[_Layer]], float], budget: float
+) -> tuple[list[_Layer], float]:
     """Returns (layers that are quantised, the smallest loss that was seen).
 
     Each layer is quantised alone; the largest set of those that cost little which keeps the budget together
@@ -112,7 +119,7 @@ def choose(layers, loss, budget):
     return of(taken), min(alone)
 
 
-def judge(proto, job, judging):
+def judge(proto: onnx.ModelProto, job: Job, judging: Sequence[Mapping[str, np.ndarray]]) -> float:
     """Returns the largest share that any output loses, infinity where one is not finite.
 
     An encoder's latents also count by what the float32 decoder makes of them, and a scorer by the ROC area
@@ -136,7 +143,9 @@ def judge(proto, job, judging):
     return worst
 
 
-def measure_ranges(proto, names, inputs):
+def measure_ranges(
+    proto: onnx.ModelProto, names: Sequence[str], inputs: Mapping[str, np.ndarray]
+) -> dict[str, qdq.Ends]:
     """Returns {tensor: (smallest, largest)} of float32 tensors over real inputs.
 
     Args:

@@ -15,7 +15,7 @@ LARGEST_PAIR = 32_767 // 255
 _LARGEST_BIAS = 2.0**28
 
 
-def scale_of(smallest, largest):
+def scale_of(smallest: float, largest: float) -> tuple[np.float32, np.uint8]:
     """Returns (scale, zero point), float32 and uint8, of values between two ends; 0 is met exactly.
 
     >>> scale_of(-1.0, 1.55)
@@ -28,7 +28,9 @@ def scale_of(smallest, largest):
     return scale, np.uint8(np.clip(np.rint(-smallest / scale), 0, 255))
 
 
-def weights_of(weights, axis, bias=None, input_scale=1.0):
+def weights_of(
+    weights: np.ndarray, axis: int, bias: np.ndarray | None = None, input_scale: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns (int8 weights, float32 scale of each channel) for values from -127 to 127.
 
     Of a channel whose two largest weights of one sign come near each other, 8 bits become 7 and a fraction,
@@ -51,7 +53,7 @@ def weights_of(weights, axis, bias=None, input_scale=1.0):
         scales[over] = np.nextafter(scales[over], np.float32(np.inf))  # two halves were both rounded up
 
 
-def widest_pairs(weights, axis):
+def widest_pairs(weights: np.ndarray, axis: int) -> np.ndarray:
     """Returns the largest sum, without its sign, of two weights of one sign, for each output channel.
 
     Whichever two weights a kernel makes neighbours, 255 times this is the most that they come to with bytes.

@@ -14,8 +14,11 @@ Source: Shi et al. 2016, "Is the deconvolution layer the same as a convolutional
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import onnx
 from onnx import helper, numpy_helper
 
 
@@ -42,12 +45,12 @@ class Axis:
     positions: int
 
     @property
-    def window(self):
+    def window(self) -> int:
         """Width of the common window."""
         return self.high - self.low + 1
 
 
-def plan_axis(size, kernel, stride, dilation, before, length):
+def plan_axis(size: int, kernel: int, stride: int, dilation: int, before: int, length: int) -> Axis:
     """Returns the `Axis` that costs the fewest multiplications.
 
     Args:
@@ -83,7 +86,9 @@ def plan_axis(size, kernel, stride, dilation, before, length):
     return min(plans, key=lambda plan: (plan.window * plan.positions, plan.shift))
 
 
-def plan(node, weight_shape, input_shape):
+def plan(
+    node: onnx.NodeProto, weight_shape: Sequence[int], input_shape: Sequence[Any] | None
+) -> tuple[Axis, ...] | None:
     """Returns an `Axis` for each spatial axis, or None where the rewrite does not know this node.
 
     Args:
@@ -112,7 +117,7 @@ def plan(node, weight_shape, input_shape):
     return tuple(axes)
 
 
-def phase_weights(weights, axes):
+def phase_weights(weights: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
     """Returns the Conv's weights (prod(strides) * out, in, *windows), all channels of a phase side by side.
 
     Args:
@@ -151,20 +156,29 @@ class Rewritten:
 class _Nodes:
     """Nodes in the making, `made`, and the `arrays` that they read, all named after one node."""
 
-    def __init__(self, name, arrays):
-        self.name, self.arrays, self.made = name, arrays, []
+    def __init__(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self.name, self.arrays = name, arrays
+        self.made: list[onnx.NodeProto] = []
 
-    def add(self, op_type, inputs, **attributes):
+    def add(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
         label = f"{self.name}/{op_type}" + (f"_{len(self.made)}" if op_type != "Conv" else "")
         self.made.append(helper.make_node(op_type, inputs, [label], name=label, **attributes))
         return label
 
-    def constant(self, word, values):
+    def constant(self, word: str, values: Iterable[int]) -> str:
         self.arrays[f"{self.name}/{word}"] = np.asarray(values, np.int64)
         return f"{self.name}/{word}"
 
 
-def rewrite(node, axes, weights, bias, *, final, relu=False):
+def rewrite(
+    node: onnx.NodeProto,
+    axes: Sequence[Axis],
+    weights: np.ndarray,
+    bias: np.ndarray | None,
+    *,
+    final: str,
+    relu: bool = False,
+) -> Rewritten:
     """Returns the `Rewritten` form of a ConvTranspose.
 
     Channels become places channels last, where those of a place lie side by side and a Transpose moves them
@@ -226,6 +240,6 @@ def _to_places(nodes, value, axes, outputs):
     nodes.add("Transpose", [value], perm=[0, 1 + rank, *places])
 
 
-def arrays_of(graph):
+def arrays_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     """Returns {name: array} of a graph's initialisers."""
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

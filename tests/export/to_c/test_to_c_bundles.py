@@ -70,7 +70,7 @@ def test_c_alone(trained, tmp_path, capsys):
     assert "c/encoder.h" in capsys.readouterr().out
     with pytest.raises(BundleError) as error:
         aezoo.runtime.load(folder).encode(examples)
-    four_lines(error, "--formats onnx")
+    four_lines(error, "formats=('onnx',)")
     assert not list(pathlib.Path(folder).glob("*.onnx"))
 
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_written_is_refused(tmp_path, name):
     model = aezoo.build(name, **small(name))
     with pytest.raises(ExportError) as error:
         export_bundle(model, tmp_path / "bundle", ExportOptions(formats=("c",)))
-    four_lines(error, "the format c cannot write", "--formats onnx")
+    four_lines(error, "the format c cannot write", "formats=('onnx',)")
     assert not (tmp_path / "bundle").exists()
 
 

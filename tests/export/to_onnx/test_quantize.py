@@ -229,7 +229,7 @@ def test_a_budget_that_nothing_keeps(trained, examples, tmp_path):
             ExportOptions(formats=["onnx"], precisions=["int8"], budget=0),
             examples=examples,
         )
-    four_lines(error, "no mixture", "a loss of", "at most 0.00%", "--budget")
+    four_lines(error, "no mixture", "a loss of", "at most 0.00%", "pass budget=")
     assert not list(tmp_path.iterdir())
 
 
@@ -313,7 +313,7 @@ def test_runtime_opens_a_precision(bundle, trained, examples, exported):
         assert opened.reconstruct(examples).dtype == np.float32
     with pytest.raises(BundleError) as error:
         runtime.load(exported, precision="int8")
-    four_lines(error, "'int8'", "'float32'", "--precision int8")
+    four_lines(error, "'int8'", "'float32'", "precisions=('int8',)")
 
 
 def test_a_bundle_of_int8_alone(trained, examples, tmp_path):
