@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aezoo import data
-from aezoo.core.imports import import_keras
-from aezoo.data.parts import import_tensorflow
+from aezoo.core.imports import import_keras, import_tensorflow
 
 if TYPE_CHECKING:
     import keras

@@ -93,6 +93,15 @@ def import_keras() -> ModuleType:
     return keras
 
 
+def import_tensorflow() -> ModuleType:
+    """Returns the module tensorflow, imported without a word."""
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    import_keras()
+    with silent_stderr():  # still to be imported where Keras runs on another backend
+        return need("tensorflow", extra="train")
+
+
 def need(module: str, *, extra: str) -> ModuleType:
     """Imports a module that an extra brings, or says which extra to install.
 

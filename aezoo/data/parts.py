@@ -6,14 +6,13 @@ resumed training sees the batches that the uninterrupted one would have seen.
 """
 
 import functools
-import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aezoo.core.errors import DataError
-from aezoo.core.imports import import_keras, need, silent_stderr
+from aezoo.core.imports import import_tensorflow
 from aezoo.core.latent_space import LatentSpace
 from aezoo.core.options import check_positive
 
@@ -22,15 +21,6 @@ if TYPE_CHECKING:  # TensorFlow is imported where batches are made
 
 
 ENDLESS = 2**62  # epochs; the last one that fits an int64 with room to count on
-
-
-def import_tensorflow() -> ModuleType:
-    """Returns the module tensorflow, imported without a word."""
-    if "tensorflow" in sys.modules:
-        return sys.modules["tensorflow"]
-    import_keras()
-    with silent_stderr():  # still to be imported where Keras runs on another backend
-        return need("tensorflow", extra="train")
 
 
 def unit_floats(examples: np.ndarray) -> np.ndarray:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aezoo.core.errors import DataError
-from aezoo.core.imports import need, silent_stderr, verbose
+from aezoo.core.imports import import_tensorflow, need, silent_stderr, verbose
 from aezoo.core.options import check_positive
-from aezoo.data.parts import Part, import_tensorflow, sort_keys, unit_floats
+from aezoo.data.parts import Part, sort_keys, unit_floats
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder

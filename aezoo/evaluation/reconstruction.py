@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aezoo.core.imports import need
+from aezoo.core.imports import import_tensorflow
 
 
 def mse(
@@ -49,7 +49,7 @@ def ssim(images: np.ndarray, reconstructions: np.ndarray, batch_size: int = 1000
         images, reconstructions: (N, H, W, C) in [0, 1].
         batch_size: images at a time.
     """
-    tf = need("tensorflow", extra="train")
+    tf = import_tensorflow()
     images, reconstructions = np.asarray(images, "float32"), np.asarray(reconstructions, "float32")
     window = min(11, *images.shape[1:3])
     total = 0.0
