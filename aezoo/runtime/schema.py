@@ -243,6 +243,7 @@ _RUN = {
     "seconds": (int, float),
 }
 _DATA = {"name": str, "content_hash": str, "load_options": dict, "train": int}
+_DATA_TOO = {"source": str, "kind": str, "shape": (list, tuple), "feature_names": (list, tuple)}  # or null
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,7 +299,7 @@ class Manifest:
             raise Damaged("error_scale", f"has {len(self.error_scale)} entries", "one, or one a column")
         if self.run is not None:
             _check_keys("run", self.run, _RUN)
-            _check_keys("run.data", self.run["data"], _DATA)
+            _check_data(self.run["data"])
         seen: dict[object, int] = {}
         for number, artifact in enumerate(self.artifacts):
             for known in ((artifact.part, artifact.format, artifact.precision), artifact.file):
@@ -320,3 +321,13 @@ def _check_keys(where: str, said: dict[str, Any], kinds: dict[str, Any]) -> None
         if not isinstance(said.get(key), kind) or isinstance(said[key], bool):
             found = f"is {type(said[key]).__name__}" if key in said else "is missing"
             raise Damaged(f"{where}.{key}", found, "what `aezoo train` writes")
+
+
+def _check_data(data: dict[str, Any]) -> None:
+    _check_keys("run.data", data, _DATA)
+    _check_keys("run.data", data, {key: kind for key, kind in _DATA_TOO.items() if data.get(key) is not None})
+    for key, kind in (("shape", int), ("feature_names", str)):
+        for number, value in enumerate(data.get(key) or ()):
+            if not isinstance(value, kind) or isinstance(value, bool):
+                found = f"is {type(value).__name__}"
+                raise Damaged(f"run.data.{key}[{number}]", found, "what `aezoo train` writes")

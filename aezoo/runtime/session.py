@@ -19,6 +19,7 @@ import onnxruntime
 from aezoo.core import priors
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.model import Model
+from aezoo.core.options import check_positive
 from aezoo.core.strict_json import to_json
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fitted
@@ -48,7 +49,7 @@ def load(
 
     Raises:
         BundleError: no bundle there, none of this precision, or a file of it is missing or altered.
-        OptionError: a provider is not available here.
+        OptionError: a provider is not available here, or a number of threads is none.
     """
     return Bundle(folder, precision, providers, intra_op_threads, inter_op_threads)
 
@@ -100,9 +101,9 @@ class Bundle(Model):
         self._options = onnxruntime.SessionOptions()
         self._options.log_severity_level = 3  # errors only; they are raised as well
         if intra_op_threads is not None:
-            self._options.intra_op_num_threads = intra_op_threads
+            self._options.intra_op_num_threads = _check_threads("intra_op_threads", intra_op_threads)
         if inter_op_threads is not None:
-            self._options.inter_op_num_threads = inter_op_threads
+            self._options.inter_op_num_threads = _check_threads("inter_op_threads", inter_op_threads)
         self._sessions: dict[str, tuple[Callable[..., list[np.ndarray]], list[str], list[str]]] = {}
         self._lock = threading.Lock()
         for artifact in manifest.artifacts:
@@ -179,6 +180,7 @@ class Bundle(Model):
                         expected=f"opset {artifact.opset}, with onnxruntime {onnxruntime.__version__}",
                         fix="update onnxruntime, or export with a lower opset",
                     ) from error
+                _check_names(session, artifact)
                 self._sessions[part] = (
                     fitted(session.run, artifact),
                     [row.name for row in artifact.inputs],
@@ -197,6 +199,34 @@ def _read_prior(folder, manifest, latent_shape):
         with np.load(folder / contract.PRIOR) as file:
             arrays = dict(file)
     return priors.from_arrays(row.kind, arrays)
+
+
+def _check_names(session, artifact):
+    """Raises BundleError where a manifest calls tensors otherwise than its file does."""
+    for end, rows, found in (
+        ("inputs", artifact.inputs, session.get_inputs()),
+        ("outputs", artifact.outputs, session.get_outputs()),
+    ):
+        said, held = [row.name for row in rows], [tensor.name for tensor in found]
+        if sorted(said) != sorted(held):
+            raise BundleError(
+                f"the manifest calls {end} of the {artifact.part} otherwise than its file",
+                got=f"{contract.MANIFEST}: {', '.join(said)}",
+                expected=f"{', '.join(held)}, as in {artifact.file}",
+                fix="copy the bundle again, or export again",
+            )
+
+
+def _check_threads(option, threads):
+    """Returns a number of threads, or raises OptionError; for 0 onnxruntime chooses."""
+    if check_positive(option, threads, least=0) >= 2**31:
+        raise OptionError(
+            "there are no machines of so many threads",
+            got=f"{option}={threads!r}",
+            expected="a whole number, as many as cores at most",
+            fix=f"leave {option} out",
+        )
+    return int(threads)
 
 
 def _check_providers(providers):

@@ -1,5 +1,7 @@
 """The runtime: equal to Keras, careful with inputs, and never in one process with TensorFlow."""
 
+import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -147,6 +149,28 @@ def test_threads(exported):
     for result in results:
         np.testing.assert_allclose(result, expected, atol=1e-6)
     assert set(bundle._sessions) == {"reconstructor"}
+
+
+@pytest.mark.parametrize("threads", ["a", 1.5, True, -1, 2**31])
+@pytest.mark.parametrize("option", ["intra_op_threads", "inter_op_threads"])
+def test_no_number_of_threads(option, threads, exported):
+    with pytest.raises(OptionError) as error:
+        runtime.load(exported, **{option: threads})
+    four_lines(error, f"{option}={threads!r}", "whole number")
+
+
+@pytest.mark.parametrize("end", ["inputs", "outputs"])
+def test_a_manifest_with_other_names_than_its_file(end, exported, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(exported, folder)
+    content = json.loads((folder / "manifest.json").read_text("utf-8"))
+    for artifact in content["artifacts"]:
+        artifact[end][0]["name"] = "other"
+    (folder / "manifest.json").write_text(json.dumps(content), "utf-8")
+    bundle = runtime.load(folder)
+    with pytest.raises(BundleError) as error:
+        bundle.encode(np.zeros((1, *bundle.example_shape), "float32"))
+    four_lines(error, f"calls {end} of the encoder", "manifest.json: other", "encoder.onnx", "export again")
 
 
 def test_provider_that_is_not_here(exported):
