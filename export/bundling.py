@@ -84,7 +84,7 @@ def export_bundle(
         BundleError: the folder holds something else than a bundle.
         DataError: too few normal examples for the rate, or such as were trained on.
     """
-    folder, options = pathlib.Path(folder), options or ExportOptions()
+    folder, options = pathlib.Path(folder), ExportOptions() if options is None else options
     given = Given(examples, labels, normals, anomalies, representative, trained_on, info, metrics)
     given = validate(model, options, given)
     contract.check_target(folder)
@@ -109,6 +109,13 @@ def export_bundle(
 
 def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
     """Returns what was given, with labels as numbers; refuses what this model or this machine cannot do."""
+    if not isinstance(options, ExportOptions):
+        raise OptionError(
+            "the options of an export are an ExportOptions",
+            got=f"options={options!r}"[:200],
+            expected="aezoo.export.ExportOptions, or None for ONNX and a SavedModel",
+            fix="pass options=ExportOptions(formats=('onnx',))",
+        )
     formats.check_installed(dict.fromkeys(format for format, _ in options.pairs))
     if model.kind != "images" and (options.input_dtype == "uint8" or options.layout != "nhwc"):
         bytes_ = options.input_dtype == "uint8"

@@ -5,8 +5,9 @@ import typing
 from collections.abc import Sequence
 
 from aezoo.core.calibration import check_rate
-from aezoo.core.options import check_between, check_choice, check_positive
-from aezoo.export.formats import LAYOUTS, check_layout, check_opset, pairs
+from aezoo.core.errors import OptionError
+from aezoo.core.options import check_between, check_choice, check_names, check_positive
+from aezoo.export.formats import FORMATS, LAYOUTS, PRECISIONS, check_layout, check_opset, pairs
 from aezoo.runtime.schema import Part, Score
 
 
@@ -49,8 +50,9 @@ class ExportOptions:
     licence: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("formats", "precisions", "parts"):
-            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
+        choices = {"formats": tuple(FORMATS), "precisions": PRECISIONS, "parts": typing.get_args(Part)}
+        for name, known in choices.items():
+            object.__setattr__(self, name, check_names(name, getattr(self, name), known))
         check_layout(dict.fromkeys(format for format, _ in self.pairs), self.layout)
         for part in self.parts:
             check_choice("parts", part, typing.get_args(Part))
@@ -63,6 +65,13 @@ class ExportOptions:
         check_choice("score", self.score, typing.get_args(Score))
         if self.false_positive_rate is not None:
             check_rate(self.false_positive_rate)
+        if not isinstance(self.licence, str | None):
+            raise OptionError(
+                "a licence is a text",
+                got=f"licence={self.licence!r}",
+                expected="the terms of the weights, or None where they are not stated",
+                fix="pass licence='CC0-1.0'",
+            )
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -73,6 +73,28 @@ def check_sizes(option: str, values: Any) -> tuple[int, ...]:
     return tuple(check_positive(option, value) for value in values)
 
 
+def check_names(option: str, values: Any, choices: Sequence[str]) -> tuple[str, ...]:
+    """Returns a tuple of texts, each once; a text alone, which has letters for parts, is refused.
+
+    Args:
+        option: its name.
+        values: tuple or list of texts, whose spelling is checked by whoever knows more of them.
+        choices: texts that there are; an error names one.
+
+    >>> check_names("formats", ["onnx", "c", "onnx"], ("onnx", "c"))
+    ('onnx', 'c')
+    """
+    if not isinstance(values, (tuple, list)) or not all(isinstance(value, str) for value in values):
+        meant = values if isinstance(values, str) and values in choices else choices[0]
+        raise OptionError(
+            f"{option} is a tuple of names",
+            got=f"{option}={values!r}",
+            expected=f"names among {', '.join(choices)}",
+            fix=f"pass {option}=({meant!r},)",
+        )
+    return tuple(dict.fromkeys(values))
+
+
 def check_seed(seed: Any) -> int:
     """Returns the seed, or raises OptionError unless it is a whole number of 32 bits."""
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= int(seed) < 2**32:

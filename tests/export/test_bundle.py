@@ -245,12 +245,27 @@ def test_uint8_takes_bytes(trained, tmp_path):
         ({"opset": 9}, "opset"),
         ({"formats": ()}, "needs a format"),
         ({"input_dtype": "int8"}, "did you mean 'uint8'?"),
+        ({"formats": None}, "pass formats=('saved_model',)"),
+        ({"formats": 3}, "pass formats=('saved_model',)"),
+        ({"formats": [3]}, "pass formats=('saved_model',)"),
+        ({"formats": "onnx"}, "pass formats=('onnx',)"),
+        ({"precisions": "int8"}, "pass precisions=('int8',)"),
+        ({"parts": None}, "pass parts=('encoder',)"),
+        ({"parts": "decoder"}, "pass parts=('decoder',)"),
+        ({"licence": 3}, "licence=3"),
     ],
 )
 def test_wrong_export_options(options, word):
     with pytest.raises(OptionError) as error:
         ExportOptions(**{"formats": ["onnx"], **options})
     four_lines(error, word)
+
+
+@pytest.mark.parametrize("options", [{"formats": ("onnx",)}, {}, "onnx"])
+def test_options_are_export_options(options, trained, tmp_path):
+    with pytest.raises(OptionError) as error:
+        export_bundle(trained[0], tmp_path / "b", options)
+    four_lines(error, f"options={options!r}", "ExportOptions(formats=('onnx',))")
 
 
 def test_something_else_is_not_replaced(trained, tmp_path):
