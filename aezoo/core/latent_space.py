@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aezoo.core.errors import OptionError
+from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_array, as_inputs
 from aezoo.core.options import check_choice, check_positive
 from aezoo.core.priors import Prior
@@ -72,6 +72,10 @@ class LatentSpace(abc.ABC):
         self, latents: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
     ) -> np.ndarray:
         """Returns the examples (B, ...) of latents (B, *latent_shape)."""
+
+    def _as_one(self, example: ArrayLike, name: str) -> np.ndarray:
+        """Returns one example as an array, without a batch axis; whoever knows its shape checks it."""
+        return as_array(example, source=name)
 
     @property
     def takes_labels(self) -> bool:
@@ -144,7 +148,8 @@ class LatentSpace(abc.ABC):
             OptionError: another way, fewer than 2 steps, or more than one label.
             DataError: the ends are not examples of this model.
         """
-        both = as_array([first, second], source="the two ends")
+        ends = self._as_one(first, "first"), self._as_one(second, "second")
+        both = as_array(ends, source="the two ends")
         start, end = self.encode(both, labels=_repeated(labels, 2), batch_size=batch_size)
         way = between(start, end, steps, path)
         return self.decode(way, labels=_repeated(labels, steps), batch_size=batch_size)
@@ -174,8 +179,7 @@ class LatentSpace(abc.ABC):
             OptionError: there is no such axis, or more than one label.
             DataError: values that are no list of finite numbers, or no example of this model.
         """
-        given = as_array(np.linspace(-3.0, 3.0, 9) if values is None else values, source="values")
-        given = as_inputs(given, (), unit_range=False, source="values")
+        given = _as_values(np.linspace(-3.0, 3.0, 9) if values is None else values)
         size = math.prod(self.latent_shape)
         if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool) or not 0 <= axis < size:
             raise OptionError(
@@ -184,12 +188,28 @@ class LatentSpace(abc.ABC):
                 expected=f"0 to {size - 1}",
                 fix="pass axis=0",
             )
-        one = as_array(example, source="the example")[None]
+        one = self._as_one(example, "example")[None]
         latents = self.encode(one, labels=_repeated(labels, 1), batch_size=batch_size)
         latents = np.repeat(latents.reshape(1, -1), len(given), axis=0)
         latents[:, axis] = given
         latents = latents.reshape(-1, *self.latent_shape)
         return self.decode(latents, labels=_repeated(labels, len(given)), batch_size=batch_size)
+
+
+def _as_values(values: ArrayLike) -> np.ndarray:
+    """Returns what an axis is set to, float32 (values,), or raises DataError."""
+    given = as_array(values, source="values")
+    if given.ndim == 1 and given.dtype.kind == "f":
+        finite = np.abs(given) <= np.finfo("float32").max
+        if not finite.all():
+            number = int(np.argmin(finite))
+            raise DataError(
+                "values must be finite numbers",
+                got=f"values[{number}] is {given[number]}",
+                expected="finite numbers that float32 holds, up to 3.4e38",
+                fix="pass values=[-3, 0, 3]",
+            )
+    return as_inputs(given, (), unit_range=False, source="values")
 
 
 def _repeated(labels: ArrayLike | None, count: int) -> np.ndarray | None:

@@ -318,6 +318,17 @@ class Model(LatentSpace):
             return np.rint(given * 255).astype("uint8")
         return as_inputs(given, shape, dtype=dtype, unit_range=unit_range, source=source)
 
+    def _as_one(self, example: ArrayLike, name: str) -> np.ndarray:
+        given, shape = as_array(example, source=name), tuple(self.example_shape)
+        if given.shape != shape:
+            raise DataError(
+                f"{name} is one example, without a batch axis",
+                got=f"{name} has shape {given.shape}",
+                expected=f"{shape}",
+                fix=f"pass {name}=x[0], of a batch x",
+            )
+        return given
+
     def _as_labels(self, labels: ArrayLike | None, count: int) -> np.ndarray | None:
         return None if labels is None and self.classes is None else as_labels(labels, count, self.classes)
 

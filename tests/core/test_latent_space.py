@@ -132,6 +132,28 @@ def test_ends_that_are_no_two_examples():
         four_lines(error, "the two ends", "one shape")
 
 
+@pytest.mark.parametrize(("value", "place"), [(np.nan, 1), (-np.inf, 0), (1e300, 2)])
+def test_values_are_finite_numbers(value, place):
+    values = np.zeros(3)
+    values[place] = value
+    with pytest.raises(DataError) as error:
+        Plane().traverse(np.zeros((2, 2)), 0, values)
+    four_lines(error, "values must be finite numbers", f"values[{place}] is {value}", "values=[-3, 0, 3]")
+
+
+def test_each_end_is_one_example(pair):
+    (first, second), shape = smooth_examples((16, 12, 1), 2), "(16, 12, 1)"
+    for one in pair[:2]:
+        for name, go in (
+            ("first", lambda one=one: one.interpolate(first[None], second[None])),
+            ("second", lambda one=one: one.interpolate(first, second[None])),
+            ("example", lambda one=one: one.traverse(first[None], 0)),
+        ):
+            with pytest.raises(DataError) as error:
+                go()
+            four_lines(error, f"{name} has shape (1, 16, 12, 1)", f"expected: {shape}", f"{name}=x[0]")
+
+
 def test_a_way_has_one_label(conditional):
     first, second = smooth_examples((9, 8, 1), 2)
     for go in (
