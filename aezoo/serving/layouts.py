@@ -81,8 +81,8 @@ def lay_out(
         Folders of the models, a list of `pathlib.Path`.
 
     Raises:
-        OptionError: an unknown server, a name that is none, a version that is there, or a model of
-            this name with other inputs and outputs.
+        OptionError: an unknown server, a name that is none, a version that is there, a model of
+            this name with other inputs and outputs, or a folder that holds other things than models.
         BundleError: no bundle, one without files of the format, or a file of it is missing or altered.
     """
     servers = check_servers(servers)
@@ -92,6 +92,7 @@ def lay_out(
     check_positive("max_batch", max_batch)
     jobs = _jobs(bundle, manifest, servers, name, precision)
     folder = pathlib.Path(folder)
+    _check_repository(folder)
     draft = files.make_draft(folder / "layout")
     try:
         for model, artifact in jobs:
@@ -248,6 +249,37 @@ def _copy(bundle, artifact, target):
         inner = inner.relative_to(root) if inner.is_relative_to(root) else inner
         (target / inner).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(pathlib.Path(bundle) / file, target / inner)
+
+
+def _check_repository(folder):
+    """Raises OptionError unless a place is new, or a folder of nothing but models, whoever made those."""
+    places = {place for place, _ in SERVERS.values()}
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        foreign = there
+    elif not folder.is_dir():
+        return
+    else:
+        inside = [folder, *(folder / place for place in sorted(places) if (folder / place).is_dir())]
+        entries = (path for one in inside for path in sorted(one.iterdir()) if path not in inside)
+        foreign = next((path for path in entries if not _is_model(path)), None)
+    if foreign is not None:
+        raise OptionError(
+            "models would be mixed with other files",
+            got=f"{foreign}",
+            expected="a new folder, or one that holds nothing but models for servers",
+            fix="name another folder",
+        )
+
+
+def _is_model(path):
+    """Whether a path is a model of a repository, its list, or hidden, which no server reads."""
+    if path.name.startswith(".") or path.name == MODELS:
+        return True
+    return path.is_dir() and any(
+        inner.name in (CONFIG, SETTINGS) or (inner.name.isdigit() and inner.is_dir())
+        for inner in path.iterdir()
+    )
 
 
 def _check_place(model, version, texts):

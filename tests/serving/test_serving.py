@@ -328,6 +328,28 @@ def test_what_is_refused(options, kind, words, bundles, tmp_path):
     assert not (tmp_path / "models").exists()
 
 
+def test_models_are_not_mixed_into_other_files(bundles, tmp_path, capsys):
+    theirs = tmp_path / "models" / "onnx" / "theirs" / "1"  # a model for Triton, which needs no configuration
+    theirs.mkdir(parents=True)
+    (tmp_path / "models" / ".git").mkdir()
+    for version in (1, 2):
+        layouts.lay_out(bundles["conv"], tmp_path / "models", ("triton",), version=version)
+    for place in ("notes.txt", "onnx/notes.txt", "photos/cat.jpg", "file"):
+        folder = tmp_path / "loose" / place.replace("/", "_")
+        foreign = folder / place
+        if place == "file":
+            folder = foreign = tmp_path / "file"
+        foreign.parent.mkdir(parents=True, exist_ok=True)
+        foreign.write_text("mine", "utf-8")
+        with pytest.raises(OptionError) as error:
+            layouts.lay_out(bundles["conv"], folder, ("triton",))
+        named = foreign.parent if place == "photos/cat.jpg" else foreign
+        four_lines(error, "mixed with other files", named, "name another folder")
+        assert foreign.read_text("utf-8") == "mine"
+    assert main.main(["serve-layout", str(bundles["conv"]), "-o", str(tmp_path / "file" / "below")]) == 2
+    four_lines(capsys.readouterr().err.removeprefix("aezoo: "), tmp_path / "file")
+
+
 def test_an_altered_file_is_not_served(bundles, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(bundles["conv"], folder)
