@@ -53,7 +53,7 @@ def recalibrate(
     manifest = contract.read_manifest(folder)
     for held in contract.files_of(manifest):
         contract.check_files(folder, held)
-    _check_scorer(manifest)
+    check_scorer(manifest)
     with np.load(folder / contract.CALIBRATION) as file:
         trained_on = file["trained_on"] if "trained_on" in file.files else None
     normals, labels = _checked(manifest, normals, labels)
@@ -80,22 +80,27 @@ def recalibrate(
     return found["float32"], gone
 
 
-def _score(manifest: Manifest) -> Score:
-    """Returns what the verdicts of a bundle go by; with a scorer in it, its manifest says so."""
-    assert manifest.calibration is not None
-    return manifest.calibration.score
-
-
-def _check_scorer(manifest):
+def check_scorer(manifest: Manifest) -> None:
     """Raises BundleError unless there is the scorer that all others follow."""
     scorers = {(row.format, row.precision) for row in manifest.artifacts if row.part == "scorer"}
     if ("onnx", "float32") not in scorers:
+        fix = "export again with export_bundle(..., normals=normals), and with 'scorer' where parts are named"
+        if scorers:
+            fix = "export again with 'onnx' among the formats"
+        if "onnx" in {format for format, _ in scorers}:
+            fix = "export again with 'float32' among the precisions"
         raise BundleError(
             "this bundle holds no scorer that can be calibrated",
             got=", ".join(sorted({row.file for row in manifest.artifacts})),
             expected="scorer.onnx",
-            fix="export again with onnx among the formats",
+            fix=fix,
         )
+
+
+def _score(manifest: Manifest) -> Score:
+    """Returns what the verdicts of a bundle go by; with a scorer in it, its manifest says so."""
+    assert manifest.calibration is not None
+    return manifest.calibration.score
 
 
 def _calibrate(draft, manifest, normals, labels, false_positive_rate):

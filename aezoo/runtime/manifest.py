@@ -170,11 +170,17 @@ def find(manifest: Manifest, part: str, format: str = "onnx", precision: str = "
     for artifact in manifest.artifacts:
         if (artifact.part, artifact.format, artifact.precision) == (part, format, precision):
             return artifact
+    alike = [a for a in manifest.artifacts if a.part == part]
+    problem, missing = f"this bundle holds no {part}", f"parts=({part!r},)"
+    if any(a.format == format for a in alike):
+        problem, missing = f"{problem} in this precision", f"precisions=({precision!r},)"
+    elif alike:
+        problem, missing = f"{problem} in this format", f"formats=({format!r},)"
     raise BundleError(
-        f"this bundle holds no {part} in this format",
+        problem,
         got=f"{part} {format} {precision}",
         expected=", ".join(f"{a.part} {a.format} {a.precision}" for a in manifest.artifacts),
-        fix=f"export again with formats=({format!r},) and precisions=({precision!r},)",
+        fix=f"export again with {missing}, beside what is there",
     )
 
 

@@ -141,7 +141,26 @@ def test_without_real_examples_there_is_no_scorer(trained, tmp_path):
     four_lines(error, "has no scorer")
     with pytest.raises(BundleError) as error:
         recalibrate(folder, smooth_examples(SHAPE, 200))
-    four_lines(error, "no scorer that can be calibrated", "scorer.onnx")
+    four_lines(error, "no scorer that can be calibrated", "scorer.onnx", "normals=normals")
+    assert "'onnx' among the formats" not in str(error.value)
+
+
+def test_what_is_missing_is_what_is_named(trained, tmp_path):
+    """The part, the format or the precision: whatever an export would have to have besides."""
+    options = ExportOptions(formats=["onnx"], parts=["encoder", "decoder"])
+    folder = export_bundle(trained, tmp_path / "b", options, examples=smooth_examples(SHAPE, 200))
+    bundle = runtime.load(folder)
+    for ask in (bundle.reconstruct, bundle.reconstruction_error):
+        with pytest.raises(BundleError) as error:
+            ask(smooth_examples(SHAPE, 2))
+        four_lines(error, "holds no reconstructor\n", "again with parts=('reconstructor',)")
+    for asked, words in (
+        ({"precision": "int8"}, "again with precisions=('int8',)"),
+        ({"format": "saved_model"}, "again with formats=('saved_model',)"),
+    ):
+        with pytest.raises(BundleError) as error:
+            contract.find(bundle.manifest, "encoder", **asked)
+        four_lines(error, words)
 
 
 def test_a_conditional_model_needs_labels(tmp_path):
