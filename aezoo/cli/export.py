@@ -188,6 +188,9 @@ def _tell(folder, place, models, servers, as_json):
         )
     verb = "score" if {row.part for row in manifest.artifacts} == {"scorer"} else "encode"
     taken = {"images": "IMAGES", "rows": "TABLE"}.get(manifest.kind, "EXAMPLES")
+    runnable = dict.fromkeys(row.precision for row in manifest.artifacts if row.format == "onnx")
+    if runnable and "float32" not in runnable:  # which the commands run where nothing else is said
+        taken += f" --precision {next(iter(runnable))}"
     print(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 

@@ -69,9 +69,10 @@ def add_calibrate(commands: Any) -> None:
 
 def calibrate(parsed: argparse.Namespace) -> None:
     """Calibrates a bundle's scorer on normal examples."""
-    from aezoo.export.recalibration import recalibrate
+    from aezoo.export.recalibration import check_scorer, recalibrate
     from aezoo.runtime.manifest import read_manifest
 
+    check_scorer(read_manifest(parsed.bundle))
     bundle, run = opening.open_bundle(parsed)
     normals = opening.read_source(parsed, bundle, run)
     labels = opening.labels_for(parsed, bundle, normals).get("labels")

@@ -168,6 +168,40 @@ def test_frameworks_out_of_memory(name, exported, here, monkeypatch, capfd):
     refused(capfd, "MemoryError: there is not enough memory")
 
 
+def test_commands_on_a_bundle_of_int8_alone(here, capfd):
+    """What export prints next can be typed; and calibrate, which has no --precision, speaks of none."""
+    np.save("some.npy", smooth_examples((8, 8, 1), 60))
+    np.save("normals.npy", smooth_examples((8, 8, 1), 60, seed=1))
+    train = ("train", "dense", "--data", "some.npy", "-O", "units=8,", "--latent-dim", 2, "--epochs", 1)
+    assert run(*train, "-o", "run") == 0
+    made = ("export", "run", "-o", "b8", "--formats", "onnx", "--precision", "int8", "--budget", 0.99)
+    assert run(*made, "--normals", "normals.npy", "--false-positive-rate", 0.2) == 0
+    following = capfd.readouterr().out.splitlines()[-1].partition("next: aezoo ")[2]
+    assert following == "encode b8 IMAGES --precision int8"
+    assert run(*following.replace("IMAGES", "some.npy").split()) == 0
+    capfd.readouterr()
+    assert run("calibrate", "b8", "normals.npy") == 1
+    told = capfd.readouterr().err
+    assert len(told.splitlines()) == 4
+    assert "no scorer that can be calibrated" in told
+    assert "'float32' among the precisions" in told
+    assert "precision=" not in told
+
+
+def test_evaluate_is_quiet(exported, here):
+    np.savez("blobs.npz", images=smooth_examples((16, 12, 1), 40))
+    hushed = ("TF_CPP_MIN_LOG_LEVEL", "GRPC_VERBOSITY")  # which this process has set for itself
+    done = subprocess.run(
+        [sys.executable, "-m", "aezoo", "evaluate", str(exported), "--data", "blobs.npz"],
+        capture_output=True,
+        encoding="utf-8",
+        env={**{k: v for k, v in os.environ.items() if k not in hushed}, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ssim" in done.stdout
+    assert done.stderr == ""
+
+
 def test_a_wrong_path_needs_no_keras_and_a_run_is_quiet(here):
     """In processes of their own: Keras speaks when it is first imported."""
 
