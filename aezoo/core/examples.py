@@ -65,7 +65,9 @@ def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndar
             f"{source}: this is no array",
             got="None" if values is None else f"{type(values).__name__} {str(values)[:60]!r}",
             expected="an array of numbers",
-            fix=f"read the file first: numpy.load({values!r})" if is_text else "pass an array, or a list of them",
+            fix=f"read the file first: numpy.load({values!r})"
+            if is_text
+            else "pass an array, or a list of them",
         )
     return array
 
