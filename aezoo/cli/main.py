@@ -84,9 +84,7 @@ def _parser():
 
 def _needs():
     """Returns which commands need which extra, from the table."""
-    by_extra: dict[str | None, list[str]] = {
-        extra: [] for extra in (None, *sorted({extra for _, extra in COMMANDS if extra}))
-    }
+    by_extra = {extra: [] for extra in (None, *sorted({extra for _, extra in COMMANDS if extra}))}
     for add, extra in COMMANDS:
         by_extra[extra].append(add.__name__.removeprefix("add_").replace("_", "-"))
     texts = [f"run bundles on the base install: {', '.join(by_extra.pop(None))}"]
