@@ -286,7 +286,7 @@ def test_channels_first_of_bytes_at_a_fixed_batch_through_both_routes(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"layout": "nchw", "formats": ["onnx", "litert"]}, ["litert", "channels last", "onnx,openvino"]),
+        ({"layout": "nchw", "formats": ["onnx", "litert"]}, ["litert", "channels last", "'openvino')"]),
         ({"layout": "nchw", "formats": ["saved_model"]}, ["saved_model", "channels last"]),
         ({"layout": "chw"}, ["'nchw'"]),
         ({"batch": 0}, ["batch=0", "at least 1"]),
