@@ -37,6 +37,13 @@ def load(path: Any) -> Any:
         from aezoo.nn.saving import load_model  # here: it imports Keras
 
         return load_model(path)
+    if path.is_file():
+        raise RunError(
+            "this file is no model",
+            got=f"{path}, a file",
+            expected="the folder of a bundle or of a run, or a .keras file",
+            fix="pass the folder; aezoo.data.load reads files of examples",
+        )
     from aezoo.training.run import Run
 
     return Run.load(path).model

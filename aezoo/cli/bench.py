@@ -182,9 +182,10 @@ def _check_target(option, target, suffixes):
             fix=f"--{option} {target.with_suffix(suffixes[0])}",
         )
     if target.is_dir() or not target.absolute().parent.is_dir():
+        beside = target / f"bench{suffixes[0] if suffixes else '.csv'}" if target.is_dir() else target.name
         raise OptionError(
             "the file cannot be written there",
             got=f"--{option} {target}",
             expected="a file in a folder that exists",
-            fix=f"--{option} {target.name or 'bench'}",
+            fix=f"--{option} {beside}",
         )

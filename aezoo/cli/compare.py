@@ -100,7 +100,7 @@ def _opened(parsed):
     model, run = opened[takes_bytes.index(True) if any(takes_bytes) else 0]
     found = opening.read_source(parsed, model, run)
     examples, labels = found.array, opening.labels_for(parsed, model, found).get("labels")
-    check_positive("--examples", parsed.examples)
+    check_positive("--examples", parsed.examples, usual=2000)
     if len(examples) > parsed.examples:
         chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[: parsed.examples])
         # Labels of another length are left for the model to refuse.

@@ -54,9 +54,8 @@ def evaluate(parsed: argparse.Namespace) -> None:
     from aezoo.evaluation import evaluate as figures_of
     from aezoo.runtime.manifest import is_bundle
 
-    samples, examples = (
-        check_positive(f"--{name}", getattr(parsed, name)) for name in ("samples", "examples")
-    )
+    samples = check_positive("--samples", parsed.samples, usual=200)
+    examples = check_positive("--examples", parsed.examples, usual=1000)
     if parsed.output is not None:
         outputs.check_file(parsed.output, sources=[parsed.source or ""])
     model, run = opening.open_model(parsed.model)

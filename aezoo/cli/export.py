@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import textwrap
 from typing import Any
 
 from aezoo.cli import parsing
@@ -29,7 +30,7 @@ def add_export(commands: Any) -> None:
     _add_int8(command.add_argument_group("int8"))
     _add_scorer(command.add_argument_group("scorer"))
     group = command.add_argument_group("examples")
-    group.description = f"SOURCE: {parsing.SOURCE}"
+    group.description = textwrap.fill(f"SOURCE: {parsing.SOURCE}", 78)
     parsing.add_data_dir(group)
 
 

@@ -44,7 +44,7 @@ def add_decode(commands: Any) -> None:
     command = parsing.add_command(commands, "decode", decode, summary, "aezoo decode bundle latents.npy")
     parsing.add_bundle(command)
     command.add_argument("latents", metavar="LATENTS", help="a .npy or .npz file, such as encode writes")
-    parsing.add_labels(command)
+    parsing.add_labels(command, of_source=False)
     parsing.add_precision(command)
     parsing.add_output(command, "reconstructions.npy")
 

@@ -22,14 +22,14 @@ def add_sample(commands: Any) -> None:
     command.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same examples"
     )
-    parsing.add_labels(command)
+    parsing.add_labels(command, of_source=False)
     parsing.add_precision(command)
     parsing.add_pictures_output(command, "samples")
 
 
 def sample(parsed: argparse.Namespace) -> None:
     """Draws new examples."""
-    count = check_positive("--count", parsed.count)
+    count = check_positive("--count", parsed.count, usual=64)
     model, _ = opening.open_model(parsed.model, parsed.precision)
     write = output.writer(parsed, as_images=model.kind == "images")
     labels = opening.labels_for(parsed, model, count=count)
@@ -62,7 +62,7 @@ def add_interpolate(commands: Any) -> None:
 
 def interpolate(parsed: argparse.Namespace) -> None:
     """Goes from one example to another."""
-    steps = check_positive("--steps", parsed.steps, least=2)
+    steps = check_positive("--steps", parsed.steps, least=2, usual=8)
     model, run = opening.open_model(parsed.model)
     write = output.writer(parsed, as_images=model.kind == "images")
     found = opening.read_source(parsed, model, run)

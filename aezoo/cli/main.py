@@ -5,6 +5,7 @@ Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ct
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from aezoo import __version__
@@ -26,28 +27,29 @@ from aezoo.cli import (
 from aezoo.cli.shell import guarded
 from aezoo.core.imports import print_anything
 
-# In the order of --help. A command is a function that adds it, beside the one that runs it.
+# In the order of --help: the function that adds a command, beside the one that runs it, and the extra that
+# it needs; None for what runs on the base install.
 COMMANDS = (
-    models.add_list,
-    models.add_info,
-    train.add_train,
-    evaluate.add_evaluate,
-    export.add_export,
-    export.add_verify,
-    infer.add_encode,
-    infer.add_reconstruct,
-    infer.add_decode,
-    score.add_score,
-    score.add_calibrate,
-    latents.add_sample,
-    latents.add_interpolate,
-    latents.add_traverse,
-    compare.add_compare,
-    serve_layout.add_serve_layout,
-    film.add_film,
-    plot.add_plot,
-    explore.add_explore,
-    bench.add_bench,
+    (models.add_list, None),
+    (models.add_info, None),
+    (train.add_train, "train"),
+    (evaluate.add_evaluate, "train"),
+    (export.add_export, "train"),
+    (export.add_verify, None),
+    (infer.add_encode, None),
+    (infer.add_reconstruct, None),
+    (infer.add_decode, None),
+    (score.add_score, None),
+    (score.add_calibrate, "calibrate"),
+    (latents.add_sample, None),
+    (latents.add_interpolate, None),
+    (latents.add_traverse, None),
+    (compare.add_compare, "train"),
+    (serve_layout.add_serve_layout, None),
+    (film.add_film, "film"),
+    (plot.add_plot, "train"),
+    (explore.add_explore, None),
+    (bench.add_bench, None),
 )
 
 _EPILOG = """\
@@ -56,9 +58,6 @@ from scratch to an encoder that runs without TensorFlow:
   aezoo export runs/conv -o bundle
   aezoo encode bundle images.npy -o latents.npy
 
-train, evaluate, export and film need  pip install "aezoo[train]";
-verify, encode, decode, reconstruct, score, sample, interpolate, traverse, serve-layout, explore and bench
-run bundles on the base install.
 """
 
 
@@ -73,14 +72,25 @@ def _parser():
     parser = argparse.ArgumentParser(
         "aezoo",
         description="Autoencoders: train them, export encoder and decoder as proven files, run those.",
-        epilog=_EPILOG,
+        epilog=f"{_EPILOG}\n{_needs()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"aezoo {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in COMMANDS:
+    for add, _ in COMMANDS:
         add(commands)
     return parser
+
+
+def _needs():
+    """Returns which commands need which extra, from the table."""
+    by_extra = {extra: [] for extra in (None, *sorted({extra for _, extra in COMMANDS if extra}))}
+    for add, extra in COMMANDS:
+        by_extra[extra].append(add.__name__.removeprefix("add_").replace("_", "-"))
+    texts = [f"run bundles on the base install: {', '.join(by_extra.pop(None))}"]
+    texts += [f'need pip install "aezoo[{extra}]": {", ".join(names)}' for extra, names in by_extra.items()]
+    texts.append('a run in the place of a bundle, or `info` of a model, needs "aezoo[train]" too')
+    return "\n".join(textwrap.fill(text, 78, subsequent_indent="  ") for text in texts) + "\n"
 
 
 if __name__ == "__main__":

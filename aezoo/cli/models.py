@@ -8,6 +8,8 @@ from typing import Any
 from aezoo import models
 from aezoo.cli.output import print_table, short
 from aezoo.cli.parsing import add_command
+from aezoo.core.errors import OptionError, RunError
+from aezoo.core.options import nearest
 
 
 def add_list(commands: Any) -> None:
@@ -19,8 +21,20 @@ def add_list(commands: Any) -> None:
 
 
 def list_models(parsed: argparse.Namespace) -> None:
-    """Lists the models."""
+    """Lists the models.
+
+    Raises:
+        OptionError: no name matches the pattern; the nearest is given.
+    """
     entries = [models.describe(name) for name in models.list_models(parsed.pattern)]
+    if not entries:
+        names = models.list_models()
+        raise OptionError(
+            f"no model's name matches this pattern{nearest(parsed.pattern.strip('*?'), names)}",
+            got=repr(parsed.pattern),
+            expected=f"a shell pattern that matches some of {', '.join(names)}",
+            fix="aezoo list, for all models",
+        )
     if parsed.json:
         rows = [
             {"name": e.name, "kinds": sorted(e.kinds), "paper": e.paper, "summary": e.summary}
@@ -39,7 +53,12 @@ def add_info(commands: Any) -> None:
 
 
 def info(parsed: argparse.Namespace) -> None:
-    """Describes a model, a run or a bundle."""
+    """Describes a model, a run or a bundle.
+
+    Raises:
+        RunError: the path leads to something else.
+        OptionError: no such path, and no model of this name.
+    """
     folder = pathlib.Path(parsed.what)
     if (folder / "manifest.json").is_file():
         from aezoo.core.strict_json import to_json
@@ -50,6 +69,13 @@ def info(parsed: argparse.Namespace) -> None:
         from aezoo.training.run import Run
 
         found = Run(folder).info
+    elif folder.exists() and parsed.what not in models.list_models():
+        raise RunError(
+            "there is neither a run nor a bundle here",
+            got=f"{parsed.what}, {'a folder of other things' if folder.is_dir() else 'a file'}",
+            expected="the folder of a run or of a bundle, or the name of a model",
+            fix="check the path; `aezoo list` names the models",
+        )
     else:
         entry = models.describe(parsed.what)
         found = {

@@ -91,11 +91,16 @@ def add_data_dir(command: Any) -> None:
     )
 
 
-def add_labels(command: argparse.ArgumentParser, text: str = _LABELS, metavar: str = "N,N|FILE") -> None:
-    """Adds the labels of a conditional model."""
-    command.add_argument(
-        "--labels", metavar=metavar, help=f"{text}; default: those that the source has, if any"
-    )
+def add_labels(
+    command: argparse.ArgumentParser,
+    text: str = _LABELS,
+    metavar: str = "N,N|FILE",
+    *,
+    of_source: bool = True,
+) -> None:
+    """Adds the labels of a conditional model; `of_source` where the command's source may have them."""
+    default = "; default: those that the source has, if any" if of_source else ""
+    command.add_argument("--labels", metavar=metavar, help=text + default)
 
 
 def add_precision(command: argparse.ArgumentParser) -> None:

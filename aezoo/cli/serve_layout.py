@@ -25,7 +25,11 @@ def add_serve_layout(commands: Any) -> None:
         metavar="S,S",
         help="triton, mlserver or tfserving; default triton,mlserver",
     )
-    command.add_argument("--name", metavar="TEXT", help="name of the models; default that of the bundle's")
+    command.add_argument(
+        "--name",
+        metavar="TEXT",
+        help="what the models' names begin with; default: the name of the bundle's model",
+    )
     command.add_argument(
         "--model-version", dest="version", type=int, default=1, metavar="N", help="default 1"
     )

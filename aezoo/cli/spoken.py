@@ -6,6 +6,7 @@ import shlex
 
 _VALUE = r"\([^()]*\)|\[[^\[\]]*\]|'[^']*'|\"[^\"]*\"|[^\s,;:()]+(?:,[^\s,;:()]+)*"
 _SETTING = re.compile(rf"(?<![\w.'\"-])(?P<name>[a-z]\w*)=(?P<value>{_VALUE})")
+_TYPED = re.compile(rf"(?<![\w.'\"-])(?P<word>--[a-z][\w-]*)=(?P<value>{_VALUE})")
 _LEFT_OUT = re.compile(r"\bleave (?P<out>out )?(?P<name>[a-z]\w*)\b")
 
 
@@ -23,9 +24,12 @@ def in_words_of(parser: argparse.ArgumentParser, fix: str) -> str:
     'pass --overwrite, or numpy.save(path, overwrite=True)'
     >>> in_words_of(parser, "pass image_shape=(28, 28, 1), or leave image_shape out")
     'pass --image-shape 28x28x1, or leave --image-shape out'
+    >>> in_words_of(parser, "pass --image-shape='28x28x1'")
+    'pass --image-shape 28x28x1'
     """
     # argparse offers no other way to ask which options there are.
     options = {action.dest: action for action in parser._actions if action.option_strings}
+    words = {word: action for action in options.values() for word in action.option_strings}
 
     def setting(match):
         before = fix[: match.start()]
@@ -34,11 +38,15 @@ def in_words_of(parser: argparse.ArgumentParser, fix: str) -> str:
             return match[0]
         return _typed(action, match["value"])
 
+    def typed(match):
+        action = words.get(match["word"])
+        return match[0] if action is None else _typed(action, match["value"])
+
     def left_out(match):
         action = options.get(match["name"])
         return match[0] if action is None else f"leave {match['out'] or ''}{action.option_strings[0]}"
 
-    return _LEFT_OUT.sub(left_out, _SETTING.sub(setting, fix))
+    return _LEFT_OUT.sub(left_out, _SETTING.sub(setting, _TYPED.sub(typed, fix)))
 
 
 def _typed(action, value):

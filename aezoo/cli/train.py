@@ -5,6 +5,7 @@ import ast
 import dataclasses
 import json
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -15,7 +16,7 @@ from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
 from aezoo.core.options import KINDS
-from aezoo.training.recipe import Recipe, build_for, start_from, unversioned
+from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
 from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
 
@@ -154,6 +155,12 @@ def _begin(recipe, parsed, run, say):
         validation_fraction=recipe.validation_fraction if held_back is None else held_back,
         download=parsed.download,
     )
+    try:
+        check_kind(recipe.model, dataset)
+    except OptionError as error:
+        other = TAKES_ANY[dataset.kind]
+        error.fix = error.fix.replace(f"build {other!r}", f"aezoo train {other} --data {shlex.quote(source)}")
+        raise
     from aezoo import training  # imports Keras: after all that can be refused without it
 
     training.seed_everything(settings)

@@ -51,7 +51,7 @@ def check_unit_range(images: np.ndarray, *, source: str) -> None:
 def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndarray:
     """Returns an array-like as an array, or raises DataError where its parts do not make one."""
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"{source}: this does not make an array",
@@ -59,6 +59,17 @@ def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndar
             expected="numbers, all parts of one shape",
             fix="cut, resize or pad the parts to one shape, and numpy.stack them",
         ) from error
+    if array.ndim == 0 and array.dtype.kind not in "biufc":  # a text, None, a dict, any object
+        is_text = isinstance(values, str)
+        raise DataError(
+            f"{source}: this is no array",
+            got="None" if values is None else f"{type(values).__name__} {str(values)[:60]!r}",
+            expected="an array of numbers",
+            fix=f"read the file first: numpy.load({values!r})"
+            if is_text
+            else "pass an array, or a list of them",
+        )
+    return array
 
 
 def check_shape(examples: np.ndarray, expected: Sequence[int], *, source: str) -> None:

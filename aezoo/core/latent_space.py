@@ -32,7 +32,7 @@ def between(first: ArrayLike, second: ArrayLike, steps: int = 8, path: str = "li
     [[0.0, 1.0], [1.0, 0.5], [2.0, 0.0]]
     """
     check_choice("path", path, PATHS)
-    steps = check_positive("steps", steps, least=2)
+    steps = check_positive("steps", steps, least=2, usual=8)
     first, second = np.asarray(first, "float64"), np.asarray(second, "float64")
     share = np.linspace(0.0, 1.0, steps).reshape(-1, *[1] * first.ndim)
     lengths = np.linalg.norm(first), np.linalg.norm(second)

@@ -186,7 +186,7 @@ class Model(LatentSpace):
             DataError: wrong shape, a value that is not finite, or a code that the codebook does not have.
         """
         given = as_array(latents, source="latents")
-        check_positive("batch_size", batch_size)
+        check_positive("batch_size", batch_size, usual=BATCH)
         if self.codebook_size is not None and given.dtype.kind in "iu":
             codes = as_codes(given, self.latent_shape[:-1], self.codebook_size)
             return self._decode_codes(codes, self._as_labels(labels, len(codes)), batch_size)
@@ -303,7 +303,7 @@ class Model(LatentSpace):
         self, examples: ArrayLike, labels: ArrayLike | None, batch_size: int
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns (examples, labels or None) as the parts take them, or raises."""
-        check_positive("batch_size", batch_size)
+        check_positive("batch_size", batch_size, usual=BATCH)
         given = self._as_inputs(examples)
         return given, self._as_labels(labels, len(given))
 

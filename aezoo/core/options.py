@@ -12,17 +12,17 @@ Sizes = Sequence[int]  # of layers
 KINDS = ("images", "rows", "sequences")  # of examples
 
 
-def check_positive(option: str, value: Any, least: int = 1) -> int:
+def check_positive(option: str, value: Any, least: int = 1, usual: int | None = None) -> int:
     """Returns the value as an int, or raises OptionError unless it is a whole number of at least `least`.
 
-    True, 2.5 and "3" are refused.
+    True, 2.5 and "3" are refused. The error suggests `usual`, the option's default where it has one.
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or int(value) < least:
         raise OptionError(
             f"{option} is a whole number of at least {least}",
             got=f"{option}={value!r}",
             expected=f"{least}, {least + 1}, {least + 2}, ...",
-            fix=f"pass {option}={16 if least == 1 else least}",
+            fix=f"pass {option}={usual or (16 if least == 1 else least)}",
         )
     return int(value)
 
@@ -130,18 +130,27 @@ def nearest(word: object, choices: Iterable[object]) -> str:
 
     >>> nearest("cnov", ["conv", "dense"])
     " (did you mean 'conv'?)"
+    >>> nearest("nope", ["conv", "info_vae"])
+    ''
     """
     import difflib
 
-    close = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1, cutoff=0.5)
+    word, known = str(word), [str(choice) for choice in choices]
+    # One letter in place of another is a slip in a short word too: l3 for l2.
+    slips = [name for name in known if len(name) == len(word) > 1 and _differing(name, word) == 1]
+    close = difflib.get_close_matches(word, known, n=1) or slips
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _differing(first, second):
+    return sum(a != b for a, b in zip(first, second, strict=True))
 
 
 def check_choice(option: str, value: object, choices: Sequence[Any]) -> None:
     """Raises OptionError unless `value` is one of `choices`; names the nearest one."""
     if value not in choices:
         raise OptionError(
-            f"{option} has no such choice{nearest(value, choices)}",
+            f"{option} cannot be {value!r}{nearest(value, choices)}",
             got=f"{option}={value!r}",
             expected=f"one of {', '.join(repr(choice) for choice in choices)}",
             fix=f"pass {option}={choices[0]!r}",

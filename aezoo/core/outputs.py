@@ -23,7 +23,7 @@ def check_file(output: Path, *, sources: Iterable[Path]) -> None:
     """
     path = _expanded(output)
     if path.is_dir() or not path.parent.is_dir():
-        _refuse_writing(path, "a folder" if path.is_dir() else f"there is no folder {path.parent}")
+        _refuse_writing(path, "a folder" if path.is_dir() else None)
     for source in map(_expanded, sources):
         if path.exists() and source.exists() and os.path.samefile(path, source):
             _refuse_replacing(path, f"{path.with_name(path.stem)}_2{path.suffix}")
@@ -62,7 +62,7 @@ def check_folder(output: Path, *, sources: Iterable[Path], what: str) -> None:
     """
     target = _expanded(output)
     if target.is_file():
-        _refuse_writing(target, "a file")
+        _refuse_writing(target, "a file, where a folder is wanted")
     for source in (_expanded(source).resolve() for source in sources):
         if source.exists() and target.resolve() in (source, *source.parents):
             _refuse_replacing(target, f"{target}_2")
@@ -153,10 +153,22 @@ def _refuse_replacing(target, other):
     )
 
 
-def _refuse_writing(target, error):
+def _refuse_writing(target, problem):
+    """Raises DataError: a text says what is in the way, an OSError what failed; None: there is no folder."""
+    folder = target.parent
+    if isinstance(problem, OSError):
+        fix = f"check the permissions of the folder {folder}, and the space that is left on its disk"
+    elif problem is None and not folder.exists():
+        problem, fix = f"there is no folder {folder}", f"make the folder {folder}"
+    elif problem is None:
+        problem, fix = f"{folder} is a file, not a folder", f"pass output={target.name!r}"
+    elif target.is_dir():
+        fix = f"pass output={str(target / ('results' + target.suffix))!r}"
+    else:
+        fix = f"pass output={str(target.with_name(target.stem + '_2'))!r}"
     raise DataError(
         "the results cannot be written there",
-        got=f"{target}: {error}",
+        got=f"{target}: {problem}",
         expected="a path that can be written",
-        fix=f"make the folder {target.parent}, or pass output= another place",
-    ) from (error if isinstance(error, OSError) else None)
+        fix=fix,
+    ) from (problem if isinstance(problem, OSError) else None)

@@ -38,7 +38,7 @@ class Prior:
         Raises:
             OptionError: n is no number of at least 1, or the seed none of 32 bits.
         """
-        check_positive("n", n)
+        check_positive("n", n, usual=64)
         draw = np.random.Generator(np.random.Philox(check_seed(seed)))
         return self._draw(draw, n).reshape(n, *self.latent_shape).astype("float32")
 
@@ -197,7 +197,7 @@ class Categorical(Prior):
 
     def sample_indices(self, n: int, seed: int = 0) -> np.ndarray:
         """Returns n code_indices, int32 (n, h, w)."""
-        check_positive("n", n)
+        check_positive("n", n, usual=64)
         return self._indices(np.random.Generator(np.random.Philox(check_seed(seed))), n)
 
     def _indices(self, draw, n):

@@ -39,6 +39,7 @@ READERS = {
     ".ts": read_ts,
 }
 PARTS = {"train": "training", "validation": "validation", "test": "test"}  # and the word for each
+_SOURCES = "an existing path, mnist_mini, quasi_periodic, sklearn:NAME, sktime:NAME"
 # Suffixes that say "a file" of a source that is not there; no set of TensorFlow Datasets ends so.
 FILE_SUFFIXES = (*READERS, ".png", ".jpg", ".jpeg", ".zip", ".tsv", ".txt", ".h5", ".pkl", ".gz", ".json")
 
@@ -294,9 +295,9 @@ def _builder(source, data_dir, download):
 
     if importlib.util.find_spec("tensorflow_datasets") is None:  # the base install: most likely a wrong path
         raise DataError(
-            f"no path and no embedded dataset is called {source!r}",
+            f"no path and no dataset on this machine is called {source!r}",
             got=f"source={source!r}, in the folder {os.getcwd()}",
-            expected="an existing path, 'mnist_mini' or 'quasi_periodic'",
+            expected=_SOURCES,
             fix='check the path; image sets of TensorFlow Datasets need pip install "aezoo[train]"',
         )
     return tfds_images.find_builder(source, data_dir=data_dir, download=download)
@@ -304,8 +305,8 @@ def _builder(source, data_dir, download):
 
 def _refuse_unknown(source, hint):
     raise DataError(
-        f"no path and no image set is called {source!r}{hint}",
+        f"no path and no dataset is called {source!r}{hint}",
         got=f"source={source!r}, in the folder {os.getcwd()}",
-        expected="'mnist_mini', 'quasi_periodic', an existing path, or a name of TensorFlow Datasets",
-        fix="check the spelling; see https://www.tensorflow.org/datasets/catalog for names",
+        expected=f"{_SOURCES}, or a name of TensorFlow Datasets",
+        fix="check the spelling; for image sets see https://www.tensorflow.org/datasets/catalog for names",
     )

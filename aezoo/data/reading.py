@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.core.errors import DataError
+from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import check_shape
-from aezoo.core.options import check_choice
+from aezoo.core.options import nearest
 from aezoo.data.classes import class_names
 from aezoo.data.dataset import Dataset
 from aezoo.data.loading import PARTS, READERS, is_image_set, load
 from aezoo.data.sources.image_folder import PART_FOLDERS, SUFFIXES, read_images
-from aezoo.data.sources.numpy_files import read_arrays, read_numpy
+from aezoo.data.sources.numpy_files import UNSAFE, is_pickled, read_arrays, read_numpy
 from aezoo.data.sources.ts_files import read_ts
 
 _WITH_PART = re.compile(r"(?P<source>.+)\[(?P<part>\w*)\]", re.DOTALL)
@@ -125,6 +125,7 @@ def load_for(
                 fix="pass source='mnist_mini'",
             )
         source = run["data"]["source"]
+        path = pathlib.Path(source)
     else:
         path = pathlib.Path(source).expanduser()
         resized = path.is_dir() or is_image_set(source)
@@ -132,7 +133,9 @@ def load_for(
         options["kind"] = model.kind if of_arrays else None
         options["image_shape"] = model.example_shape if resized and model.kind == "images" else None
     dataset = load(source, **options)
-    check_shape(np.empty((1, *dataset.shape), "bool"), model.example_shape, source=dataset.name)
+    count = sum(len(getattr(dataset, part)) for part in PARTS)
+    name = path.name if path.exists() else dataset.name
+    check_shape(np.broadcast_to(False, (count, *dataset.shape)), model.example_shape, source=name)
     return dataset
 
 
@@ -148,7 +151,13 @@ def split_part(source: str | pathlib.Path) -> tuple[str, str]:
     match = _WITH_PART.fullmatch(str(source))
     if match is None:
         return str(source), "test"
-    check_choice("part", match["part"], tuple(PARTS))
+    if match["part"] not in PARTS:
+        raise OptionError(
+            f"a source has no part {match['part']!r}{nearest(match['part'], PARTS)}",
+            got=str(source),
+            expected=f"{', '.join(f'[{part}]' for part in PARTS)}, or nothing, which is the test part",
+            fix=f"{match['source']}[train]",
+        )
     return match["source"], match["part"]
 
 
@@ -341,7 +350,7 @@ def read_labels(path: str | pathlib.Path) -> np.ndarray:
     except (OSError, ValueError) as error:
         raise DataError(
             "labels cannot be read",
-            got=f"{path}: {str(error).splitlines()[0]}",
+            got=f"{path}: {UNSAFE if is_pickled(error) else str(error).splitlines()[0]}",
             expected="a .npy file of whole numbers",
             fix="numpy.save('labels.npy', labels)",
         ) from error

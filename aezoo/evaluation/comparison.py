@@ -59,7 +59,7 @@ def compare(
     """
     statistics = need("scipy.stats", extra="train")  # comes with scikit-learn
     need("sklearn", extra="train")
-    check_positive("neighbours", neighbours)
+    check_positive("neighbours", neighbours, usual=10)
     check_between("tolerance", tolerance, 0.0, math.inf, TOLERANCE)
     check_between("rotation_limit", rotation_limit, 0.0, math.inf, ROTATION_LIMIT)
     examples = np.asarray(examples)

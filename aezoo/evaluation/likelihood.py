@@ -56,7 +56,7 @@ def nll_nats(
         OptionError: the model has no likelihood, or an argument cannot be used.
     """
     posed = _posed(model, examples, seed, labels)
-    figures = _of_draws(model, posed, check_positive("samples", samples), seed, batch, labels)
+    figures = _of_draws(model, posed, check_positive("samples", samples, usual=200), seed, batch, labels)
     return figures["nll_nats"], figures["nll_standard_error"]
 
 
@@ -79,7 +79,9 @@ def elbo_nats(
         model, examples, samples, seed, batch, labels: as for `nll_nats`.
     """
     posed = _posed(model, examples, seed, labels)
-    return _of_draws(model, posed, check_positive("samples", samples), seed, batch, labels)["elbo_nats"]
+    return _of_draws(model, posed, check_positive("samples", samples, usual=1), seed, batch, labels)[
+        "elbo_nats"
+    ]
 
 
 def figures(
@@ -102,7 +104,12 @@ def figures(
     """
     posed = _posed(model, examples, seed, labels)
     drawn = _of_draws(
-        model, posed, check_positive("samples", 1 if samples is None else samples), seed, batch, labels
+        model,
+        posed,
+        check_positive("samples", 1 if samples is None else samples, usual=200),
+        seed,
+        batch,
+        labels,
     )
     if samples is None:
         drawn = {name: drawn[name] for name in ("elbo_nats", "examples")}
@@ -133,7 +140,7 @@ def kl_nats(
         (total, (D,) float64 or None): both averaged over the examples, the total summed over the axes.
     """
     posed = _posed(model, examples, seed, labels)
-    return _kl(model, posed, check_positive("samples", samples), seed)
+    return _kl(model, posed, check_positive("samples", samples, usual=_KL_DRAWS), seed)
 
 
 def active_units(
@@ -202,7 +209,7 @@ def _posed(model, examples, seed, labels):
 def _of_draws(model, posed, samples, seed, batch, labels):
     """Returns the figures that one pass over the draws gives."""
     draw, examples, axes = _draw(seed), posed.examples, posed.mean.shape[1]
-    at_once = max(1, check_positive("batch", batch) // samples)
+    at_once = max(1, check_positive("batch", batch, usual=BATCH) // samples)
     each, bound = np.empty(len(examples)), np.empty(len(examples))
     for start in range(0, len(examples), at_once):
         chosen = slice(start, start + at_once)

@@ -43,8 +43,8 @@ def evaluate(
         denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
         `likelihood`, `codebook`, `sparsity` and `generation`. docs/reference/figures.md defines every figure.
     """
-    for option, value in (("samples", likelihood_samples), ("examples", likelihood_examples)):
-        check_positive(f"likelihood_{option}", value)
+    check_positive("likelihood_samples", likelihood_samples, usual=200)
+    check_positive("likelihood_examples", likelihood_examples, usual=1000)
     examples, scale = dataset.test.array(MOST_TESTED), model.error_scale
     # Of maps as many components as D, since all positions together often beat the pixels.
     pca = baselines.fit_pca(dataset.train.array(baselines.MOST_FITTED) / scale, model.latent_shape[-1])

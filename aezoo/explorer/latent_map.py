@@ -55,7 +55,7 @@ def read_points(
         DataError: nothing that can be read, or no labels for a conditional model.
         OptionError: `count` or `seed` is no such number.
     """
-    count, seed = check_positive("points", count), check_seed(seed)
+    count, seed = check_positive("points", count, usual=2000), check_seed(seed)
     if data is None:
         found = golden_examples(bundle)
     else:

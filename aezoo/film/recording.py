@@ -118,7 +118,7 @@ def make_film(
     """
     activations = check_activations(activations)
     settings = Settings(epochs=epochs, learning_rate=_LEARNING_RATE, seed=seed)
-    check_positive("frames", frames, least=2)
+    check_positive("frames", frames, least=2, usual=120)
     if every is not None:
         check_positive("every", every)
     dataset = _check_data(dataset, classes)

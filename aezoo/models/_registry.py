@@ -1,8 +1,9 @@
 """THE table: the one place where a name becomes a model.
 
 A row names a function as a string, so listing the models imports none of them. Tests, the
-README's table and the conformance suite are made from it. To add a model: one file in
-`models/`, one row here, one recipe.
+README's table and the conformance suite are made from it. To add a model: one file in `models/`; one
+row here, whose `kinds` say which examples it takes; one recipe; one page in docs/models/ with its line
+in mkdocs.yml. CONTRIBUTING.md says how to check it.
 """
 
 import dataclasses

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def unversioned(source: str) -> str:
     return name if name and version[:1].isdigit() else source
 
 
-_TAKES_ANY = {"images": "conv", "rows": "dense", "sequences": "conv1d"}
+TAKES_ANY = {"images": "conv", "rows": "dense", "sequences": "conv1d"}
 
 
 def build_for(name: str, options: Mapping[str, Any], dataset: "Dataset") -> "Autoencoder":
@@ -64,15 +65,7 @@ def build_for(name: str, options: Mapping[str, Any], dataset: "Dataset") -> "Aut
     """
     from aezoo.models import build, describe
 
-    kinds = describe(name).kinds
-    if dataset.kind not in kinds:
-        raise OptionError(
-            f"the model {name!r} does not take {dataset.kind}",
-            got=f"{dataset.name}, {dataset.kind} of shape {tuple(dataset.shape)}",
-            expected=", ".join(sorted(kinds)),
-            fix=f"build {_TAKES_ANY[dataset.kind]!r}"
-            + (", or load the data with kind='sequences'" if "sequences" in kinds else ""),
-        )
+    check_kind(name, dataset)
     sizes: dict[str, dict[str, Any]] = {
         "rows": {"features": dataset.shape[0]},
         "sequences": {"sequence_shape": dataset.shape},
@@ -84,6 +77,23 @@ def build_for(name: str, options: Mapping[str, Any], dataset: "Dataset") -> "Aut
     if "dataset_size" in describe(name).options():
         size["dataset_size"] = len(dataset.train)
     return build(name, **{**size, **options})
+
+
+def check_kind(name: str, dataset: "Dataset") -> None:
+    """Raises OptionError where the model of this name does not take such examples; imports no Keras."""
+    from aezoo.models import describe
+
+    kinds = describe(name).kinds
+    if dataset.kind in kinds:
+        return
+    source = pathlib.PurePath(dataset.source).name if os.path.isabs(dataset.source) else dataset.source
+    raise OptionError(
+        f"the model {name!r} does not take {dataset.kind}",
+        got=f"{source}: {dataset.kind} of shape {tuple(dataset.shape)}",
+        expected=", ".join(sorted(kinds)),
+        fix=f"build {TAKES_ANY[dataset.kind]!r}"
+        + (", or load the data with kind='sequences'" if "sequences" in kinds else ""),
+    )
 
 
 def start_from(model: "Autoencoder", folder: str | os.PathLike[str]) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import RunError
 from aezoo.core.files import DRAFT, read_json, replacing
+from aezoo.runtime.manifest import is_bundle
 
 if TYPE_CHECKING:  # a run is looked into without Keras
     import numpy as np
@@ -63,12 +64,7 @@ class Run:
         """
         run = cls(folder)
         if not run.exists():
-            raise RunError(
-                "there is no run in this folder",
-                got=f"{folder}" + ("" if run.folder.exists() else " (does not exist)"),
-                expected="a folder with run.json, written by `aezoo train` or a recipe",
-                fix=f"aezoo train conv --data mnist_mini -o {folder}",
-            )
+            run._refuse_missing()
         if run.info["status"] != "finished":
             raise RunError(
                 "the training of this run has not ended",
@@ -77,6 +73,25 @@ class Run:
                 fix=f"aezoo train --resume -o {folder}",
             )
         return run
+
+    def _refuse_missing(self):
+        """Raises RunError: there is no run, and what is there instead."""
+        problem, got = "there is no run in this folder", str(self.folder)
+        fix = "check the path; a run is made by `aezoo train` in a folder of its own"
+        if not self.folder.exists():
+            got += " (does not exist)"
+            fix = f"aezoo train conv --data mnist_mini -o {self.folder}"
+        elif self.folder.is_file():
+            problem, got = "this is a file, not the folder of a run", f"{got}, a file"
+        elif is_bundle(self.folder):
+            problem, got = "this is a bundle already, not a run", f"{got}, a bundle"
+            fix = "pass the folder of the run that it was exported from"
+        raise RunError(
+            problem,
+            got=got,
+            expected="a folder with run.json, written by `aezoo train` or a recipe",
+            fix=fix,
+        )
 
     def exists(self) -> bool:
         """Whether the folder holds a run, finished or not."""

@@ -41,10 +41,10 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_positive("epochs", self.epochs)
-        check_positive("batch_size", self.batch_size)
+        check_positive("epochs", self.epochs, usual=Settings.epochs)
+        check_positive("batch_size", self.batch_size, usual=Settings.batch_size)
         if self.patience is not None:
-            check_positive("patience", self.patience)
+            check_positive("patience", self.patience, usual=10)
         check_seed(self.seed)
         check_choice("loss", self.loss, LOSSES)
         check_choice("schedule", self.schedule, SCHEDULES)

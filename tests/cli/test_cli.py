@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from PIL import Image
 
 import aezoo
 from aezoo import data
+from aezoo.cli.main import COMMANDS
 from aezoo.testing import smooth_examples
 from aezoo.training.recipe import build_for
 
@@ -104,6 +106,19 @@ def test_images_in_folders_are_scored_by_name(exported, tmp_path, capfd):
         ([], 2, ["COMMAND"]),
         (["trian"], 2, ["trian"]),
         (["info", "cnov"], 2, ["did you mean 'conv'?"]),
+        (["info", "nope"], 2, ["no model of this name\n"]),  # nothing is near
+        (["info", str(ROOT / "docs")], 1, ["neither a run nor a bundle", "a folder of other things"]),
+        (["info", str(ROOT / "README.md")], 1, ["neither a run nor a bundle", "README.md, a file"]),
+        (["list", "cnov*"], 2, ["no model's name matches", "did you mean 'conv'?"]),
+        (["export", str(ROOT / "README.md")], 1, ["this is a file, not the folder of a run"]),
+        (["export", str(ROOT / "docs")], 1, ["no run in this folder", "a folder of its own"]),
+        (["train", "dense", "--epochs", "0", "-o", "none"], 2, ["fix:      pass --epochs 12"]),
+        (
+            ["train", "conv", "--data", "quasi_periodic"],
+            2,
+            ["fix:      aezoo train conv1d --data quasi_periodic"],
+        ),
+        (["bench", "x", "--csv", "."], 2, ["--csv ", "bench.csv"]),
         (["train"], 2, ["which model is to be trained?"]),
         (["train", "cnov"], 2, ["did you mean 'conv'?"]),
         (["train", "conv", "-O", "filters"], 2, ["NAME=VALUE"]),
@@ -131,14 +146,31 @@ def test_errors_go_to_standard_error_with_their_status(
     assert not list(tmp_path.iterdir())
 
 
+def test_help_says_which_extra_each_command_needs(capfd):
+    assert run("--help") == 0
+    printed = capfd.readouterr().out
+    told = printed[printed.index("run bundles on the base install") :]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for add, extra in COMMANDS:
+        assert re.search(rf"\b{add.__name__.removeprefix('add_').replace('_', '-')}\b", told)
+        assert extra is None or extra in extras
+
+
+@pytest.mark.parametrize("command", ["sample", "decode"])
+def test_labels_of_a_command_without_a_source(command, capfd):
+    assert run(command, "--help") == 0
+    assert "that the source has" not in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("verb", "name", "words"),
     [
         ("encode", "missing.npy", ["does not exist"]),
         ("encode", "notes.txt", ["no examples can be read"]),
-        ("encode", "broken.npy", ["broken.npy"]),
+        ("encode", "broken.npy", ["broken.npy", "no array that numpy can read safely\n"]),
         ("encode", "broken.png", ["broken.png"]),
         ("encode", "wide.npy", ["wrong shape", "(batch, 16, 12, 1)"]),
+        ("evaluate", "--data=many.npy", ["many.npy: wrong shape", "(20, 16, 13, 1)", "(batch, 16, 12, 1)"]),
         ("encode", "loud.npy", ["[0, 1]"]),
         ("decode", "wide.npy", ["latents", "wrong shape"]),
         ("encode", "empty", ["no image in this folder"]),
@@ -149,6 +181,7 @@ def test_wrong_inputs(verb, name, words, exported, tmp_path, monkeypatch, capfd)
     for text in ("notes.txt", "broken.npy", "broken.png"):
         pathlib.Path(text).write_text("no array", encoding="utf-8")
     np.save("wide.npy", np.zeros((2, 16, 13, 1), "float32"))
+    np.save("many.npy", np.random.default_rng(0).random((20, 16, 13, 1), "float32"))
     np.save("loud.npy", np.full((2, 16, 12, 1), 200.0, "float32"))
     pathlib.Path("empty").mkdir()
     assert run(verb, exported, name, "-o", "out.npy") == 1

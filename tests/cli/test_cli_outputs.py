@@ -128,12 +128,24 @@ def test_default_outputs_of_images_are_folders(exported, here):
         (("decode", "BUNDLE", "x.csv"), 1, ["no latents", "x.csv (does not exist)", "-o latents.npy"]),
         (("evaluate", "BUNDLE", "--samples", "0"), 2, ["--samples=0"]),
         (("evaluate", "BUNDLE", "--examples=-3"), 2, ["--examples=-3"]),
-        (("evaluate", "nowhere", "-o", "nodir/m.json"), 1, ["nodir"]),
+        (("evaluate", "nowhere", "-o", "nodir/m.json"), 1, ["make the folder nodir"]),
+        (
+            ("encode", "BUNDLE", "images.npy", "-o", "nodir/m.npy"),
+            1,
+            ["no folder nodir", "make the folder nodir"],
+        ),
+        (("encode", "BUNDLE", "images.npy", "-o", "images.npy/m.npy"), 1, ["is a file", "pass -o m.npy"]),
+        (("sample", "BUNDLE", "-o", "taken"), 1, ["a file, where a folder is wanted", "pass -o taken_2\n"]),
+        (("sample", "BUNDLE", "--count", "0"), 2, ["-n 64"]),
+        (("evaluate", "BUNDLE", "--samples", "0", "--data", "images.npy"), 2, ["pass --samples 200"]),
+        (("export", "BUNDLE"), 1, ["this is a bundle already, not a run", "was exported from"]),
+        (("encode", "BUNDLE", "images.npy[foo]"), 2, ["no part 'foo'", "images.npy[train]"]),
         (("evaluate", "BUNDLE", "--data", "images.npy", "-o", "images.npy"), 1, ["over the examples"]),
     ],
 )
 def test_refusals(arguments, status, words, exported, here, capfd):
     np.save("images.npy", smooth_examples(SHAPE, 3))
+    pathlib.Path("taken").touch()
     np.save("single.npy", smooth_examples(SHAPE, 1)[0])
     np.save("flat.npy", smooth_examples(SHAPE, 1)[0, ..., 0])
     before = sorted(here.iterdir())

@@ -86,7 +86,7 @@ def test_an_unknown_source_is_refused_alike(name, here, capfd):
 def test_no_command_with_a_source_is_missing_here():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
-    for add in COMMANDS:
+    for add, _ in COMMANDS:
         add(commands)
     with_source = {
         name

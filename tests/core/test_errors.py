@@ -6,7 +6,8 @@ import pytest
 from conftest import four_lines
 
 import aezoo
-from aezoo.core.errors import MissingExtraError, OptionError, RunError
+from aezoo.core.errors import DataError, MissingExtraError, OptionError, RunError
+from aezoo.core.examples import as_inputs
 from aezoo.core.imports import need
 from aezoo.training.settings import Settings
 
@@ -25,6 +26,21 @@ def test_need_names_the_extra():
     four_lines(error, "no_such_package", 'pip install "aezoo[train]"')
     with pytest.raises(ModuleNotFoundError):  # a hole in an installed package is no missing extra
         need("json.no_such_module", extra="train")
+
+
+@pytest.mark.parametrize(("given", "got"), [("foo", "str 'foo'"), (None, "None"), ({}, "dict '{}'")])
+def test_what_is_no_array_at_all(given, got):
+    with pytest.raises(DataError) as error:
+        as_inputs(given, (3,))
+    four_lines(error, "examples: this is no array", got)
+
+
+def test_a_file_is_no_model(tmp_path):
+    file = tmp_path / "ok.npy"
+    file.touch()
+    with pytest.raises(RunError) as error:
+        aezoo.load(file)
+    four_lines(error, "this file is no model", "ok.npy, a file", ".keras", "aezoo.data.load")
 
 
 @pytest.mark.parametrize(

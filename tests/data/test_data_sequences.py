@@ -182,7 +182,7 @@ def test_names_in_an_npz_say_what_it_holds(tmp_path):
         (noise(9, 7, 3), {"kind": "rows"}, ["holds sequences, not rows", "kind='sequences'"]),
         (noise(9, 7), {"kind": "images"}, ["holds rows, not images", "leave kind out"]),
         (np.zeros((9, 7, 7, 3)), {"kind": "sequences"}, ["holds images, not sequences", "(7, 7, 3)"]),
-        (noise(9, 7, 3), {"kind": "series"}, ["kind has no such choice", "'sequences'"]),
+        (noise(9, 7, 3), {"kind": "series"}, ["kind cannot be 'series'", "'sequences'"]),
         (noise(9, 7, 3), {"image_shape": (8, 8, 1)}, ["image_shape resizes", "sequences of shape (7, 3)"]),
     ],
 )

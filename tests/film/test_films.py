@@ -329,8 +329,8 @@ def test_an_encoder_that_stops(film, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("styled")
 def test_wrong_files(film, tmp_path):
     for formats, options, words in (
-        (["avi"], {}, ("format has no such choice", "'mp4'")),
-        ([], {}, ("format has no such choice",)),
+        (["avi"], {}, ("format cannot be 'avi'", "'mp4'")),
+        ([], {}, ("format cannot be ''",)),
         (["png"], {"width": 100}, ("--size", "320")),
         (["png"], {"width": 9000}, ("--size 9000", "320 to 3840")),
         (["png"], {"fps": 0}, ("--fps",)),
@@ -370,7 +370,7 @@ def test_the_command(tmp_path, monkeypatch, capfd):
         (["--classes", "class_9"], 2, "no such class"),
         (["--font", "No Such Font"], 2, "no font of this name"),
         (["--latent-activation", "thna"], 2, "no activation of this name"),
-        (["--formats", "avi"], 2, "format has no such choice"),
+        (["--formats", "avi"], 2, "format cannot be 'avi'"),
         (["--fps", 0], 2, "--fps"),
         (["-o", "nowhere/film"], 1, "there is no folder"),
         (["--data", "no_such_data"], 1, "no_such_data"),

@@ -276,7 +276,7 @@ def test_a_run_and_the_command(tmp_path, monkeypatch, capfd):
     np.savez("others.npz", images=smooth_examples((9, 9, 1), 60))
     for arguments, status, words in (
         (["--maps", "manifld"], 2, "did you mean 'manifold'?"),
-        (["--format", "pdf"], 2, "--format has no such choice"),
+        (["--format", "pdf"], 2, "--format cannot be 'pdf'"),
         (["--seed", -1], 2, "seed"),
         (["--font", "No Such Font"], 2, "no font of this name"),
         (["-o", "file"], 1, "file: a file"),

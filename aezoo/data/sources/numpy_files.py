@@ -12,6 +12,7 @@ from aezoo.data.contents import Contents, as_examples, check_alike, looks_like_s
 PART_WORDS = {"train": ("train",), "test": ("test",), "validation": ("validation", "valid", "val")}
 EXAMPLE_WORDS = ("images", "sequences", "examples", "x", "data", "rows", "features", "arr_0")
 LABEL_WORDS = ("labels", "label", "y", "targets", "target", "classes")
+UNSAFE = "no array that numpy can read safely"
 
 
 def read_numpy(path: pathlib.Path, kind: str | None = None) -> Contents:
@@ -64,13 +65,18 @@ def read_arrays(path: pathlib.Path) -> np.ndarray | dict[str, np.ndarray]:
             with loaded:
                 return {key: loaded[key] for key in loaded.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
-        pickled = "allow_pickle" in str(error) or "pickled" in str(error)
+        pickled = is_pickled(error)
         raise DataError(
             f"{path.name}: cannot be read as {path.suffix}",
-            got=f"{path}: {error}",
+            got=f"{path}: {UNSAFE if pickled else error}",
             expected="arrays of numbers, without pickled objects" if pickled else "a complete NumPy file",
             fix="save it again with numpy.save(path, images) or numpy.savez(path, images=..., labels=...)",
         ) from error
+
+
+def is_pickled(error: Exception) -> bool:
+    """Whether numpy refused to open pickled objects: so it says of any file without its mark, a text too."""
+    return "allow_pickle" in str(error) or "pickled" in str(error)
 
 
 def _kind(keys, arrays):
