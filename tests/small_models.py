@@ -4,6 +4,7 @@ import aezoo
 
 # One of each make: what holds of these and of each layer holds of the others, which `exhaustive` tests try.
 MAKES = ("conv", "conv1d", "dense", "lstm", "masked", "vae", "vq_vae")
+FEW = ("conv", "lstm", "vq_vae")  # of these for what costs more: images, a recurrent model, codes
 
 # Small bodies and odd sides: most of a check is tracing, which every layer costs.
 BODY = {"latent_dim": 5, "image_shape": (9, 11, 1), "body_options": {"units": (12,)}}

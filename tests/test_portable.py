@@ -54,6 +54,7 @@ export_bundle(model, sys.argv[1], options, examples=examples)
 """
 
 
+@pytest.mark.exhaustive
 def test_a_bundle_has_the_same_bytes_elsewhere(tmp_path):
     pytest.importorskip("ai_edge_litert")
     for folder in ("here", "else where"):

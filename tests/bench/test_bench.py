@@ -136,6 +136,7 @@ def test_a_second_thread_is_a_second_thread(form, whole, exported):
     assert counts[1] == counts[0] + 1
 
 
+@pytest.mark.exhaustive
 def test_saved_model_bytes_fixed_batch_and_channels_first(trained, exported, tmp_path):
     settings = runner.dataclasses.replace(TINY, cold_starts=1)
     found = runner.measure(exported, settings, parts=["decoder"], formats=["saved_model"])

@@ -308,6 +308,7 @@ def test_recipes_state_what_they_do_and_can_be_built(path):
 
 
 @pytest.mark.parametrize("name", mostly_exhaustive(AS_PROGRAMS, AS_PROGRAMS[:1].__contains__))
+@pytest.mark.exhaustive
 def test_recipes_run_quickly_and_quietly(name, tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "recipes" / f"{name}.py", "--quick", "-o", "run"],

@@ -83,6 +83,7 @@ def test_panels_see_the_same_batches(digits, monkeypatch):
     assert len(seen[0]) == 2 * 5
 
 
+@pytest.mark.exhaustive
 def test_a_seed_gives_the_same_film(digits, film):
     again = make(digits, "vae", classes="0137")
     np.testing.assert_array_equal(again.panels[0].latents, film.panels[2].latents)

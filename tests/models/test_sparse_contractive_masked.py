@@ -331,6 +331,7 @@ def test_masked_refuses(options, words):
         ("masked", {**TINY, "patch_size": 5, "loss_on": "masked"}),
     ],
 )
+@pytest.mark.exhaustive
 def test_conformance_of_other_options(name, options):
     check_model(name, checks=QUICK, **options)
 

@@ -129,6 +129,7 @@ def test_mixed_precision_is_saved_as_float32(blobs, tmp_path):
     assert model.reconstruct(blobs.test.array(4)).dtype == np.float32
 
 
+@pytest.mark.exhaustive
 def test_same_seed_same_weights_other_seed_other_weights(run, blobs, tmp_path):
     again = loop.train(tiny_model(), blobs, TINY, tmp_path / "again", progress=False)
     for first, second in zip(run.model.get_weights(), again.model.get_weights(), strict=True):

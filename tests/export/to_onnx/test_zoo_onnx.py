@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
-from small_models import CASES, MAKES, small
+from small_models import CASES, FEW, small
 
 import aezoo
 from aezoo.export import to_onnx
@@ -44,7 +44,7 @@ NOT_READ = {("by_opencv", "lstm"): "OpenCV 5.0 gives other numbers for the LSTM,
 
 
 def is_of_a_make(case):
-    return case[0] in MAKES and case[1] == small(case[0])
+    return case[0] in FEW and case[1] == small(case[0])
 
 
 @pytest.fixture(
