@@ -59,7 +59,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
     if parsed.output is not None:
         outputs.check_file(parsed.output, sources=[parsed.source or ""])
     model, run = opening.open_model(parsed.model)
-    if parsed.source is None and run is None:
+    if parsed.source is None and (run is None or run["data"]["source"] is None):  # a bundle carries no path
         raise OptionError(
             "nothing says what this model was trained on",
             got=f"{parsed.model} without --data",

@@ -117,14 +117,14 @@ def load_for(
     options = dict(run["data"]["load_options"]) if run else {}
     options["data_dir"] = data_dir or options.get("data_dir")
     if source is None:
-        if run is None:
+        source = run["data"]["source"] if run else None
+        if source is None:  # a bundle carries no path
             raise DataError(
                 "nothing says what this model was trained on",
                 got="no source",
                 expected="a path, or the name of a dataset",
                 fix="pass source='mnist_mini'",
             )
-        source = run["data"]["source"]
         path = pathlib.Path(source)
     else:
         path = pathlib.Path(source).expanduser()

@@ -126,10 +126,13 @@ def test_values_of_a_traversal(values):
 
 def test_ends_that_are_no_two_examples():
     first = np.zeros((2, 2))
-    for second in (np.zeros((20, 2)), None):
+    for second, words in (
+        (np.zeros((20, 2)), ("the two ends", "one shape")),
+        (None, ("second", "no array", "None")),
+    ):
         with pytest.raises(DataError) as error:
             Plane().interpolate(first, second)
-        four_lines(error, "the two ends", "one shape")
+        four_lines(error, *words)
 
 
 @pytest.mark.parametrize(("value", "place"), [(np.nan, 1), (-np.inf, 0), (1e300, 2)])
