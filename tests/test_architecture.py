@@ -91,6 +91,13 @@ def test_files_stay_short():
         assert len(path.read_text("utf-8").splitlines()) <= most, module
 
 
+def test_functions_stay_short():
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 60, f"{module}.{node.name}"
+
+
 def test_the_wheel_lists_every_package():
     listed = CONFIG["tool"]["setuptools"]["packages"]
     mapping = CONFIG["tool"]["setuptools"]["package-dir"]

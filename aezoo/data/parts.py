@@ -137,11 +137,8 @@ class Part:
 
             name = "images" if len(self.shape) == 3 else "examples"
             batches = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(from_first_batch)
-            batches = batches.map(
-                functools.partial(_unit_tensors, tf, name),
-                num_parallel_calls=tf.data.AUTOTUNE,
-                deterministic=True,
-            )
+            as_units = functools.partial(_unit_tensors, tf, name)
+            batches = batches.map(as_units, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             batches = batches.apply(tf.data.experimental.assert_cardinality(count))
             options = tf.data.Options()
             options.deterministic = True

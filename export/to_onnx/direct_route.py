@@ -42,14 +42,7 @@ def build(
     for ref, name in zip(plan.inputs, inputs, strict=True):
         factor = 1 / 255 if as_bytes and scale_input and ref is first else 1.0
         values[ref.number] = _input(graph, ref, name, stored[ref.number], factor, name in channels_first)
-    for step in plan.steps:
-        graph.step, graph.scope = step, step.path
-        emitter = EMITTERS[type(step.layer)]
-        given = [_prepared(graph, emitter, values[ref.number]) for ref in step.inputs]
-        results = emitter.function(graph, step.layer, *given)
-        results = (results,) if isinstance(results, Tensor) else results
-        for ref, result in zip(step.outputs, results, strict=True):
-            values[ref.number] = dataclasses.replace(result, shape=ref.shape)
+    _emit(graph, plan, values)
     graph.finish(
         [values[ref.number] for ref in plan.outputs],
         outputs,
@@ -75,6 +68,18 @@ def build(
         graph.initializers(),
     )
     return helper.make_model(proto, opset_imports=[helper.make_opsetid("", opset)])
+
+
+def _emit(graph, plan, values):
+    """Writes all layers of a plan; puts the tensors that they give into `values`."""
+    for step in plan.steps:
+        graph.step, graph.scope = step, step.path
+        emitter = EMITTERS[type(step.layer)]
+        given = [_prepared(graph, emitter, values[ref.number]) for ref in step.inputs]
+        results = emitter.function(graph, step.layer, *given)
+        results = (results,) if isinstance(results, Tensor) else results
+        for ref, result in zip(step.outputs, results, strict=True):
+            values[ref.number] = dataclasses.replace(result, shape=ref.shape)
 
 
 def _input(graph, ref, name, dtype, factor, channels_first):
