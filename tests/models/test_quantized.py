@@ -182,7 +182,9 @@ for name, options in {OPTIONS!r}.items():
 assert aezoo.nn.autoencoder.keras.backend.backend() == "jax"
 """
     env = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
