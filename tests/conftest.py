@@ -134,6 +134,15 @@ def four_lines(error, *words):
         assert str(word) in "\n".join(lines), (word, lines)
 
 
+# Set by `-v`, and by JAX and tf2onnx at their import: processes that later tests start would inherit them.
+_OF_LOGS = ("AEZOO_VERBOSE", "TF_CPP_MIN_LOG_LEVEL", "GRPC_VERBOSITY")
+_AT_START = {name: os.environ[name] for name in _OF_LOGS if name in os.environ}
+
+
 @pytest.fixture(autouse=True)
-def _seeded():
+def _alike():
+    """The same seed and the same silence for every test, whatever ran before it in this process."""
     np.random.seed(0)
+    for name in _OF_LOGS:
+        os.environ.pop(name, None)
+    os.environ.update(_AT_START)
