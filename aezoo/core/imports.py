@@ -76,7 +76,6 @@ def import_keras() -> ModuleType:
     if not verbose():
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    pass
 
     with silent_stderr(), warnings.catch_warnings():
         if not verbose():

@@ -104,12 +104,17 @@ class Process:
 
     def stop(self) -> None:
         """Ends it."""
-        if self.process.poll() is None:
-            self.process.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(BrokenPipeError):  # what it never read
-                pipe.close()
-        self.process.wait()
+        end(self.process)
+
+
+def end(process: Piped) -> None:
+    """Kills a process that still runs, and closes its pipes."""
+    if process.poll() is None:
+        process.kill()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(BrokenPipeError):  # what it never read
+            pipe.close()
+    process.wait()
 
 
 def _death(status):

@@ -21,7 +21,7 @@ import numpy as np
 from aezoo.core import strict_json
 from aezoo.core.calibration import read_table
 from aezoo.core.errors import BundleError, ParityError
-from aezoo.core.processes import fresh
+from aezoo.core.processes import end, fresh
 from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.export.proof import readers, tracing
@@ -324,12 +324,7 @@ class Prover:
 
     def stop(self) -> None:
         """Ends the process if it still runs."""
-        if self.process.poll() is None:
-            self.process.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(BrokenPipeError):  # what it never read
-                pipe.close()
-        self.process.wait()
+        end(self.process)
         self.errors.close()
 
 
