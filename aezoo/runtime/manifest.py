@@ -19,11 +19,12 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 
 from aezoo.core import strict_json
-from aezoo.core.errors import BundleError
+from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.files import sha256_of
 from aezoo.core.strict_json import Damaged
 from aezoo.runtime.schema import CALIBRATION, GOLDEN, PRIOR, SCHEMA_VERSION, TRACE, Artifact, Manifest
@@ -41,6 +42,7 @@ __all__ = [
     "check_files",
     "check_precision",
     "check_target",
+    "digest_of",
     "files_of",
     "find",
     "hash_files",
@@ -77,18 +79,55 @@ def is_bundle(folder: Folder) -> bool:
     return (pathlib.Path(folder) / MANIFEST).is_file()
 
 
-def read_manifest(folder: Folder) -> Manifest:
+def digest_of(folder: Folder) -> str:
+    """Returns the digest of a bundle: the sha256 of its manifest.json, in hexadecimal.
+
+    The manifest holds the sha256 of every other file, so that who knows the digest knows the bundle. It is what
+    `sha256sum bundle/manifest.json` prints.
+    """
+    return sha256_of(pathlib.Path(folder) / MANIFEST)
+
+
+def _check_digest(path: pathlib.Path, found: bytes, digest: str) -> None:
+    """Raises BundleError unless the bytes of a manifest have the digest that a caller vouches for."""
+    is_digest = isinstance(digest, str) and re.fullmatch("[0-9a-fA-F]{64}", digest.strip())
+    if not is_digest:
+        raise OptionError(
+            "a digest is a sha256",
+            got=f"digest={digest!r}"[:100],
+            expected="64 hexadecimal digits, as the export printed them",
+            fix="pass digest=aezoo.runtime.manifest.digest_of(folder) of the bundle that you exported",
+        )
+    got = hashlib.sha256(found).hexdigest()
+    if got != digest.strip().lower():
+        raise BundleError(
+            "this is not the bundle of this digest",
+            got=f"{path}: sha256 {got}",
+            expected=f"sha256 {digest.strip().lower()}",
+            fix="copy the bundle again from where the digest comes from",
+        )
+
+
+def read_manifest(folder: Folder, digest: str | None = None) -> Manifest:
     """Returns the manifest of a bundle.
 
+    Args:
+        folder: of the bundle.
+        digest: that the bundle must have, see `digest_of`; None accepts any.
+
     Raises:
-        BundleError: no bundle there, another aezoo wrote it, or its manifest is damaged; then the error names
-            the place inside the JSON.
+        BundleError: no bundle there, it has another digest, another aezoo wrote it, or its manifest is damaged;
+            then the error names the place inside the JSON.
+        OptionError: the digest is no sha256.
     """
     path = pathlib.Path(folder) / MANIFEST
     check_spelling(folder)
     try:
         with open(path, "rb") as file:
-            content = strict_json.parse(file.read(strict_json.LARGEST + 1))
+            raw = file.read(strict_json.LARGEST + 1)
+        if digest is not None:
+            _check_digest(path, raw, digest)
+        content = strict_json.parse(raw)
         version = content.get("schema_version") if isinstance(content, dict) else None
         if type(version) is int and version != SCHEMA_VERSION:
             raise BundleError(
