@@ -19,7 +19,7 @@ from aezoo.core.options import check_choice
 from aezoo.core.versions import versions
 from aezoo.export import formats, model_card, scorer
 from aezoo.export.calibration import calibrate, label, write_calibration
-from aezoo.export.formats import FORMATS, Job, artifact_file
+from aezoo.export.formats import FORMATS, Job
 from aezoo.export.given import Arrays, Given, Golden
 from aezoo.export.golden import make_golden, stored_examples, with_scores
 from aezoo.export.options import ExportOptions
@@ -27,6 +27,7 @@ from aezoo.export.proof import golden_file, parity, tracing
 from aezoo.export.recalibration import calibrate_file
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.runtime import manifest as contract
+from aezoo.runtime.naming import artifact_files
 from aezoo.runtime.schema import (
     Anomalies,
     Artifact,
@@ -212,8 +213,7 @@ def prove(
 
 def publish(draft: pathlib.Path, folder: pathlib.Path, manifest: Manifest) -> None:
     """Writes the manifest and the model card of a proven draft, and gives it its name."""
-    contract.write_manifest(draft, manifest)
-    (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
+    contract.write_manifest(draft, model_card.write(draft, manifest))
     files.publish(draft, folder)
 
 
@@ -251,9 +251,9 @@ def _calibrate_own(draft, artifact, given, calibration, options):
 def _write(draft, model, options, proof, properties, part, format, precision):
     """Writes one artifact; returns its row of the manifest, without parity figures yet."""
     keras_part, inputs, outputs = proof.parts[part]
-    relative, ends = artifact_file(part, format, precision), []
-    for names, tensors in ((inputs, keras_part.inputs), (outputs, keras_part.outputs)):
-        pairs = zip(names, tensors, strict=True)
+    names, ends = artifact_files(part, format, precision), []
+    for called, tensors in ((inputs, keras_part.inputs), (outputs, keras_part.outputs)):
+        pairs = zip(called, tensors, strict=True)
         ends.append(tuple(_tensor(model, options, name, tensor) for name, tensor in pairs))
     job = Job(
         part=part,
@@ -272,13 +272,13 @@ def _write(draft, model, options, proof, properties, part, format, precision):
     )
     more = {
         "opset": options.opset if format == "onnx" else None,
-        **formats.write(job, format, draft / relative),
+        **formats.write(job, format, draft / names[0]),
     }
     if part == "scorer" and precision != "float32":  # no tolerance on values says anything of a verdict
         more.setdefault("budget", options.budget)
-    held = contract.hash_files(draft, relative)
+    held = contract.hash_files(draft, *names)
     size = sum((draft / file).stat().st_size for file in held)
-    return Artifact(part, format, precision, relative, held, size, inputs=ends[0], outputs=ends[1], **more)
+    return Artifact(part, format, precision, names[0], held, size, inputs=ends[0], outputs=ends[1], **more)
 
 
 def _tensor(model, options, name, keras_tensor):
@@ -334,6 +334,7 @@ def _manifest(
         metrics=given.metrics,
         golden=GoldenRow(_source(given), len(proof.arrays["examples"]), {contract.GOLDEN: ""}),
         trace=None,
+        card=None,
         artifacts=artifacts,
     )
 

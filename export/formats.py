@@ -33,7 +33,6 @@ class Format:
     """A row of the table.
 
     Attributes:
-        file: path of an artifact in its bundle, with {part} and {precision}, "" for float32, ".int8".
         runtime: the package that runs such a file, or `C_COMPILER`; extra: the extra that brings it.
         writer: module whose `write_artifact(job, path)` writes one.
         opener: function of `readers.py`.
@@ -46,7 +45,6 @@ class Format:
         threads: whether its runtime can be told a number of threads; then its opener takes `threads`.
     """
 
-    file: str
     runtime: str
     extra: str
     writer: str
@@ -64,7 +62,6 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "saved_model": Format(
-        file="saved_model/{part}",
         runtime="tensorflow",
         extra="train",
         writer="aezoo.export.to_saved_model",
@@ -73,7 +70,6 @@ FORMATS: dict[str, Format] = {
         tolerances={"float32": (1e-5, "the same kernels, but batches are divided otherwise")},
     ),
     "onnx": Format(
-        file="{part}{precision}.onnx",
         runtime="onnxruntime",
         extra="train",
         writer="aezoo.export.to_onnx.artifact",
@@ -90,7 +86,6 @@ FORMATS: dict[str, Format] = {
         layouts=("nhwc", "nchw"),
     ),
     "litert": Format(
-        file="{part}{precision}.tflite",
         runtime="ai_edge_litert",
         extra="litert",
         writer="aezoo.export.to_litert",
@@ -105,7 +100,6 @@ FORMATS: dict[str, Format] = {
         without=(("scorer", "int8"),),
     ),
     "openvino": Format(
-        file="openvino/{part}{precision}.xml",
         runtime="openvino",
         extra="openvino",
         writer="aezoo.export.to_openvino",
@@ -118,7 +112,6 @@ FORMATS: dict[str, Format] = {
         layouts=("nhwc", "nchw"),
     ),
     "c": Format(
-        file="c/{part}{precision}.h",
         runtime=C_COMPILER,
         extra="train",
         writer="aezoo.export.to_c",
@@ -188,16 +181,6 @@ class Job:
         given = {row.name: self.calibration[row.golden] for row in self.inputs}
         first = self.channels_first
         return {name: np.moveaxis(array, -1, 1) if name in first else array for name, array in given.items()}
-
-
-def artifact_file(part: str, format: str, precision: str = "float32") -> str:
-    """Returns the path of an artifact inside its bundle; a folder for a SavedModel.
-
-    >>> artifact_file("encoder", "onnx", "int8")
-    'encoder.int8.onnx'
-    """
-    suffix = "" if precision == "float32" else f".{precision}"
-    return FORMATS[format].file.format(part=part, precision=suffix)
 
 
 def write(job: Job, format: str, path: pathlib.Path) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """The model card of a bundle, made from its manifest alone, so that its numbers cannot drift."""
 
+import dataclasses
+import pathlib
+
 from aezoo.evaluation.table import tables
+from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fixed_batch
-from aezoo.runtime.schema import Manifest
+from aezoo.runtime.schema import CardRow, Manifest
 
 _USE = """import numpy as np, onnxruntime
 
@@ -11,6 +15,17 @@ session = onnxruntime.InferenceSession("{file}")
 {labels}(latents,) = session.run(["{latents}"], {{{given}}})
 print(latents.shape)
 """
+
+
+def write(draft: pathlib.Path, manifest: Manifest) -> Manifest:
+    """Writes the card into a draft; returns the manifest with its row, by which the card is covered as well.
+
+    Args:
+        draft: folder of the bundle in the making.
+        manifest: all but finished, parity figures included.
+    """
+    (draft / contract.CARD).write_bytes(render(manifest).encode("utf-8"))
+    return dataclasses.replace(manifest, card=CardRow(contract.hash_files(draft, contract.CARD)))
 
 
 def render(manifest: Manifest) -> str:

@@ -51,8 +51,6 @@ def recalibrate(
     """
     folder = pathlib.Path(folder)
     manifest = contract.read_manifest(folder)
-    for held in contract.files_of(manifest):
-        contract.check_files(folder, held)
     check_scorer(manifest)
     with np.load(folder / contract.CALIBRATION) as file:
         trained_on = file["trained_on"] if "trained_on" in file.files else None
@@ -61,7 +59,7 @@ def recalibrate(
     before = golden_file.read_golden(folder, manifest)
     draft = files.make_draft(folder)
     try:
-        shutil.copytree(folder, draft, dirs_exist_ok=True)
+        contract.copy_bundle(folder, manifest, draft)
         artifacts, found, gone = _calibrate(draft, manifest, normals, labels, false_positive_rate)
         write_tables(draft / contract.CALIBRATION, found, trained_on)
         row = CalibrationRow(
@@ -71,7 +69,7 @@ def recalibrate(
             training_examples=overlap,
             files=contract.hash_files(draft, contract.CALIBRATION),
         )
-        manifest = dataclasses.replace(manifest, artifacts=artifacts, calibration=row, trace=None)
+        manifest = dataclasses.replace(manifest, artifacts=artifacts, calibration=row, trace=None, card=None)
         golden = _with_verdicts(before, manifest, found["float32"])
         _prove(draft, golden_file.write_golden(draft, manifest, golden), golden)
         files.publish(draft, folder)
@@ -136,8 +134,7 @@ def _prove(draft, manifest, golden):
     )
     trace = tracing.write(draft, artifacts, golden)
     manifest = dataclasses.replace(manifest, artifacts=artifacts, trace=trace)
-    contract.write_manifest(draft, manifest)
-    (draft / contract.CARD).write_text(model_card.render(manifest), encoding="utf-8")
+    contract.write_manifest(draft, model_card.write(draft, manifest))
 
 
 def calibrate_file(

@@ -54,6 +54,14 @@ def exported(trained, tmp_path_factory):
     return export_bundle(model, tmp_path_factory.mktemp("exported") / "bundle", examples=examples)
 
 
+def reseal(folder):
+    """Writes bundle.sha256 anew, as whoever edits a manifest on purpose would."""
+    from aezoo.runtime import manifest as contract
+
+    digest = contract.digest_of(folder)
+    (folder / contract.SIDECAR).write_text(f"{digest}  {contract.MANIFEST}\n", encoding="utf-8")
+
+
 def rehash(folder):
     """Makes a manifest agree with altered files: what is left to find them is the comparison."""
     from aezoo.runtime import manifest as contract

@@ -2,6 +2,7 @@
 
     bundle/
       manifest.json     what lies here, see `schema`: artifacts, hashes, names, shapes, parity figures
+      bundle.sha256     the sha256 of manifest.json, as `sha256sum -c` reads it
       README.md         the model card, made from the manifest
       encoder.onnx  decoder.onnx  reconstructor.onnx
       saved_model/encoder/ ...
@@ -25,9 +26,11 @@ from collections.abc import Iterator
 
 from aezoo.core import strict_json
 from aezoo.core.errors import BundleError, OptionError
-from aezoo.core.files import sha256_of
 from aezoo.core.strict_json import Damaged
-from aezoo.runtime.schema import CALIBRATION, GOLDEN, PRIOR, SCHEMA_VERSION, TRACE, Artifact, Manifest
+from aezoo.runtime import checked
+from aezoo.runtime.checked import Folder, check_files, copy_file, copy_files, hash_files, read_file
+from aezoo.runtime.naming import CALIBRATION, CARD, GOLDEN, MANIFEST, PRIOR, SIDECAR, TRACE, artifact_files
+from aezoo.runtime.schema import SCHEMA_VERSION, Artifact, Manifest
 
 __all__ = [
     "CALIBRATION",
@@ -36,42 +39,27 @@ __all__ = [
     "MANIFEST",
     "PRIOR",
     "SCHEMA_VERSION",
+    "SIDECAR",
     "TRACE",
     "Artifact",
+    "Folder",
     "Manifest",
     "check_files",
     "check_precision",
     "check_target",
+    "copy_bundle",
+    "copy_file",
+    "copy_files",
     "digest_of",
     "files_of",
     "find",
+    "foreign_files",
     "hash_files",
     "is_bundle",
-    "meaning",
+    "read_file",
     "read_manifest",
     "write_manifest",
 ]
-
-MANIFEST = "manifest.json"
-CARD = "README.md"
-
-Folder = str | os.PathLike[str]
-
-# What a manifest says about how files are to be used; `meaning` is the hash of it.
-_MEANT = (
-    "anomalies",
-    "calibration",
-    "classes",
-    "codebook_size",
-    "error_scale",
-    "example_shape",
-    "input_dtype",
-    "kind",
-    "latent_shape",
-    "likelihood",
-    "model",
-    "prior",
-)
 
 
 def is_bundle(folder: Folder) -> bool:
@@ -82,14 +70,33 @@ def is_bundle(folder: Folder) -> bool:
 def digest_of(folder: Folder) -> str:
     """Returns the digest of a bundle: the sha256 of its manifest.json, in hexadecimal.
 
-    The manifest holds the sha256 of every other file, so that who knows the digest knows the bundle. It is what
-    `sha256sum bundle/manifest.json` prints.
+    The manifest holds the sha256 of every other file, so that who knows the digest knows the bundle. It is
+    what `sha256sum bundle/manifest.json` prints, and what bundle.sha256 says.
+
+    Raises:
+        BundleError: no bundle there.
     """
-    return sha256_of(pathlib.Path(folder) / MANIFEST)
+    return hashlib.sha256(_read(folder, MANIFEST, strict_json.LARGEST)).hexdigest()
 
 
-def _check_digest(path: pathlib.Path, found: bytes, digest: str) -> None:
-    """Raises BundleError unless the bytes of a manifest have the digest that a caller vouches for."""
+def _read(folder, name, largest):
+    """Returns the bytes of one of the two files that no manifest can hold the sha256 of; or BundleError."""
+    path = pathlib.Path(folder) / name
+    check_spelling(folder)
+    try:
+        with checked.open_regular(folder, name) as file:
+            return file.read(largest + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise BundleError(
+            "there is no bundle that this aezoo can read",
+            got=f"{path}: {getattr(error, 'strerror', None) or error}",
+            expected=f"a folder with {MANIFEST} and {SIDECAR}, of schema version {SCHEMA_VERSION}",
+            fix="make one with aezoo.export.export_bundle(model, folder)",
+        ) from error
+
+
+def _check_digest(folder: Folder, found: str, digest: str) -> None:
+    """Raises BundleError unless a manifest has the digest that a caller vouches for."""
     is_digest = isinstance(digest, str) and re.fullmatch("[0-9a-fA-F]{64}", digest.strip())
     if not is_digest:
         raise OptionError(
@@ -98,13 +105,24 @@ def _check_digest(path: pathlib.Path, found: bytes, digest: str) -> None:
             expected="64 hexadecimal digits, as the export printed them",
             fix="pass digest=aezoo.runtime.manifest.digest_of(folder) of the bundle that you exported",
         )
-    got = hashlib.sha256(found).hexdigest()
-    if got != digest.strip().lower():
+    if found != digest.strip().lower():
         raise BundleError(
             "this is not the bundle of this digest",
-            got=f"{path}: sha256 {got}",
+            got=f"{pathlib.Path(folder) / MANIFEST}: sha256 {found}",
             expected=f"sha256 {digest.strip().lower()}",
             fix="copy the bundle again from where the digest comes from",
+        )
+
+
+def _check_sidecar(folder, found):
+    """Raises BundleError unless a manifest has the digest that was written beside it."""
+    said = re.fullmatch(rb"([0-9a-f]{64}) [ *]manifest\.json\r?\n?", _read(folder, SIDECAR, 200))
+    if said is None or said[1].decode() != found:
+        raise BundleError(
+            "the manifest no longer says what it said when the files were proven",
+            got=f"{pathlib.Path(folder) / MANIFEST}: sha256 {found[:16]}...",
+            expected=f"sha256 {said[1].decode()[:16]}..., of {SIDECAR}" if said else f"one line in {SIDECAR}",
+            fix="copy the bundle again, or make it again with aezoo.export.export_bundle(model, folder)",
         )
 
 
@@ -116,17 +134,16 @@ def read_manifest(folder: Folder, digest: str | None = None) -> Manifest:
         digest: that the bundle must have, see `digest_of`; None accepts any.
 
     Raises:
-        BundleError: no bundle there, it has another digest, another aezoo wrote it, or its manifest is damaged;
-            then the error names the place inside the JSON.
+        BundleError: no bundle there, it has another digest, another aezoo wrote it, or its manifest was
+            edited or is damaged; then the error names the place inside the JSON.
         OptionError: the digest is no sha256.
     """
     path = pathlib.Path(folder) / MANIFEST
-    check_spelling(folder)
+    raw = _read(folder, MANIFEST, strict_json.LARGEST)
+    found = hashlib.sha256(raw).hexdigest()
+    if digest is not None:
+        _check_digest(folder, found, digest)
     try:
-        with open(path, "rb") as file:
-            raw = file.read(strict_json.LARGEST + 1)
-        if digest is not None:
-            _check_digest(path, raw, digest)
         content = strict_json.parse(raw)
         version = content.get("schema_version") if isinstance(content, dict) else None
         if type(version) is int and version != SCHEMA_VERSION:
@@ -136,14 +153,7 @@ def read_manifest(folder: Folder, digest: str | None = None) -> Manifest:
                 expected=f"schema version {SCHEMA_VERSION}",
                 fix="make it again with aezoo.export.export_bundle(model, folder), or update aezoo",
             )
-        return strict_json.read(Manifest, content)
-    except OSError as error:
-        raise BundleError(
-            "there is no bundle that this aezoo can read",
-            got=f"{path}: {error.strerror or error}",
-            expected=f"a folder with a {MANIFEST} of schema version {SCHEMA_VERSION}",
-            fix="make one with aezoo.export.export_bundle(model, folder)",
-        ) from error
+        manifest = strict_json.read(Manifest, content)
     except Damaged as error:
         raise BundleError(
             "the manifest of this bundle is damaged",
@@ -151,12 +161,17 @@ def read_manifest(folder: Folder, digest: str | None = None) -> Manifest:
             expected=error.expected,
             fix="copy the bundle again, or make it again with aezoo.export.export_bundle(model, folder)",
         ) from error
+    _check_sidecar(folder, found)
+    return manifest
 
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:
     """Writes the manifest of a bundle in the making; what could not be read again raises BundleError."""
     text = json.dumps(strict_json.to_json(manifest), indent=2) + "\n"
-    (pathlib.Path(folder) / MANIFEST).write_text(text, encoding="utf-8")
+    content = text.encode("utf-8")
+    (pathlib.Path(folder) / MANIFEST).write_bytes(content)
+    line = f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n"
+    (pathlib.Path(folder) / SIDECAR).write_bytes(line.encode())
     read_manifest(folder)
 
 
@@ -181,23 +196,27 @@ def check_spelling(folder: Folder) -> None:
 
 def files_of(manifest: Manifest) -> Iterator[dict[str, str]]:
     """Yields the {file: sha256} of everything that a manifest lists."""
-    for row in (manifest.golden, manifest.prior, manifest.calibration, manifest.trace, *manifest.artifacts):
+    rows = (manifest.golden, manifest.prior, manifest.calibration, manifest.trace, manifest.card)
+    for row in (*rows, *manifest.artifacts):
         if row is not None:
             yield row.files
 
 
-def meaning(manifest: Manifest) -> str:
-    """Returns the sha256, in hexadecimal, of what a manifest says about how files are to be used.
+def foreign_files(folder: Folder, manifest: Manifest) -> list[str]:
+    """Returns the paths, inside a bundle, of what its manifest does not name; see `checked.foreign_files`."""
+    named = {MANIFEST, SIDECAR}.union(*files_of(manifest))
+    return checked.foreign_files(folder, named)
 
-    It is kept with the golden arrays, so that `verify` finds a manifest that was edited.
+
+def copy_bundle(folder: Folder, manifest: Manifest, target: Folder) -> None:
+    """Copies all that a manifest names into another folder; each file is checked as it is copied.
+
+    Raises:
+        BundleError: a file is missing or altered.
     """
-    all_of_it = strict_json.to_json(manifest)
-    said = {key: all_of_it[key] for key in _MEANT}
-    said["artifacts"] = [
-        {key: value for key, value in row.items() if key not in ("files", "size_bytes", "parity")}
-        for row in all_of_it["artifacts"]
-    ]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    for held in files_of(manifest):
+        copy_files(folder, held, target)
+    write_manifest(target, manifest)
 
 
 def find(manifest: Manifest, part: str, format: str = "onnx", precision: str = "float32") -> Artifact:
@@ -242,46 +261,11 @@ def check_precision(manifest: Manifest, precision: str, format: str = "onnx") ->
     return precision
 
 
-def hash_files(folder: Folder, relative: str) -> dict[str, str]:
-    """Returns {path inside the folder: sha256} of a file, or of every file below a folder.
-
-    The weights that a file keeps beside itself belong to it: `.data` of an ONNX file of over 2 GiB, `.bin`
-    of OpenVINO's.
-    """
-    folder = pathlib.Path(folder)
-    root = folder / relative
-    if root.is_dir():
-        files = sorted(path for path in root.rglob("*") if path.is_file())
-    else:
-        files = [root, root.with_name(root.name + ".data"), root.with_suffix(".bin")]
-        files = [path for path in files if path.is_file()]
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
-
-
 def rehashed(folder: Folder, artifact: Artifact) -> Artifact:
     """Returns the row of an artifact whose file has been changed."""
-    held = hash_files(folder, artifact.file)
+    held = hash_files(folder, *artifact_files(artifact.part, artifact.format, artifact.precision))
     size = sum((pathlib.Path(folder) / file).stat().st_size for file in held)
     return dataclasses.replace(artifact, files=held, size_bytes=size)
-
-
-def check_files(folder: Folder, files: dict[str, str]) -> None:
-    """Raises BundleError unless every file is there and has the sha256 of the manifest.
-
-    Args:
-        folder: of the bundle.
-        files: {path inside the folder: sha256}.
-    """
-    for name, expected in files.items():
-        path = pathlib.Path(folder) / name
-        got = f"sha256 {sha256_of(path)}" if path.is_file() else "no such file"
-        if got != f"sha256 {expected}":
-            raise BundleError(
-                f"{name} is not the file that was proven",
-                got=f"{path}: {got[:23]}",
-                expected=f"sha256 {expected[:16]}...",
-                fix="copy the bundle again, or export it again",
-            )
 
 
 # -- publication ---------------------------------------------------------------------------------

@@ -5,42 +5,42 @@ say, a rule beside it does, and what several fields say together, `__post_init__
 """
 
 import dataclasses
-import pathlib
 import re
 from typing import Annotated, Any, Literal
 
 from aezoo.core.strict_json import NOT_EMPTY, Damaged, Rule, at_least, between
+from aezoo.runtime.naming import (
+    CALIBRATION,
+    CARD,
+    FILES,
+    GOLDEN,
+    PRIOR,
+    TRACE,
+    Format,
+    Part,
+    Precision,
+    artifact_files,
+    is_inside,
+)
 
-SCHEMA_VERSION = 5
-GOLDEN = "golden.npz"
-PRIOR = "prior.npz"
-CALIBRATION = "calibration.npz"
-TRACE = "trace.npz"
+SCHEMA_VERSION = 6
 
 # -- what a value may be -------------------------------------------------------------------------
 
-Part = Literal["encoder", "decoder", "reconstructor", "code_decoder", "scorer"]
-Format = Literal["saved_model", "onnx", "litert", "openvino", "c"]
-Precision = Literal["float32", "float16", "int8"]
 Layout = Literal["nhwc", "nchw"]
 Kind = Literal["images", "sequences", "rows"]
 Score = Literal["reconstruction_error", "negative_elbo"]
 _Dtype = Literal["float32", "float16", "uint8", "int8", "int32", "int64", "bool"]
 
 
-def is_inside(name: str) -> bool:
-    """Whether a text is the path of a file below a folder: relative, normalised, and so on every system.
-
-    >>> is_inside("c/encoder.h"), is_inside("c/../../x"), is_inside("/etc/passwd"), is_inside("c//x")
-    (True, False, False, False)
-    """
-    plain = name.isprintable() and not set(name) & set('\\:*?"<>|')
-    return plain and all(part.strip(" .") for part in name.split("/"))
-
-
 _Path = Annotated[str, Rule(is_inside, "a relative path inside the bundle, without '..'")]
 _Sha256 = Annotated[str, Rule(lambda text: bool(re.fullmatch("[0-9a-f]{64}", text)), "a sha256")]
 _Name = Annotated[str, Rule(lambda text: text.isprintable() and 0 < len(text) <= 200, "a name")]
+# Of a tensor or an array: what every language and every server's configuration takes as it is.
+_Identifier = Annotated[
+    str,
+    Rule(lambda text: bool(re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,99}", text)), "letters, digits and '_'"),
+]
 _Size = Annotated[int, at_least(1)]
 _Count = Annotated[int, at_least(0)]
 _Share = Annotated[float, between(0, 1)]
@@ -65,11 +65,11 @@ class Tensor:
         layout: "nchw" where the file has channels first.
     """
 
-    name: _Name
+    name: _Identifier
     dtype: _Dtype
     shape: Annotated[tuple[_Size | Literal["batch"], ...], NOT_EMPTY]
     range: tuple[float, float] | None
-    golden: _Name
+    golden: _Identifier
     layout: Layout = "nhwc"
 
     def __post_init__(self) -> None:
@@ -136,11 +136,18 @@ class Artifact:
     weights_bytes: _Count | None = None
 
     def __post_init__(self) -> None:
-        beside = {self.file, f"{self.file}.data", str(pathlib.PurePosixPath(self.file).with_suffix(".bin"))}
+        row = FILES[self.format]
+        if self.precision not in row.precisions:
+            raise Damaged("precision", f"is {self.precision!r}", f"one that {self.format} is written in")
+        wanted = artifact_files(self.part, self.format, self.precision)
+        if self.file != wanted[0]:
+            raise Damaged("file", f"is {self.file!a}", f"{wanted[0]!r}, of this part, format and precision")
+        if self.precision == "int8" and self.budget is None:
+            raise Damaged("budget", "is null", "the share that an int8 file may lose")
         for name in self.files:
-            if name not in beside and not name.startswith(f"{self.file}/"):
+            if not (name.startswith(f"{self.file}/") if row.folder else name in wanted):
                 raise Damaged("files", f"holds {name!a}", f"{self.file}, and what belongs to it")
-        if self.file not in self.files and not all(name.startswith(f"{self.file}/") for name in self.files):
+        if not row.folder and self.file not in self.files:
             raise Damaged("files", f"does not hold {self.file!a}", "the sha256 of the file itself")
         for end in ("inputs", "outputs"):
             names = [tensor.name for tensor in getattr(self, end)]
@@ -182,6 +189,16 @@ class TraceRow:
 
     def __post_init__(self) -> None:
         _check_file(self.files, TRACE)
+
+
+@dataclasses.dataclass(frozen=True)
+class CardRow:
+    """README.md, the model card, {file: sha256}."""
+
+    files: _Files
+
+    def __post_init__(self) -> None:
+        _check_file(self.files, CARD)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,6 +280,7 @@ class Manifest:
         versions: {package: version} of the export.
         run, metrics: content of the run's run.json and metrics.json, without paths, or None.
         golden, trace: what the proof needs.
+        card: the model card, which is made from all else; None before it is written.
         artifacts: the files.
     """
 
@@ -288,6 +306,7 @@ class Manifest:
     metrics: dict[str, Any] | None
     golden: GoldenRow
     trace: TraceRow | None
+    card: CardRow | None
     artifacts: Annotated[tuple[Artifact, ...], NOT_EMPTY]
 
     def __post_init__(self) -> None:
@@ -300,12 +319,11 @@ class Manifest:
         if self.run is not None:
             _check_keys("run", self.run, _RUN)
             _check_data(self.run["data"])
-        seen: dict[object, int] = {}
+        seen: dict[str, int] = {}
         for number, artifact in enumerate(self.artifacts):
-            for known in ((artifact.part, artifact.format, artifact.precision), artifact.file):
-                if known in seen:
-                    raise Damaged(f"artifacts[{number}]", f"is artifacts[{seen[known]}] again", "others")
-                seen[known] = number
+            if artifact.file in seen:
+                raise Damaged(f"artifacts[{number}]", f"is artifacts[{seen[artifact.file]}] again", "others")
+            seen[artifact.file] = number
             if artifact.part == "scorer" and self.calibration is None:
                 raise Damaged("calibration", "is null", "what the scorers go by")
 

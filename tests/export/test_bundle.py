@@ -182,9 +182,9 @@ def test_manifest_says_what_is_there(exported):
     assert manifest.model == "conv"
     assert manifest.golden.source == "held-out examples"
     listed = {name for held in contract.files_of(manifest) for name in held}
-    assert {"golden.npz", "prior.npz", "encoder.onnx"} <= listed
+    assert {"golden.npz", "prior.npz", "encoder.onnx", "README.md"} <= listed
     on_disk = {p.relative_to(exported).as_posix() for p in exported.rglob("*") if p.is_file()}
-    assert on_disk == listed | {"manifest.json", "README.md"}
+    assert on_disk == listed | {"manifest.json", "bundle.sha256"}
     encoder = contract.find(manifest, "encoder")
     assert encoder.inputs == (Tensor("images", "float32", ("batch", 16, 12, 1), (0.0, 1.0), "examples"),)
     assert encoder.outputs[0].shape == ("batch", 4)

@@ -4,20 +4,23 @@ import copy
 import dataclasses
 import json
 import math
+import os
+import subprocess
 import typing
 
 import pytest
-from conftest import four_lines
+from conftest import four_lines, reseal
 
 from aezoo.core import strict_json
 from aezoo.core.errors import BundleError
 from aezoo.export import formats
 from aezoo.runtime import manifest as contract
-from aezoo.runtime import schema
+from aezoo.runtime import naming, schema
 from aezoo.runtime.schema import (
     Anomalies,
     Artifact,
     CalibrationRow,
+    CardRow,
     GoldenRow,
     Likelihood,
     Manifest,
@@ -86,6 +89,7 @@ WHOLE = Manifest(
     metrics={"mse": 0.1, "tables": [[1, 2]]},
     golden=GoldenRow("held-out examples", 64, {"golden.npz": SHA}),
     trace=TraceRow({"trace.npz": SHA}),
+    card=CardRow({"README.md": SHA}),
     artifacts=(ENCODER, SCORER),
 )
 
@@ -125,6 +129,7 @@ def spoiled(path, change):
 def refused(tmp_path, content, *words):
     text = content if isinstance(content, (str, bytes)) else json.dumps(content)
     (tmp_path / "manifest.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    reseal(tmp_path)
     with pytest.raises(BundleError) as error:
         contract.read_manifest(tmp_path)
     four_lines(error, "manifest.json", *words)
@@ -152,9 +157,9 @@ def test_the_paths_of_the_fields_are_those_of_the_json():
 
 def test_the_names_are_those_of_the_formats():
     assert typing.get_args(schema.Format) == tuple(formats.FORMATS)
-    assert {precision for row in formats.FORMATS.values() for precision in row.tolerances} == set(
-        typing.get_args(schema.Precision)
-    )
+    assert {name: set(row.tolerances) for name, row in formats.FORMATS.items()} == {
+        name: set(row.precisions) for name, row in naming.FILES.items()
+    }
 
 
 @pytest.mark.parametrize("path", FIELDS, ids=named)
@@ -235,7 +240,7 @@ def test_what_may_hold_anything_holds_finite_numbers_and_little_depth(where, tmp
     ],
 )
 def test_files_lie_inside(name, tmp_path):
-    assert not schema.is_inside(name)
+    assert not naming.is_inside(name)
     refused(tmp_path, spoiled(("artifacts", 0, "file"), put(name)), "artifacts[0].file")
     change = spoiled(("artifacts", 0, "files"), put({"encoder.onnx": SHA, name: SHA}))
     refused(tmp_path, change, "artifacts[0].files")
@@ -251,7 +256,18 @@ def test_files_lie_inside(name, tmp_path):
         (("artifacts", 0, "outputs", 0, "shape"), ["batch", "batch"], ["outputs[0].shape"]),
         (("artifacts", 0, "outputs", 0, "shape"), [0], ["artifacts[0].outputs[0].shape[0] is 0"]),
         (("artifacts", 0, "outputs", 0, "layout"), "nchw", ["artifacts[0].outputs[0].layout"]),
-        (("artifacts", 1, "file"), "encoder.onnx", ["artifacts[1].files"]),
+        (("artifacts", 1, "file"), "encoder.onnx", ["artifacts[1].file is", "'scorer.int8.onnx'"]),
+        (("artifacts", 0, "file"), "model.onnx", ["artifacts[0].file is 'model.onnx'", "'encoder.onnx'"]),
+        (("artifacts", 0, "part"), "decoder", ["artifacts[0].file is 'encoder.onnx'", "'decoder.onnx'"]),
+        (("artifacts", 0, "precision"), "float16", ["artifacts[0].file", "'encoder.float16.onnx'"]),
+        (("artifacts", 0, "format"), "c", ["artifacts[0].file", "'c/encoder.h'"]),
+        (("artifacts", 1, "format"), "openvino", ["artifacts[1].precision is 'int8'", "openvino"]),
+        (("artifacts", 1, "budget"), None, ["artifacts[1].budget is null"]),
+        (("artifacts", 0, "inputs", 0, "name"), 'images" }', ["artifacts[0].inputs[0].name"]),
+        (("artifacts", 0, "outputs", 0, "name"), "latents\n", ["artifacts[0].outputs[0].name"]),
+        (("artifacts", 0, "outputs", 0, "golden"), "a/b", ["artifacts[0].outputs[0].golden"]),
+        (("artifacts", 0, "outputs", 0, "name"), "l\u00e4tents", ["artifacts[0].outputs[0].name"]),
+        (("card", "files"), {"LICENSE": SHA}, ["card.files", "README.md"]),
         (("golden", "files"), {"other.npz": SHA}, ["golden.files", "golden.npz"]),
         (("prior", "kind"), "standard_normal", ["prior.files"]),
         (("calibration",), None, ["calibration is null", "scorers"]),
@@ -282,3 +298,49 @@ def test_what_could_not_be_read_is_not_written(tmp_path):
     with pytest.raises(BundleError) as error:
         contract.write_manifest(tmp_path, dataclasses.replace(WHOLE, metrics={"mse": math.nan}))
     four_lines(error, "metrics.mse is nan")
+
+
+def test_a_sidecar_is_written_and_wanted(tmp_path):
+    contract.write_manifest(tmp_path, WHOLE)
+    digest = contract.digest_of(tmp_path)
+    assert (tmp_path / "bundle.sha256").read_bytes() == f"{digest}  manifest.json\n".encode()
+    done = subprocess.run(["sha256sum", "-c", "bundle.sha256"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0
+    assert contract.read_manifest(tmp_path, digest.upper()) == WHOLE
+    for wrong in (b"", b"\xff" * 64, b"0" * 64 + b"  manifest.json\n", digest.encode() + b"  other.json\n"):
+        (tmp_path / "bundle.sha256").write_bytes(wrong)
+        with pytest.raises(BundleError) as error:
+            contract.read_manifest(tmp_path, digest)
+        four_lines(error, "the manifest no longer says", "bundle.sha256")
+    (tmp_path / "bundle.sha256").unlink()
+    with pytest.raises(BundleError) as error:
+        contract.read_manifest(tmp_path)
+    four_lines(error, "bundle.sha256: No such file")
+
+
+def test_an_edit_is_found_wherever_it_is(tmp_path):
+    """Though what it says is valid: another scale, another threshold, another figure."""
+    contract.write_manifest(tmp_path, WHOLE)
+    numbers = [path for path, kind in FIELDS.items() if kind is float or float in typing.get_args(kind)]
+    assert len(numbers) > 10
+    for path in numbers:
+        content = spoiled(path, lambda inner, key: put(inner[key] / 2)(inner, key))
+        (tmp_path / "manifest.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+        with pytest.raises(BundleError) as error:
+            contract.read_manifest(tmp_path)
+        four_lines(error, "the manifest no longer says", "sha256")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "bundle.sha256"])
+@pytest.mark.parametrize("kind", ["a link", "no regular file"])
+def test_a_manifest_is_a_regular_file(kind, name, tmp_path):
+    """A pipe without a writer would hang for ever."""
+    contract.write_manifest(tmp_path, WHOLE)
+    (tmp_path / name).rename(tmp_path / "there")
+    if kind == "a link":
+        (tmp_path / name).symlink_to("there")
+    else:
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(BundleError) as error:
+        contract.read_manifest(tmp_path)
+    four_lines(error, f"{name}: is {kind}")
