@@ -53,18 +53,15 @@ def golden_examples(bundle: Any) -> Any:
     """Returns the examples that a loaded bundle was proven on, `aezoo.data.reading.Examples`.
 
     Raises:
-        BundleError: their file is not the one that was exported.
+        BundleError: their file is not the one that was exported, or does not hold what the manifest says.
     """
-    import numpy as np
-
     from aezoo.data.reading import Examples
-    from aezoo.runtime import manifest as contract
+    from aezoo.export.proof.golden_file import read_golden
 
-    golden = bundle.manifest.golden
-    contract.check_files(bundle.folder, golden.files)
-    with np.load(bundle.folder / contract.GOLDEN) as arrays:
-        examples = arrays["examples"]
-        labels = arrays["labels"].astype("int64") if "labels" in arrays.files else None
+    arrays = read_golden(bundle.folder, bundle.manifest)
+    examples, labels = arrays["examples"], None
+    if bundle.classes is not None:
+        labels = arrays["labels"].astype("int64")
     run = bundle.manifest.run
     return Examples(
         examples,
@@ -72,5 +69,5 @@ def golden_examples(bundle: Any) -> Any:
         labels,
         None if labels is None else [str(number) for number in range(bundle.classes)],
         run and run["data"].get("feature_names"),
-        f"golden examples ({golden.source})",
+        f"golden examples ({bundle.manifest.golden.source})",
     )

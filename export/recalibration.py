@@ -52,8 +52,7 @@ def recalibrate(
     folder = pathlib.Path(folder)
     manifest = contract.read_manifest(folder)
     check_scorer(manifest)
-    with np.load(folder / contract.CALIBRATION) as file:
-        trained_on = file["trained_on"] if "trained_on" in file.files else None
+    trained_on = golden_file.read_calibration(folder, manifest).get("trained_on")
     normals, labels = _checked(manifest, normals, labels)
     overlap = refuse_training_data(normals, trained_on)
     before = golden_file.read_golden(folder, manifest)

@@ -17,10 +17,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aezoo.core.arrays import Like
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import check_between
 
 TABLE = 1000  # scores that a graph holds: a table of one size can be exchanged for another
+# What a file of tables holds at least; of another precision the same, with its name in front.
+TABLES = {"table": Like("f", (TABLE,)), "steps": Like("f", (2,)), "threshold": Like("f", (1,))}
 _LOWEST = np.finfo("float32").min  # fills a table up: no score is as low
 _SKETCH = 4096  # fingerprints of training examples that are kept
 _OVERLAP = 0.05  # share of known fingerprints from which examples count as those of the training
@@ -160,12 +163,16 @@ def write_tables(
     np.savez_compressed(path, **arrays)
 
 
-def read_table(path: str | os.PathLike[str], precision: str) -> Calibration:
-    """Returns what the scorer of a precision goes by, a `Calibration`: its own, else that of float32."""
-    with np.load(path) as arrays:
-        prefix = f"{precision}_" if f"{precision}_table" in arrays.files else ""
-        (threshold,), (base, step) = arrays[f"{prefix}threshold"], arrays[f"{prefix}steps"]
-        return Calibration(arrays[f"{prefix}table"], base, step, threshold, math.nan, 0, (math.nan, math.nan))
+def table_of(arrays: Mapping[str, np.ndarray], precision: str) -> Calibration:
+    """Returns what the scorer of a precision goes by, a `Calibration`: its own, else that of float32.
+
+    Args:
+        arrays: what `write_tables` wrote, {name: array}, checked to be like `TABLES`.
+        precision: of the scorer.
+    """
+    prefix = f"{precision}_" if f"{precision}_table" in arrays else ""
+    (threshold,), (base, step) = arrays[f"{prefix}threshold"], arrays[f"{prefix}steps"]
+    return Calibration(arrays[f"{prefix}table"], base, step, threshold, math.nan, 0, (math.nan, math.nan))
 
 
 def roc_area(scores: ArrayLike, is_anomaly: ArrayLike) -> float:

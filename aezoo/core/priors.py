@@ -9,14 +9,18 @@ them is not promised across its releases (NEP 19), so a seed's latents are those
 import math
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aezoo.core.arrays import Like
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive, check_seed
+from aezoo.core.strict_json import Damaged
 
+LARGEST = 2**28  # bytes of a prior's arrays that are read
+_HUGE = 1e30  # numbers beyond it are infinite in float32 once they are added up
 _MOST_FULL = 128  # latent axes up to which a covariance is fitted with all its entries
 
 
@@ -25,9 +29,11 @@ class Prior:
 
     Attributes:
         latent_shape: of one example's latents, (D,) or (h, w, D).
+        likes: {name: what the array is like}, of those that `to_arrays` gives beside latent_shape.
     """
 
     kind: Literal["standard_normal", "gaussian_mixture", "categorical"]
+    likes: ClassVar[Mapping[str, Like]]
 
     def __init__(self, latent_shape: Iterable[int]) -> None:
         self.latent_shape = tuple(int(size) for size in latent_shape)
@@ -63,6 +69,7 @@ class StandardNormal(Prior):
     """Independent latents of mean 0 and variance 1: what a VAE is trained towards."""
 
     kind = "standard_normal"
+    likes: ClassVar = {}
 
     def _draw(self, draw, n):
         return draw.standard_normal((n, *self.latent_shape))
@@ -88,6 +95,7 @@ class GaussianMixture(Prior):
     """
 
     kind = "gaussian_mixture"
+    likes: ClassVar = {"weights": Like("f", (None,)), "means": Like("f", (None, None)), "factors": Like("f")}
 
     def __init__(
         self,
@@ -139,7 +147,18 @@ class GaussianMixture(Prior):
 
     @classmethod
     def _from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Prior:
-        return cls(arrays["weights"], arrays["means"], arrays["factors"], arrays["latent_shape"])
+        weights, means, factors = (arrays[name] for name in ("weights", "means", "factors"))
+        count, size = np.shape(weights)[:1], math.prod(arrays["latent_shape"])
+        _check("weights", count != (0,) and bool((weights > 0).all()), "a weight above 0 for each Gaussian")
+        _check("means", means.shape == (*count, size), f"a mean of {size} axes for each weight")
+        roots = factors.shape in ((*count, size), (*count, size, size))
+        _check("factors", roots, f"{size} deviations, or a Cholesky factor, for each weight")
+        if factors.ndim == 2:  # a deviation may be as small as 0, a factor must be solved for
+            _check("factors", bool((factors >= 0).all()), "deviations of at least 0")
+        else:
+            roots = bool((np.diagonal(factors, axis1=1, axis2=2) > 0).all()) and not np.triu(factors, 1).any()
+            _check("factors", roots, "factors that are 0 above their diagonal and positive on it")
+        return cls(weights, means, arrays["factors"], arrays["latent_shape"])
 
     @classmethod
     def fit(cls, latents: np.ndarray, components: int = 10, seed: int = 0) -> "GaussianMixture":
@@ -188,6 +207,7 @@ class Categorical(Prior):
     """
 
     kind = "categorical"
+    likes: ClassVar = {"frequencies": Like("iuf", (None, None)), "codebook": Like("f", (None, None))}
 
     def __init__(self, frequencies: ArrayLike, codebook: ArrayLike, latent_shape: Iterable[int]) -> None:
         super().__init__(latent_shape)
@@ -218,7 +238,14 @@ class Categorical(Prior):
 
     @classmethod
     def _from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Prior:
-        return cls(arrays["frequencies"], arrays["codebook"], arrays["latent_shape"])
+        frequencies, codebook = arrays["frequencies"], arrays["codebook"]
+        *places, size = arrays["latent_shape"]
+        _check("codebook", codebook.shape[1] == size, f"codes of {size} axes")
+        shape = (math.prod(places), len(codebook))
+        _check("frequencies", frequencies.shape == shape, f"shape {shape}, a number for each code")
+        counted = bool((frequencies >= 0).all() and (frequencies.sum(axis=1) > 0).all())
+        _check("frequencies", counted, "numbers of at least 0, and above 0 for one code of each place")
+        return cls(frequencies, codebook, arrays["latent_shape"])
 
     @classmethod
     def fit(cls, code_indices: ArrayLike, codebook: np.ndarray) -> "Categorical":
@@ -232,6 +259,11 @@ class Categorical(Prior):
 KINDS = {prior.kind: prior for prior in (StandardNormal, GaussianMixture, Categorical)}
 
 
+def likes(kind: str, latent_shape: Iterable[int]) -> dict[str, Like]:
+    """Returns {name: what the array is like} of a kind of `KINDS`: what a reader is to expect of a file."""
+    return {"latent_shape": Like("iu", (len(tuple(latent_shape)),)), **KINDS[kind].likes}
+
+
 def from_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> Prior:
     """Returns the prior that `to_arrays` was called on.
 
@@ -241,6 +273,7 @@ def from_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> Prior:
 
     Raises:
         OptionError: there is no such kind.
+        Damaged: an array is missing, or the arrays are no prior of this kind.
     """
     if kind not in KINDS:
         raise OptionError(
@@ -249,4 +282,16 @@ def from_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> Prior:
             expected=f"one of {', '.join(KINDS)}",
             fix="update aezoo",
         )
-    return KINDS[kind]._from_arrays(arrays)
+    shape = tuple(int(size) for size in np.ravel(arrays["latent_shape"])) if "latent_shape" in arrays else ()
+    _check("latent_shape", bool(shape) and min(shape) > 0, "sizes of at least 1")
+    for name, like in KINDS[kind].likes.items():
+        _check(name, name in arrays, "an array")
+        like.check(name, arrays[name].shape, arrays[name].dtype)
+        # NaN is not below anything
+        _check(name, bool((np.abs(arrays[name]) < _HUGE).all()), f"numbers between -{_HUGE:g} and {_HUGE:g}")
+    return KINDS[kind]._from_arrays({**arrays, "latent_shape": np.asarray(shape)})
+
+
+def _check(name: str, holds: bool, expected: str) -> None:
+    if not holds:
+        raise Damaged(name, "is none of a prior", expected)

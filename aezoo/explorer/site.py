@@ -78,34 +78,41 @@ def lay_out(
     engine = web_runtime.find(runtime, say=say)
 
     examples = _starting_points(read)
-    facts = _facts(manifest, artifacts, read, examples, engine)
+    facts = _facts(bundle, manifest, artifacts, read, examples, engine)
     contents = {FACTS: (json.dumps(facts, separators=(",", ":"), allow_nan=False) + "\n").encode()}
     contents["examples.bin"] = _packed(read.examples[examples]).tobytes()
     if facts["map"] is not None:
         contents["points.bin"] = read.latents.astype("<f4").tobytes()
     copies = {path.name: path for path in sorted(_ASSETS.iterdir()) if path.is_file()}
-    copies |= {artifact.file: contract_file for artifact, contract_file in artifacts.values()}
     copies |= {f"runtime/{name}": engine / name for name in web_runtime.FILES}
-    _write(folder, contents, copies)
+    _write(
+        folder,
+        contents,
+        copies,
+        bundle,
+        {file: sha for row in artifacts.values() for file, sha in row.files.items()},
+    )
     return facts
 
 
-def _write(folder, contents, copies):
+def _write(folder, contents, copies, bundle, held):
+    """Writes a page: what was made, copies of files of ours, and those that a bundle holds."""
     from aezoo.core import outputs
 
     licences = ("LICENSE.txt", "ThirdPartyNotices.txt")
-    names = [*contents, *copies, *(f"runtime/{name}" for name in licences)]
+    names = [*contents, *copies, *held, *(f"runtime/{name}" for name in licences)]
     outputs.clear_folder(folder, sorted(names))
     for name, source in copies.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / name)
+    contract.copy_files(bundle, held, folder)
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     web_runtime.write_licences(folder / "runtime")
 
 
 def _artifacts(bundle, manifest, precision):
-    """Returns {part: (row of the manifest, path)} of the files that the page runs."""
+    """Returns {part: row of the manifest} of the files that the page runs."""
     if manifest.kind != "images":
         raise OptionError(
             "the explorer shows models of images",
@@ -127,7 +134,6 @@ def _artifacts(bundle, manifest, precision):
     chosen = {}
     for part in (*needed, *(["scorer"] if "scorer" in rows else [])):
         row = rows[part]
-        contract.check_files(bundle, row.files)
         if len(row.files) > 1:
             raise BundleError(
                 f"the {part} is too large for a browser",
@@ -135,7 +141,7 @@ def _artifacts(bundle, manifest, precision):
                 expected="one file of less than 2 GiB",
                 fix="export a smaller model, or this one with precisions=('int8',)",
             )
-        chosen[part] = (row, pathlib.Path(bundle) / row.file)
+        chosen[part] = row
     return chosen
 
 
@@ -168,7 +174,7 @@ def _packed(examples):
     return examples.astype("<f4")
 
 
-def _facts(manifest, artifacts, read, examples, engine):
+def _facts(bundle, manifest, artifacts, read, examples, engine):
     import numpy as np
 
     from aezoo.explorer.latent_map import plane, slider_axes
@@ -202,7 +208,7 @@ def _facts(manifest, artifacts, read, examples, engine):
         "source": read.source,
         "points": len(read.latents),
         "parts": {
-            part: {key: to_json(getattr(row, key)) for key in _SHOWN} for part, (row, _) in artifacts.items()
+            part: {key: to_json(getattr(row, key)) for key in _SHOWN} for part, row in artifacts.items()
         },
         "runtime": {
             "version": web_runtime.VERSION,
@@ -217,7 +223,7 @@ def _facts(manifest, artifacts, read, examples, engine):
             "labels": None if labels is None else [labels[n] for n in examples],
         },
         "background": np.median(pixels[:, border], axis=(0, 1)).round().astype(int).tolist(),
-        "score": _score(artifacts, manifest.calibration),
+        "score": _score(bundle, manifest, artifacts),
     }
 
 
@@ -225,16 +231,16 @@ def _numbers(array):
     return [float(f"{number:.7g}") for number in array.tolist()]
 
 
-def _score(artifacts, calibration):
+def _score(bundle, manifest, artifacts):
     """Returns what the scorer's verdict goes by, with a histogram of normal scores; None without a scorer."""
     import numpy as np
 
+    from aezoo.export.proof.golden_file import read_calibration
+
+    calibration = manifest.calibration
     if calibration is None or "scorer" not in artifacts:
         return None
-    folder = artifacts["scorer"][1].parent
-    contract.check_files(folder, calibration.files)
-    with np.load(folder / contract.CALIBRATION) as file:
-        table = file["table"]
+    table = read_calibration(bundle, manifest)["table"]
     scores = table[table > np.finfo("float32").min]  # what fills the table up is no score
     threshold = calibration.threshold
     low = float(

@@ -1,7 +1,7 @@
 """Files of a bundle: opened without following a link, hashed as they are read, and nothing else is used.
 
 What is hashed are the very bytes that go on: into memory, or into a copy that belongs to the caller alone. A
-file that is exchanged between its check and its use is therefore never used. Standard library only.
+file that is exchanged between its check and its use is therefore never used.
 """
 
 import errno
@@ -12,8 +12,12 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO
 
+import numpy as np
+
+from aezoo.core.arrays import ANY, Like, read_npz
 from aezoo.core.errors import BundleError
 from aezoo.core.files import sha256_of
+from aezoo.core.strict_json import Damaged
 
 Folder = str | os.PathLike[str]
 
@@ -67,6 +71,35 @@ def read_file(folder: Folder, name: str, sha256: str, largest: int = LARGEST) ->
         BundleError: it is missing, altered, too large, no regular file, or lies behind a link.
     """
     return b"".join(_pieces(folder, name, sha256, largest))
+
+
+def read_arrays(
+    folder: Folder,
+    name: str,
+    sha256: str,
+    largest: int,
+    expected: Mapping[str, Like] | None = None,
+    others: Like | None = ANY,
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of an .npz file of a bundle, {name: array}; see `aezoo.core.arrays.read_npz`.
+
+    Raises:
+        BundleError: as for `read_file`, or it does not hold what is expected.
+    """
+    try:
+        return read_npz(read_file(folder, name, sha256), largest, expected, others)
+    except Damaged as error:
+        raise damaged(folder, name, error) from error
+
+
+def damaged(folder: Folder, name: str, error: Damaged) -> BundleError:
+    """Returns the error of a file that is the one of the manifest, and does not hold what it should."""
+    return BundleError(
+        f"{name} does not hold what the bundle needs",
+        got=f"{pathlib.Path(folder) / name}: {error}",
+        expected=error.expected,
+        fix="do not use this bundle; export it again",
+    )
 
 
 def copy_file(folder: Folder, name: str, sha256: str, target: Folder) -> None:

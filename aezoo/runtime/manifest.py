@@ -1,4 +1,4 @@
-"""The bundle: the contract on disk of an export. Standard library only.
+"""The bundle: the contract on disk of an export.
 
     bundle/
       manifest.json     what lies here, see `schema`: artifacts, hashes, names, shapes, parity figures
@@ -28,7 +28,16 @@ from aezoo.core import strict_json
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.strict_json import Damaged
 from aezoo.runtime import checked
-from aezoo.runtime.checked import Folder, check_files, copy_file, copy_files, hash_files, read_file
+from aezoo.runtime.checked import (
+    Folder,
+    check_files,
+    copy_file,
+    copy_files,
+    damaged,
+    hash_files,
+    read_arrays,
+    read_file,
+)
 from aezoo.runtime.naming import CALIBRATION, CARD, GOLDEN, MANIFEST, PRIOR, SIDECAR, TRACE, artifact_files
 from aezoo.runtime.schema import SCHEMA_VERSION, Artifact, Manifest
 
@@ -50,12 +59,14 @@ __all__ = [
     "copy_bundle",
     "copy_file",
     "copy_files",
+    "damaged",
     "digest_of",
     "files_of",
     "find",
     "foreign_files",
     "hash_files",
     "is_bundle",
+    "read_arrays",
     "read_file",
     "read_manifest",
     "write_manifest",

@@ -5,6 +5,7 @@ say, a rule beside it does, and what several fields say together, `__post_init__
 """
 
 import dataclasses
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from aezoo.runtime.naming import (
     artifact_files,
     is_inside,
 )
+from aezoo.runtime.parts import check_parts
 
 SCHEMA_VERSION = 6
 
@@ -44,9 +46,14 @@ _Identifier = Annotated[
 _Size = Annotated[int, at_least(1)]
 _Count = Annotated[int, at_least(0)]
 _Share = Annotated[float, between(0, 1)]
-_Positive = Annotated[float, Rule(lambda value: value > 0, "a number above 0")]
+# What is computed with is float32, where 1e-40 is 0 and 1e40 is infinite.
+_Float32 = Annotated[float, between(-1e38, 1e38)]
+_Positive = Annotated[float, between(1e-30, 1e30)]
 _Files = Annotated[dict[_Path, _Sha256], NOT_EMPTY]
 _Shape = Annotated[tuple[_Size, ...], Rule(lambda shape: 1 <= len(shape) <= 3, "one to three sizes")]
+# What is drawn, filled or counted without a file that could disagree stays far below what a machine has.
+_Labels = Annotated[int, between(1, 2**20)]
+_MOST_VALUES = 2**26  # of an example, or of its latents
 
 
 # -- the manifest ----------------------------------------------------------------------------------
@@ -68,7 +75,7 @@ class Tensor:
     name: _Identifier
     dtype: _Dtype
     shape: Annotated[tuple[_Size | Literal["batch"], ...], NOT_EMPTY]
-    range: tuple[float, float] | None
+    range: tuple[_Float32, _Float32] | None
     golden: _Identifier
     layout: Layout = "nhwc"
 
@@ -77,6 +84,12 @@ class Tensor:
             raise Damaged("shape", "is open in more than its batch", "whole numbers behind the first")
         if self.layout == "nchw" and len(self.shape) != 4:
             raise Damaged("layout", f"is 'nchw' of {len(self.shape)} axes", "images, of four axes")
+
+    @property
+    def example_shape(self) -> tuple[Any, ...]:
+        """Shape without the batch, with channels last whatever the file has."""
+        shape = self.shape[1:]
+        return (*shape[1:], shape[0]) if self.layout == "nchw" else shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,11 +230,11 @@ class CalibrationRow:
         files: {file: sha256} of calibration.npz.
     """
 
-    threshold: float
+    threshold: _Float32
     false_positive_rate: _Share
     false_positive_rate_interval: tuple[_Share, _Share] | None
     examples: _Size
-    thresholds: dict[Precision, float]
+    thresholds: dict[Precision, _Float32]
     score: Score
     source: Literal["held-out examples", "examples that were given"]
     training_examples: Literal["none found", "unknown"]
@@ -297,8 +310,8 @@ class Manifest:
     calibration: CalibrationRow | None
     anomalies: Anomalies | None
     likelihood: Likelihood | None
-    classes: _Size | None
-    codebook_size: _Size | None
+    classes: _Labels | None
+    codebook_size: _Labels | None
     parameters: _Count
     licence: str
     versions: dict[_Name, str]
@@ -312,6 +325,9 @@ class Manifest:
     def __post_init__(self) -> None:
         if len(self.example_shape) != _AXES[self.kind]:
             raise Damaged("example_shape", f"has {len(self.example_shape)} axes", f"{_AXES[self.kind]}")
+        for name in ("example_shape", "latent_shape"):
+            if math.prod(getattr(self, name)) > _MOST_VALUES:
+                raise Damaged(name, f"has {math.prod(getattr(self, name)):,} values", f"{_MOST_VALUES:,}")
         if self.input_dtype == "uint8" and self.kind != "images":
             raise Damaged("input_dtype", "is 'uint8'", f"'float32', for {self.kind}")
         if self.error_scale is not None and len(self.error_scale) not in (1, self.example_shape[-1]):
@@ -326,6 +342,7 @@ class Manifest:
             seen[artifact.file] = number
             if artifact.part == "scorer" and self.calibration is None:
                 raise Damaged("calibration", "is null", "what the scorers go by")
+        check_parts(self)
 
 
 def _check_file(files: dict[str, str], name: str) -> None:

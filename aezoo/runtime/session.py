@@ -10,18 +10,19 @@ digits = bundle.sample(64, seed=7)          # (64, H, W, C), the same as the Ker
 import os
 import pathlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from aezoo.core import priors
-from aezoo.core.errors import BundleError, OptionError
+from aezoo.core.errors import OptionError
 from aezoo.core.model import Model
 from aezoo.core.options import check_positive
-from aezoo.core.strict_json import to_json
+from aezoo.core.strict_json import Damaged, to_json
 from aezoo.runtime import manifest as contract
+from aezoo.runtime import onnx_files
 from aezoo.runtime.batching import fitted
 
 Providers = Sequence[str | tuple[str, dict[str, Any]]]
@@ -95,7 +96,7 @@ class Bundle(Model):
         self.likelihood = to_json(manifest.likelihood)
         self.classes = manifest.classes
         self.codebook_size = manifest.codebook_size
-        self.prior = _read_prior(self.folder, manifest, self.latent_shape)
+        self.prior = read_prior(self.folder, manifest)
         names = manifest.run and manifest.run["data"].get("feature_names")
         self.feature_names = tuple(names) if names else None
         if manifest.calibration is not None:
@@ -103,7 +104,7 @@ class Bundle(Model):
             self.threshold = manifest.calibration.threshold
             self.false_positive_rate = manifest.calibration.false_positive_rate
         self._providers = _check_providers(providers)
-        self._options = onnxruntime.SessionOptions()
+        self._options = onnx_files.sealed(onnxruntime.SessionOptions())
         self._options.log_severity_level = 3  # errors only; they are raised as well
         if intra_op_threads is not None:
             self._options.intra_op_num_threads = _check_threads("intra_op_threads", intra_op_threads)
@@ -174,52 +175,35 @@ class Bundle(Model):
         with self._lock:  # two threads must not both load the file
             if part not in self._sessions:
                 artifact = contract.find(self.manifest, part, precision=self.precision)
-                try:
-                    session = onnxruntime.InferenceSession(
-                        str(self.folder / artifact.file), self._options, providers=self._providers
-                    )
-                except Exception as error:  # onnxruntime's classes have no common base
-                    raise BundleError(
-                        f"onnxruntime cannot load the {part}",
-                        got=f"{artifact.file}: {str(error).splitlines()[0]}",
-                        expected=f"opset {artifact.opset}, with onnxruntime {onnxruntime.__version__}",
-                        fix="update onnxruntime, or export with a lower opset",
-                    ) from error
-                _check_names(session, artifact)
+                session = onnx_files.open_session(self.folder, artifact, self._options, self._providers)
                 self._sessions[part] = (
-                    fitted(session.run, artifact),
+                    fitted(onnx_files.guarded(session.run, artifact), artifact),
                     [row.name for row in artifact.inputs],
                     [row.name for row in artifact.outputs],
                 )
             return self._sessions[part]
 
 
-def _read_prior(folder, manifest, latent_shape):
-    row = manifest.prior
+def read_prior(folder: contract.Folder, manifest: contract.Manifest) -> priors.Prior | None:
+    """Returns what a bundle's latents are drawn from, or None.
+
+    Raises:
+        BundleError: its file is missing or altered, or holds no prior of these latents.
+    """
+    row, shape = manifest.prior, manifest.latent_shape
     if row is None:
         return None
-    arrays = {"latent_shape": latent_shape}
-    if row.files:
-        contract.check_files(folder, row.files)
-        with np.load(folder / contract.PRIOR) as file:
-            arrays = dict(file)
-    return priors.from_arrays(row.kind, arrays)
-
-
-def _check_names(session, artifact):
-    """Raises BundleError where a manifest calls tensors otherwise than its file does."""
-    for end, rows, found in (
-        ("inputs", artifact.inputs, session.get_inputs()),
-        ("outputs", artifact.outputs, session.get_outputs()),
-    ):
-        said, held = [row.name for row in rows], [tensor.name for tensor in found]
-        if sorted(said) != sorted(held):
-            raise BundleError(
-                f"the manifest calls {end} of the {artifact.part} otherwise than its file",
-                got=f"{contract.MANIFEST}: {', '.join(said)}",
-                expected=f"{', '.join(held)}, as in {artifact.file}",
-                fix="copy the bundle again, or export again",
-            )
+    arrays: Mapping[str, Any] = {"latent_shape": shape}
+    for name, sha256 in row.files.items():
+        likes = priors.likes(row.kind, shape)
+        arrays = contract.read_arrays(folder, name, sha256, priors.LARGEST, likes, others=None)
+    try:
+        prior = priors.from_arrays(row.kind, arrays)
+        if prior.latent_shape != shape:
+            raise Damaged("latent_shape", f"is {prior.latent_shape}", f"{shape}, as in the manifest")
+    except Damaged as error:
+        raise contract.damaged(folder, contract.PRIOR, error) from error
+    return prior
 
 
 def _check_threads(option, threads):

@@ -111,7 +111,7 @@ def lay_out(
 
 
 def _jobs(bundle, manifest, servers, name, precision):
-    """Returns [(folder of a model, its artifact)], each artifact checked."""
+    """Returns [(folder of a model, its artifact)]."""
     if not servers or ("tfserving" in servers and precision != "float32"):
         raise OptionError(
             "SavedModels are float32" if servers else "which server is it for?",
@@ -127,9 +127,7 @@ def _jobs(bundle, manifest, servers, name, precision):
         chosen = [row for row in manifest.artifacts if (row.format, row.precision) == (format, precision)]
         if not chosen:
             contract.find(manifest, "encoder", format, precision)  # names what is there
-        for artifact in chosen:
-            contract.check_files(bundle, artifact.files)
-            jobs.append((pathlib.Path(place, f"{name}_{artifact.part}"), artifact))
+        jobs += [(pathlib.Path(place, f"{name}_{artifact.part}"), artifact) for artifact in chosen]
     return jobs
 
 
@@ -243,12 +241,11 @@ def _copy(bundle, artifact, target):
     What an ONNX file keeps beside itself keeps its name, by which the file knows it.
     """
     root = pathlib.PurePosixPath(artifact.file)
-    for file in artifact.files:
+    for file, sha256 in artifact.files.items():
         inner = pathlib.PurePosixPath(file)
         inner = pathlib.PurePosixPath("model.onnx") if inner == root else inner
         inner = inner.relative_to(root) if inner.is_relative_to(root) else inner
-        (target / inner).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(pathlib.Path(bundle) / file, target / inner)
+        contract.copy_file(bundle, file, sha256, target / inner)
 
 
 def _check_repository(folder):

@@ -19,13 +19,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from aezoo.core import strict_json
-from aezoo.core.calibration import read_table
+from aezoo.core.calibration import table_of
 from aezoo.core.errors import BundleError, ParityError
 from aezoo.core.processes import end, fresh
 from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
 from aezoo.export.formats import FORMATS, is_installed
 from aezoo.export.proof import readers, tracing
-from aezoo.export.proof.golden_file import read_golden
+from aezoo.export.proof.golden_file import read_calibration, read_golden
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import Run, fitted, fixed_batch
 from aezoo.runtime.schema import Artifact, Parity
@@ -123,7 +123,7 @@ def _within_tolerance(folder, artifact, golden, answers):
 
 def _check_verdicts(folder, artifact, answer):
     """Raises ParityError where p-values and verdicts do not follow from a file's own scores, by its table."""
-    calibration = read_table(pathlib.Path(folder) / contract.CALIBRATION, artifact.precision)
+    calibration = table_of(read_calibration(folder, contract.read_manifest(folder)), artifact.precision)
     scores = next(answer[name] for name in ("negative_elbo", "reconstruction_error") if name in answer)
     # float16 files of other formats hold the table in float16 as well, whose rounding is 2^-11.
     rounding = 1e-6 if artifact.format == "onnx" else 1e-3
