@@ -53,8 +53,10 @@ def sealed(options: Any) -> Any:
 
 
 def _session(source, artifact, options, providers):
+    # To fall back onto the processor where that is what failed would only print.
+    fallback = {} if list(providers) != ["CPUExecutionProvider"] else {"enable_fallback": 0}
     try:
-        return onnxruntime.InferenceSession(source, options, providers=providers)
+        return onnxruntime.InferenceSession(source, options, providers=providers, **fallback)
     except Exception as error:  # onnxruntime's classes have no common base
         raise BundleError(
             f"onnxruntime cannot load the {artifact.part}",

@@ -45,7 +45,7 @@ def load(
         providers: onnxruntime's execution providers, in order; None is the CPU.
         intra_op_threads: threads inside an operator; None is one a core.
         inter_op_threads: threads across operators; None is onnxruntime's choice.
-        digest: that the bundle must have, as the export printed it; None accepts any.
+        digest: sha256 that the bundle must have, as the export printed it; None accepts any.
 
     Returns:
         A `Bundle`.
@@ -55,7 +55,7 @@ def load(
             altered or damaged.
         OptionError: a provider is not available here, a number of threads is none, or the digest no sha256.
     """
-    return Bundle(folder, precision, providers, intra_op_threads, inter_op_threads, digest=digest)
+    return Bundle(folder, precision, providers, intra_op_threads, inter_op_threads, digest)
 
 
 class Bundle(Model):
@@ -81,7 +81,6 @@ class Bundle(Model):
         providers: Providers | None = None,
         intra_op_threads: int | None = None,
         inter_op_threads: int | None = None,
-        *,
         digest: str | None = None,
     ) -> None:
         self.folder = pathlib.Path(folder)
