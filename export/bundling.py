@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from aezoo import __version__
-from aezoo.core import files
+from aezoo.core import files, priors
 from aezoo.core.calibration import Calibration, refuse_training_data, roc_area
 from aezoo.core.errors import ExportError, OptionError
 from aezoo.core.examples import as_labels
 from aezoo.core.imports import refused_by_tensorflow
 from aezoo.core.options import check_choice
+from aezoo.core.strict_json import Damaged
 from aezoo.core.versions import versions
 from aezoo.export import formats, model_card, scorer
 from aezoo.export.calibration import calibrate, label, write_calibration
@@ -351,7 +352,20 @@ def _write_prior(model: Autoencoder, draft: pathlib.Path) -> PriorRow | None:
     if prior.kind == "standard_normal":
         return PriorRow("standard_normal", {})
     kind: Any = prior.kind
-    np.savez_compressed(draft / contract.PRIOR, **prior.to_arrays())  # type: ignore[arg-type]
+    arrays = prior.to_arrays()
+    size = sum(array.nbytes for array in arrays.values())
+    try:
+        if size > priors.LARGEST:
+            raise Damaged("", f"has {size:,} bytes", f"at most {priors.LARGEST:,}")
+        priors.from_arrays(kind, arrays)
+    except Damaged as error:
+        raise ExportError(
+            "the prior of this model could not be read out of its bundle again",
+            got=f"{kind}: {error}",
+            expected=error.expected,
+            fix="fit it anew with model.fit_prior(examples, components=10), or set model.prior = None",
+        ) from error
+    np.savez_compressed(draft / contract.PRIOR, **arrays)  # type: ignore[arg-type]
     return PriorRow(kind, contract.hash_files(draft, contract.PRIOR))
 
 

@@ -1,5 +1,6 @@
 """The proof's arrays: real inputs, and what Keras makes of them. They travel in the bundle as golden.npz."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from aezoo.export.budget import SURE
 from aezoo.nn.autoencoder import Autoencoder, keras
 
 _GOLDEN = 64  # examples that the files are proven on
+_LARGEST = 2**28  # bytes of them, beside which as much again is computed from them
 
 
 def make_golden(
@@ -42,6 +44,8 @@ def make_golden(
             layer = model.encoder.get_layer("standardize")
             mean = keras.ops.convert_to_numpy(layer.mean)
             examples = mean + model.error_scale * (examples * 4 - 2)
+    if limit is not None:  # some of large images; one is a proof as well
+        limit = max(1, min(limit, _LARGEST // (4 * math.prod(model.example_shape))))
     stored, examples = stored_examples(examples[:limit], input_dtype)
     given: dict[str, Any] = (
         model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}

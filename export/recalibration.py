@@ -1,6 +1,7 @@
 """`recalibrate`: other normal examples or another rate for a bundle's scorer. No Keras, no training."""
 
 import dataclasses
+import math
 import pathlib
 import shutil
 
@@ -14,9 +15,8 @@ from aezoo.core.imports import need
 from aezoo.export import model_card
 from aezoo.export.budget import SURE
 from aezoo.export.formats import WOULD_RUN, is_installed, why_skipped
-from aezoo.export.proof import golden_file, parity, readers, tracing
+from aezoo.export.proof import golden_file, parity, tracing
 from aezoo.runtime import manifest as contract
-from aezoo.runtime.batching import fitted
 from aezoo.runtime.schema import Artifact, CalibrationRow, Manifest, Parity, Score
 
 _BATCH = 256  # examples at a time
@@ -174,8 +174,7 @@ def calibrate_file(
         score: of `scorer.SCORES`.
         false_positive_rate: as for `recalibrate`.
     """
-    opened, _ = readers.open_artifact(folder, artifact)
-    run = fitted(readers.listed(opened), artifact)
+    run = parity.opened(folder, artifact)
     given = {artifact.inputs[0].name: normals, **({} if labels is None else {"labels": labels})}
     starts = range(0, len(normals), _BATCH)
     batches = ({name: array[start : start + _BATCH] for name, array in given.items()} for start in starts)
@@ -211,7 +210,7 @@ def _into_onnx(path, calibration):
         "threshold": calibration.threshold,
     }
     for tensor in model.graph.initializer:
-        if tensor.name in values:
+        if tensor.name in values and math.prod(tensor.dims) == np.size(values[tensor.name]):
             like = onnx.numpy_helper.to_array(tensor)
             new = np.asarray(values.pop(tensor.name), like.dtype).reshape(like.shape)
             tensor.CopyFrom(onnx.numpy_helper.from_array(new, tensor.name))

@@ -119,9 +119,9 @@ def measure(
     manifest = contract.read_manifest(folder, digest)
     chosen = _chosen(manifest, parts, formats, precisions)
     golden_file.read_golden(folder, manifest)
-    with tempfile.TemporaryDirectory() as scratch:
-        vouched = trust or digest is not None, digest or contract.digest_of(folder)
-        bench = _Bench(folder, manifest, chosen, vouched, settings or Settings(), progress)
+    with tempfile.TemporaryDirectory(prefix="aezoo-", ignore_cleanup_errors=True) as scratch:
+        trusted = trust or digest is not None
+        bench = _Bench(folder, manifest, chosen, trusted, settings or Settings(), progress)
         try:
             return bench.run(pathlib.Path(scratch))
         finally:
@@ -180,9 +180,9 @@ class _Case:
 
 
 class _Bench:
-    def __init__(self, folder, manifest, chosen, vouched, settings, progress):
+    def __init__(self, folder, manifest, chosen, trusted, settings, progress):
         self.folder, self.manifest, self.settings = folder, manifest, settings
-        self.trusted, self.digest = vouched
+        self.trusted, self.private = trusted, pathlib.Path()
         self.progress = progress or (lambda *_: None)
         self.begun, self.machine = time.perf_counter(), machine()
         self.bare, self.bare_peaks, self.processes, self.rounds = [], [], {}, 0
@@ -214,7 +214,13 @@ class _Bench:
     # -- steps --------------------------------------------------------------------------------------
 
     def _prepare(self, scratch):
-        """Finds what cannot be measured here, and compiles what must be."""
+        """Finds what cannot be measured here, compiles what must be, and copies the rest.
+
+        Runtimes open files by their paths: in a folder of our own, these are still those that were checked.
+        """
+        self.private = scratch / "bundle"
+        contract.copy_files(self.folder, self.manifest.golden.files, self.private)
+        contract.write_manifest(self.private, self.manifest)
         for done, file in enumerate(self.files):
             self.progress("checking files", done, len(self.files))
             format = file.artifact.format
@@ -222,10 +228,10 @@ class _Bench:
                 file.refuse(f"skipped: {reason}")
                 continue
             try:
-                contract.check_files(self.folder, file.artifact.files)
+                contract.copy_files(self.folder, file.artifact.files, self.private)
                 if format == "c":  # once, and before the clock runs: a device gets a compiled program
                     library = scratch / f"{file.number}.so"
-                    readers.compile_c(self.folder / file.artifact.file, library)
+                    readers.compile_c(self.private / file.artifact.file, library)
                     file.options["library"] = str(library)
             except (BundleError, OSError) as error:
                 file.refuse(f"refused: {str(error).splitlines()[0]}")
@@ -304,7 +310,7 @@ class _Bench:
         return answer
 
     def _process(self, **order):
-        order |= {"folder": str(self.folder), "digest": self.digest}
+        order |= {"folder": str(self.private)}
         # Whole logs: holding them back costs a temporary file at each call, within what is timed.
         return Process(MEASURER, order, environment={"AEZOO_VERBOSE": "1"})
 

@@ -209,10 +209,14 @@ def add_verify(commands: Any) -> None:
 def verify(parsed: argparse.Namespace) -> int:
     """Proves a bundle again; returns the exit status."""
     from aezoo.export.proof import parity
+    from aezoo.runtime import manifest as contract
 
     figures = parity.verify(parsed.bundle, trust=parsed.trust, digest=parsed.digest)
+    foreign = contract.foreign_files(parsed.bundle, contract.read_manifest(parsed.bundle, parsed.digest))
     if parsed.json:
-        print(json.dumps(to_json(figures)))
+        print(json.dumps({**to_json(figures), "foreign_files": foreign}))
     else:
         show_parity(f"{parsed.bundle}: proven again", figures)
+        for name in foreign:
+            print(f"no part of the bundle: {name!a}")
     return not_all(any(isinstance(row, parity.Skipped) for row in figures.values()), "proven")

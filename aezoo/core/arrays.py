@@ -25,6 +25,7 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+PICKLED = "holds pickled objects"
 NUMBERS = "biuf"
 _KINDS = {"b": "truth values", "i": "whole numbers", "u": "whole numbers", "f": "numbers", "U": "texts"}
 
@@ -146,7 +147,7 @@ def _check_header(file: Any, where: str, size: int, like: Like, more: bool = Fal
         raise Damaged(where, f"has the version {version} of .npy", "1.0 or 2.0")
     shape, _, dtype = _HEADERS[version](file)
     if dtype.hasobject:
-        raise Damaged(where, "holds pickled objects", "an array of numbers")
+        raise Damaged(where, PICKLED, "an array of numbers")
     if any(isinstance(n, bool) or n < 0 for n in shape) or dtype.itemsize == 0:
         raise Damaged(where, f"has shape {shape}", "sizes of at least 0")
     like.check(where, shape, dtype)

@@ -21,7 +21,7 @@ from aezoo.data.classes import class_names
 from aezoo.data.dataset import Dataset
 from aezoo.data.loading import PARTS, READERS, is_image_set, load
 from aezoo.data.sources.image_folder import PART_FOLDERS, SUFFIXES, read_images
-from aezoo.data.sources.numpy_files import UNSAFE, is_pickled, read_arrays, read_numpy
+from aezoo.data.sources.numpy_files import read_arrays, read_numpy
 from aezoo.data.sources.ts_files import read_ts
 
 _WITH_PART = re.compile(r"(?P<source>.+)\[(?P<part>\w*)\]", re.DOTALL)
@@ -345,15 +345,14 @@ def read_labels(path: str | pathlib.Path) -> np.ndarray:
         DataError: the file cannot be read, or holds something else.
     """
     path = pathlib.Path(path).expanduser()
-    try:
-        labels = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    labels = read_arrays(path)
+    if not isinstance(labels, np.ndarray):
         raise DataError(
-            "labels cannot be read",
-            got=f"{path}: {UNSAFE if is_pickled(error) else str(error).splitlines()[0]}",
-            expected="a .npy file of whole numbers",
+            "labels are read from a .npy file",
+            got=f"{path}: {', '.join(labels)[:200]}",
+            expected="one array of whole numbers",
             fix="numpy.save('labels.npy', labels)",
-        ) from error
+        )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(
             "labels are one whole number for each example",

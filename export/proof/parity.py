@@ -14,13 +14,13 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from aezoo.core import strict_json
 from aezoo.core.calibration import table_of
-from aezoo.core.errors import BundleError, ParityError
+from aezoo.core.errors import AezooError, BundleError, ParityError
 from aezoo.core.processes import end, fresh
 from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
 from aezoo.export.formats import FORMATS, why_skipped
@@ -63,7 +63,7 @@ def prove(folder: contract.Folder, artifact: Artifact, golden: Mapping[str, np.n
         BundleError: a file is missing or altered.
     """
     contract.check_files(folder, artifact.files)
-    run = _opened(folder, artifact)
+    run = opened(folder, artifact)
     inputs = {tensor.name: golden[tensor.golden] for tensor in artifact.inputs}
     count = len(next(iter(inputs.values())))
     fixed = fixed_batch(artifact.inputs[0])
@@ -84,18 +84,31 @@ def prove(folder: contract.Folder, artifact: Artifact, golden: Mapping[str, np.n
     return Parity(**figures, reason=reason, batches=batches, examples=len(golden["examples"]))
 
 
-def _opened(folder: contract.Folder, artifact: Artifact) -> Run:
+def opened(folder: contract.Folder, artifact: Artifact) -> Run:
     """Opens a file; raises ParityError unless it has the inputs and outputs that the manifest says."""
+    runtime = FORMATS[artifact.format].runtime
     try:
         run, found = readers.open_artifact(folder, artifact)
     except Exception as error:  # each runtime raises its own
-        runtime = FORMATS[artifact.format].runtime
-        raise _failed(artifact, "cannot be loaded", str(error).splitlines()[0], runtime) from error
+        raise _failed(artifact, "cannot be loaded", _first_line(error), runtime) from error
     ends = {"inputs": artifact.inputs, "outputs": artifact.outputs}
     wanted = {end: {tensor.name: tensor.dtype for tensor in tensors} for end, tensors in ends.items()}
     if found != wanted:
         raise _failed(artifact, "has other inputs or outputs than the manifest says", found, wanted)
-    return fitted(readers.listed(run), artifact)
+    listed = readers.listed(run)
+
+    def running(names, inputs):
+        try:
+            return listed(names, inputs)
+        except Exception as error:
+            raise _failed(artifact, "cannot be run", _first_line(error), runtime) from error
+
+    return fitted(running, artifact)
+
+
+def _first_line(error):
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _within_tolerance(folder, artifact, golden, answers):
@@ -235,9 +248,14 @@ def _failed(artifact, problem, got, expected):
 # -- a bundle ----------------------------------------------------------------------------------------
 
 
-def prove_format(folder: contract.Folder, format: str, digest: str | None = None) -> dict[str, Parity]:
-    """Proves a bundle's artifacts of one format in this process; returns {file: figures}."""
-    manifest = contract.read_manifest(folder, digest)
+def prove_format(folder: contract.Folder, format: str) -> dict[str, Parity]:
+    """Proves a bundle's artifacts of one format in this process; returns {file: figures}.
+
+    Args:
+        folder: of a draft, or of a copy that nobody else can change: its runtime opens the files again.
+        format: of `formats.FORMATS`.
+    """
+    manifest = contract.read_manifest(folder)
     golden = read_golden(folder, manifest)
     chosen = [artifact for artifact in manifest.artifacts if artifact.format == format]
     return {artifact.file: prove(folder, artifact, golden) for artifact in chosen}
@@ -271,11 +289,27 @@ def verify(
     """
     manifest = contract.read_manifest(folder, digest)
     trusted = trust or digest is not None
-    # What has been judged is what is proven: its processes hold the bundle to this digest.
-    digest = contract.digest_of(folder) if digest is None else digest
-    # Hashes first, all of them: an altered file is named even where its runtime is not installed.
-    for files in contract.files_of(manifest):
-        contract.check_files(folder, files)
+    with private_copy(folder, manifest) as private:
+        return _verify(private, manifest, trusted)
+
+
+@contextlib.contextmanager
+def private_copy(folder: contract.Folder, manifest: contract.Manifest) -> Iterator[str]:
+    """Context manager: a copy of a bundle that is this process's own, of bytes checked as they came.
+
+    Runtimes open files by their paths, and would open what somebody has put there since the check.
+    """
+    with tempfile.TemporaryDirectory(prefix="aezoo-", ignore_cleanup_errors=True) as private:
+        contract.copy_bundle(folder, manifest, private)
+        try:
+            yield private
+        except AezooError as error:  # names the files that the caller knows
+            error.got = error.got.replace(private, str(folder))
+            raise
+
+
+def _verify(private, manifest, trusted):
+    """Returns what `verify` does, of a private copy."""
     held = dict.fromkeys(artifact.format for artifact in manifest.artifacts)
     skipped = {format: reason for format in held if (reason := why_skipped(format, trusted))}
     provers = [Prover(format) for format in held if format not in skipped]
@@ -284,7 +318,7 @@ def verify(
             row.file: Skipped(skipped[row.format]) for row in manifest.artifacts if row.format in skipped
         }
         for prover in provers:
-            figures.update(prover.prove(folder, digest))
+            figures.update(prover.prove(private))
         return figures
     finally:
         for prover in provers:
@@ -304,14 +338,13 @@ class Prover:
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by stop)
         self.process = fresh("aezoo.export.proof.parity", format, stderr=self.errors)
 
-    def prove(self, folder: contract.Folder, digest: str | None = None) -> dict[str, Parity]:
+    def prove(self, folder: contract.Folder) -> dict[str, Parity]:
         """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does.
 
         Args:
-            folder: of the bundle.
-            digest: which it must have; None for a draft.
+            folder: as for `prove_format`.
         """
-        question = {"folder": str(pathlib.Path(folder).absolute()), "digest": digest}
+        question = {"folder": str(pathlib.Path(folder).absolute())}
         with contextlib.suppress(BrokenPipeError):  # it is dead, which the answer says
             self.process.stdin.write(f"{json.dumps(question)}\n")
             self.process.stdin.flush()
@@ -348,7 +381,7 @@ def start(formats: Iterable[str]) -> list[Prover]:
 
 
 def main() -> None:
-    """Answers questions on standard input, {"folder", "digest"} to prove each, both ways in lines of JSON."""
+    """Answers questions on standard input, {"folder"} to prove each, both ways in lines of JSON."""
     format = sys.argv[1]
     if format == "saved_model":  # seconds, which the exporting process uses to write
         from aezoo.core.imports import silent_stderr
@@ -360,9 +393,9 @@ def main() -> None:
         print(json.dumps(_answer(format, **json.loads(line))), flush=True)
 
 
-def _answer(format, folder, digest):
+def _answer(format, folder):
     try:
-        answer = {"figures": strict_json.to_json(prove_format(folder, format, digest))}
+        answer = {"figures": strict_json.to_json(prove_format(folder, format))}
         if format != "saved_model" and sys.modules.get("tensorflow"):
             raise ParityError(
                 "the proof of a file that must run without TensorFlow imported TensorFlow",

@@ -31,7 +31,7 @@ def open_artifact(folder: str | os.PathLike[str], artifact: Artifact, **options:
     """Opens an artifact of a bundle, given its row of the manifest; returns (run, found).
 
     Args:
-        folder: of the bundle.
+        folder: of a draft, or of a copy that nobody else can change: a runtime opens the path it is given.
         artifact: its row of the manifest.
         options: of the format's own opener, such as `threads`.
     """

@@ -32,10 +32,21 @@ from aezoo.runtime.schema import (
 
 SHA = "0123456789abcdef" * 4
 IMAGES = Tensor("images", "float32", ("batch", 8, 8, 1), (0.0, 1.0), "examples")
+LABELS = Tensor("labels", "int32", ("batch",), (0, 9), "labels")
 LATENTS = Tensor("latents", "float32", ("batch", 3), None, "latents")
+LOG_VAR = Tensor("posterior_log_var", "float32", ("batch", 3), None, "posterior_log_var")
 PARITY = Parity("latents", 1e-7, 1e-5, 2.0, 1e-5, "float32 sums in another order", (1, 7), 64)
 ENCODER = Artifact(
-    "encoder", "onnx", "float32", "encoder.onnx", {"encoder.onnx": SHA}, 10, 18, (IMAGES,), (LATENTS,), PARITY
+    part="encoder",
+    format="onnx",
+    precision="float32",
+    file="encoder.onnx",
+    files={"encoder.onnx": SHA},
+    size_bytes=10,
+    opset=18,
+    inputs=(IMAGES, LABELS),
+    outputs=(LATENTS, LOG_VAR),
+    parity=PARITY,
 )
 SCORER = dataclasses.replace(
     ENCODER,
@@ -43,6 +54,10 @@ SCORER = dataclasses.replace(
     precision="int8",
     file="scorer.int8.onnx",
     files={"scorer.int8.onnx": SHA, "scorer.int8.onnx.data": SHA},
+    outputs=tuple(
+        Tensor(name, "bool" if name == "is_anomaly" else "float32", ("batch",), None, name)
+        for name in ("reconstruction_error", "p_value", "is_anomaly")
+    ),
     budget=0.01,
     float_layers=("conv", "dense"),
     arena_bytes=1,
@@ -273,6 +288,15 @@ def test_files_lie_inside(name, tmp_path):
         (("calibration",), None, ["calibration is null", "scorers"]),
         (("calibration", "thresholds"), {"int4": 1.0}, ["calibration.thresholds.int4", "'int8'"]),
         (("kind",), "rows", ["example_shape has 3 axes"]),
+        (("classes",), None, ["artifacts[0].inputs has 2 entries", "1, of this part"]),
+        (("artifacts", 0, "inputs", 0, "shape"), [4, 8, 8, 1], ["artifacts[0] has the batches"]),
+        (("artifacts", 0, "inputs", 0, "shape"), ["batch", 8, 8, 2], ["artifacts[0].inputs[0] is float32"]),
+        (("artifacts", 0, "outputs", 1, "dtype"), "int32", ["artifacts[0].outputs[1] is int32 (3,)"]),
+        (("artifacts", 1, "outputs", 1, "name"), "p", ["artifacts[1].outputs has no p_value"]),
+        (("latent_shape",), [2**13, 2**13, 2], ["latent_shape has 134,217,728 values"]),
+        (("classes",), 2**60, ["classes is 1152921504606846976"]),
+        (("error_scale",), [1e-40], ["error_scale[0] is 1e-40"]),
+        (("calibration", "threshold"), 1e39, ["calibration.threshold is 1e+39"]),
         (("run", "data"), {}, ["run.data.name is missing"]),
         (("run", "seconds"), True, ["run.seconds is bool"]),
         (("run", "data", "feature_names"), -1, ["run.data.feature_names is int"]),
@@ -280,7 +304,7 @@ def test_files_lie_inside(name, tmp_path):
         (("run", "data", "feature_names"), ["a", 1], ["run.data.feature_names[1] is int"]),
         (("run", "data", "shape"), [8, True], ["run.data.shape[1] is bool"]),
         (("run", "data", "source"), 3, ["run.data.source is int"]),
-        (("error_scale",), [0.0], ["error_scale[0] is 0.0", "above 0"]),
+        (("error_scale",), [0.0], ["error_scale[0] is 0.0", "from 1e-30"]),
     ],
     ids=str,
 )

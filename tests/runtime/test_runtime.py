@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import four_lines
+from conftest import four_lines, reseal
 
 import aezoo
 from aezoo import runtime
@@ -167,6 +167,7 @@ def test_a_manifest_with_other_names_than_its_file(end, exported, tmp_path):
     for artifact in content["artifacts"]:
         artifact[end][0]["name"] = "other"
     (folder / "manifest.json").write_text(json.dumps(content), "utf-8")
+    reseal(folder)
     bundle = runtime.load(folder)
     with pytest.raises(BundleError) as error:
         bundle.encode(np.zeros((1, *bundle.example_shape), "float32"))

@@ -1,11 +1,10 @@
 """Reads .npy and .npz files: images, sequences or rows, with or without labels."""
 
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
 
+from aezoo.core.arrays import PICKLED, Like, check_npy, most_of, read_npz
 from aezoo.core.errors import DataError
 from aezoo.data.contents import Contents, as_examples, check_alike, looks_like_sequences, numbered_labels
 
@@ -13,6 +12,8 @@ PART_WORDS = {"train": ("train",), "test": ("test",), "validation": ("validation
 EXAMPLE_WORDS = ("images", "sequences", "examples", "x", "data", "rows", "features", "arr_0")
 LABEL_WORDS = ("labels", "label", "y", "targets", "target", "classes")
 UNSAFE = "no array that numpy can read safely"
+_NPY = b"\x93NUMPY"  # how such a file begins
+_ANYTHING = Like("biufcUSmM")  # what is wrong with dates as examples is said where examples are looked at
 
 
 def read_numpy(path: pathlib.Path, kind: str | None = None) -> Contents:
@@ -58,25 +59,21 @@ def read_arrays(path: pathlib.Path) -> np.ndarray | dict[str, np.ndarray]:
         DataError: the file is missing, truncated, or holds pickles.
     """
     try:
-        with open(path, "rb") as file:  # np.load itself leaves a broken archive open
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            with loaded:
-                return {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
-        pickled = is_pickled(error)
+        with open(path, "rb") as file:
+            if file.read(len(_NPY)) != _NPY:
+                return read_npz(file, most_of(path), others=_ANYTHING)
+        check_npy(path, _ANYTHING)
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, MemoryError) as error:  # Damaged is a ValueError
+        pickled = PICKLED in str(error)
         raise DataError(
             f"{path.name}: cannot be read as {path.suffix}",
             got=f"{path}: {UNSAFE if pickled else error}",
-            expected="arrays of numbers, without pickled objects" if pickled else "a complete NumPy file",
+            expected="arrays of numbers, without pickled objects"
+            if pickled
+            else getattr(error, "expected", "a complete NumPy file"),
             fix="save it again with numpy.save(path, images) or numpy.savez(path, images=..., labels=...)",
         ) from error
-
-
-def is_pickled(error: Exception) -> bool:
-    """Whether numpy refused to open pickled objects: so it says of any file without its mark, a text too."""
-    return "allow_pickle" in str(error) or "pickled" in str(error)
 
 
 def _kind(keys, arrays):
