@@ -22,7 +22,7 @@ from aezoo.export import formats, model_card, scorer
 from aezoo.export.calibration import calibrate, label, write_calibration
 from aezoo.export.formats import FORMATS, Job
 from aezoo.export.given import Arrays, Given, Golden
-from aezoo.export.golden import make_golden, stored_examples, with_scores
+from aezoo.export.golden import make_golden, most_golden, stored_examples, with_scores
 from aezoo.export.options import ExportOptions
 from aezoo.export.proof import golden_file, parity, tracing
 from aezoo.export.recalibration import calibrate_file
@@ -150,7 +150,8 @@ def golden(model: Autoencoder, options: ExportOptions, given: Given) -> Golden:
     """Computes with Keras what the files will be held to, and calibrates the scorer."""
     parts = {name: part for name, part in model.parts().items() if options.wants(name)}
     normal, dtype, score = given.normal, options.input_dtype, options.score
-    arrays = make_golden(model, given.examples, dtype, labels=given.labels)
+    most = most_golden(model.example_shape)
+    arrays = make_golden(model, given.examples, dtype, most, labels=given.labels)
     calibration, overlap = None, ""
     if (
         options.wants("scorer")

@@ -14,6 +14,11 @@ _GOLDEN = 64  # examples that the files are proven on
 _LARGEST = 2**28  # bytes of them, beside which as much again is computed from them
 
 
+def most_golden(example_shape: Sequence[int]) -> int:
+    """Returns how many examples files are proven on: 64, or fewer of large images; one is a proof as well."""
+    return max(1, min(_GOLDEN, _LARGEST // (4 * math.prod(example_shape))))
+
+
 def make_golden(
     model: Autoencoder,
     examples: np.ndarray | None = None,
@@ -44,8 +49,6 @@ def make_golden(
             layer = model.encoder.get_layer("standardize")
             mean = keras.ops.convert_to_numpy(layer.mean)
             examples = mean + model.error_scale * (examples * 4 - 2)
-    if limit is not None:  # some of large images; one is a proof as well
-        limit = max(1, min(limit, _LARGEST // (4 * math.prod(model.example_shape))))
     stored, examples = stored_examples(examples[:limit], input_dtype)
     given: dict[str, Any] = (
         model.labels_in_turn(len(examples)) if labels is None else {"labels": labels[:limit]}

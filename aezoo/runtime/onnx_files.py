@@ -1,6 +1,5 @@
 """Opens ONNX files of a bundle from the very bytes that were hashed, and watches what they answer."""
 
-import os
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,12 +9,13 @@ import numpy as np
 import onnxruntime
 
 from aezoo.core.errors import BundleError
+from aezoo.core.strict_json import Damaged
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import Run
+from aezoo.runtime.external_data import check_locations
 from aezoo.runtime.schema import Artifact, Tensor
 
 _TYPES = {"float": "float32"}  # onnxruntime's word where NumPy has another
-_NOWHERE = os.path.join(os.path.abspath(os.sep), "no folder", "is searched for weights")
 
 
 def open_session(folder: contract.Folder, artifact: Artifact, options: Any, providers: Sequence[Any]) -> Any:
@@ -34,8 +34,13 @@ def open_session(folder: contract.Folder, artifact: Artifact, options: Any, prov
         BundleError: the file is missing or altered, onnxruntime cannot load it, or it takes or gives
             something else than the manifest says.
     """
-    if len(artifact.files) == 1:
-        content = contract.read_file(folder, artifact.file, artifact.files[artifact.file])
+    content = contract.read_file(folder, artifact.file, artifact.files[artifact.file])
+    beside = [name for name in artifact.files if name != artifact.file]
+    try:
+        check_locations(content, *beside)
+    except Damaged as error:
+        raise contract.damaged(folder, artifact.file, error) from error
+    if not beside:
         session = _session(content, artifact, options, providers)
     else:
         with tempfile.TemporaryDirectory(prefix="aezoo-", ignore_cleanup_errors=True) as private:
@@ -46,9 +51,8 @@ def open_session(folder: contract.Folder, artifact: Artifact, options: Any, prov
 
 
 def sealed(options: Any) -> Any:
-    """Returns `onnxruntime.SessionOptions` by which a file is ONNX, and no other file is read on its word."""
+    """Returns `onnxruntime.SessionOptions` by which a file is ONNX, and not onnxruntime's own format."""
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
     return options
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from aezoo.core.imports import need
 from aezoo.export.formats import FORMATS, c_compiler
 from aezoo.runtime.batching import Run
+from aezoo.runtime.external_data import check_locations
 from aezoo.runtime.schema import Artifact
 
 # (run, found): {input: array} to {output: array}, and {"inputs" or "outputs": {name: dtype}}.
@@ -42,10 +43,13 @@ def open_artifact(folder: str | os.PathLike[str], artifact: Artifact, **options:
 def open_onnx(path: pathlib.Path, part: str, threads: int | None = None) -> Opened:
     """Opens an ONNX file with onnxruntime."""
     onnxruntime = need("onnxruntime", extra="train")
-    options = onnxruntime.SessionOptions()
+    from aezoo.runtime.onnx_files import sealed
+
+    options = sealed(onnxruntime.SessionOptions())
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    check_locations(path.read_bytes(), f"{path.name}.data")
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     dtypes = {"tensor(float)": "float32"}
     found = {
