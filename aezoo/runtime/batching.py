@@ -43,6 +43,7 @@ def fitted(run: Any, ends: Ends) -> Run:
     """
     batch = fixed_batch(ends.inputs[0])
     first = channels_first([*ends.inputs, *ends.outputs])
+    examples = {tensor.name for tensor in ends.inputs}  # a scorer's threshold is none
     if batch is None and not first:
         return run
 
@@ -51,7 +52,7 @@ def fitted(run: Any, ends: Ends) -> Run:
             name: np.ascontiguousarray(np.moveaxis(array, -1, 1)) if name in first else array
             for name, array in inputs.items()
         }
-        answers = run(wanted, inputs) if batch is None else _in_batches(run, wanted, inputs, batch)
+        answers = run(wanted, inputs) if batch is None else _in_batches(run, wanted, inputs, batch, examples)
         return [
             np.moveaxis(answer, 1, -1) if name in first else answer
             for name, answer in zip(wanted, answers, strict=True)
@@ -60,11 +61,14 @@ def fitted(run: Any, ends: Ends) -> Run:
     return fitting
 
 
-def _in_batches(run, wanted, inputs, batch):
+def _in_batches(run, wanted, inputs, batch, examples):
     count = len(next(iter(inputs.values())))
     pieces = []
     for start in range(0, count, batch):
-        piece = {name: _filled(array[start : start + batch], batch) for name, array in inputs.items()}
+        piece = {
+            name: _filled(array[start : start + batch], batch) if name in examples else array
+            for name, array in inputs.items()
+        }
         pieces.append(run(wanted, piece))
     return [np.concatenate(answers)[:count] for answers in zip(*pieces, strict=True)]
 

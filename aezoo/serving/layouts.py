@@ -114,7 +114,7 @@ def lay_out(
 
 
 def _jobs(bundle, manifest, servers, name, precision):
-    """Returns [(folder of a model, its artifact)]."""
+    """Returns [(folder of a model, its artifact)], each artifact checked."""
     if not servers or ("tfserving" in servers and precision != "float32"):
         raise OptionError(
             "SavedModels are float32" if servers else "which server is it for?",
@@ -130,7 +130,9 @@ def _jobs(bundle, manifest, servers, name, precision):
         chosen = [row for row in manifest.artifacts if (row.format, row.precision) == (format, precision)]
         if not chosen:
             contract.find(manifest, "encoder", format, precision)  # names what is there
-        jobs += [(pathlib.Path(place, f"{name}_{artifact.part}"), artifact) for artifact in chosen]
+        for artifact in chosen:
+            contract.check_files(bundle, artifact.files)  # before a folder is made
+            jobs.append((pathlib.Path(place, f"{name}_{artifact.part}"), artifact))
     return jobs
 
 

@@ -236,3 +236,13 @@ def test_the_quick_look_never_passes_what_the_careful_one_refuses():
     ):
         assert not surely_inputs(wrong, shape, np.dtype("float32"), True)
     assert surely_inputs(good[::2], shape, np.dtype("float32"), True)
+
+
+def test_a_threshold_for_a_scorer_of_a_fixed_batch(trained, tmp_path):
+    from aezoo.export import ExportOptions, export_bundle
+
+    options = ExportOptions(formats=["onnx"], parts=["scorer"], batch=4)
+    examples = smooth_examples(trained[0].example_shape, 120)
+    bundle = runtime.load(export_bundle(trained[0], tmp_path / "bundle", options, examples=examples))
+    assert bundle.score(examples[:6], threshold=-1.0)["is_anomaly"].tolist() == [True] * 6
+    assert bundle.score(examples[:6], threshold=1e9)["is_anomaly"].tolist() == [False] * 6
