@@ -14,6 +14,7 @@ NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "
 # have a length of their own.
 LABELLED = ("labelled_examples", "labelled_is_anomaly", "labelled_scores")
 
+VERDICTS = ("p_value", "is_anomaly")
 # Which examples have a verdict that no rounding changes, in golden.npz; the others' is no proof.
 SURE = "is_sure"
 

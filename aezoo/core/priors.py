@@ -9,7 +9,7 @@ them is not promised across its releases (NEP 19), so a seed's latents are those
 import math
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -256,7 +256,7 @@ class Categorical(Prior):
         return cls(counts, codebook, (*code_indices.shape[1:], np.shape(codebook)[1]))
 
 
-KINDS = {prior.kind: prior for prior in (StandardNormal, GaussianMixture, Categorical)}
+KINDS: dict[str, Any] = {prior.kind: prior for prior in (StandardNormal, GaussianMixture, Categorical)}
 
 
 def likes(kind: str, latent_shape: Iterable[int]) -> dict[str, Like]:

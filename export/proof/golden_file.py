@@ -9,7 +9,7 @@ import numpy as np
 from aezoo.core.arrays import Like
 from aezoo.core.calibration import TABLES
 from aezoo.core.strict_json import Damaged
-from aezoo.export.budget import LABELLED, SURE
+from aezoo.export.budget import LABELLED, SURE, VERDICTS
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.schema import Manifest
 
@@ -23,11 +23,13 @@ def read_golden(folder: contract.Folder, manifest: Manifest) -> dict[str, np.nda
         BundleError: the file is missing or altered, or does not hold what the manifest names.
     """
     sha256 = manifest.golden.files[contract.GOLDEN]
-    golden = contract.read_arrays(folder, contract.GOLDEN, sha256, LARGEST, _expected(manifest))
     try:
+        golden = contract.read_arrays(folder, contract.GOLDEN, sha256, LARGEST, _expected(manifest))
         if manifest.classes is not None and not np.isin(golden["labels"], range(manifest.classes)).all():
             raise Damaged("labels", "holds another class", f"classes from 0 to {manifest.classes - 1}")
         held = [name for name in LABELLED if name in golden]
+        if manifest.classes is not None and held:
+            raise Damaged(held[0], "is there", "no known anomalies, of a conditional model")
         if manifest.anomalies is not None or held:
             _check_labelled({name: golden[name] for name in held}, manifest)
     except Damaged as error:
@@ -43,12 +45,14 @@ def _expected(manifest: Manifest) -> dict[str, Like]:
     if manifest.classes is not None:
         expected["labels"] = Like("iu", (count,))
     for artifact in manifest.artifacts:
-        if artifact.part == "scorer":
-            expected[SURE] = Like("b", (count,))
         for tensor in (*artifact.inputs, *artifact.outputs):
             like = Like(np.dtype(tensor.dtype).kind, (count, *tensor.example_shape))
+            if tensor.golden in VERDICTS:
+                expected[SURE] = Like("b", (count,))
             if expected.setdefault(tensor.golden, like) != like:
-                like.check(tensor.golden, expected[tensor.golden].shape, np.dtype(tensor.dtype))
+                raise Damaged(
+                    tensor.golden, f"is to be like the {tensor.name} of {artifact.file}", "one array"
+                )
     return expected
 
 

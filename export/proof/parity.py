@@ -22,7 +22,7 @@ from aezoo.core import strict_json
 from aezoo.core.calibration import table_of
 from aezoo.core.errors import AezooError, BundleError, ParityError
 from aezoo.core.processes import end, fresh
-from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
+from aezoo.export.budget import NOT_JUDGED, SURE, VERDICTS, area_lost, lost
 from aezoo.export.formats import FORMATS, why_skipped
 from aezoo.export.proof import readers, tracing
 from aezoo.export.proof.golden_file import read_calibration, read_golden
@@ -38,7 +38,6 @@ BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken
 _ROUNDINGS = 4
 
 # Sums over all places of an example: their roundings grow with the sums, however little examples differ.
-_VERDICTS = ("p_value", "is_anomaly")
 _SUMS = ("reconstruction_error", "negative_elbo")
 
 # -- one artifact, in this process -----------------------------------------------------------------
@@ -123,7 +122,7 @@ def _within_tolerance(folder, artifact, golden, answers):
                 answers,
                 tolerance,
                 _axes(tensor),
-                golden[SURE] if tensor.golden in _VERDICTS else None,
+                golden[SURE] if tensor.golden in VERDICTS else None,
             )
             for tensor in artifact.outputs
         ]

@@ -50,7 +50,9 @@ def open_onnx(path: pathlib.Path, part: str, threads: int | None = None) -> Open
     if threads is not None:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     check_locations(path.read_bytes(), f"{path.name}.data")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
     dtypes = {"tensor(float)": "float32"}
     found = {
         end: {t.name: dtypes.get(t.type, t.type[len("tensor(") : -1]) for t in tensors}

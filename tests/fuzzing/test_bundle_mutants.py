@@ -24,7 +24,7 @@ def bundle(trained, tmp_path_factory):
 
 
 def answers(folder):
-    """Returns what every call of a loaded bundle answers: arrays, or the class of the error that it raises."""
+    """Returns what every call of a loaded bundle answers: arrays, or the class of the error it raises."""
     bundle = runtime.load(folder, intra_op_threads=1)
     x = np.random.Generator(np.random.Philox(0)).random((3, *bundle.example_shape), dtype="float32")
     latents = np.zeros((2, *bundle.latent_shape), "float32")
