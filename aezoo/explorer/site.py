@@ -85,20 +85,15 @@ def lay_out(
         contents["points.bin"] = read.latents.astype("<f4").tobytes()
     copies = {path.name: path for path in sorted(_ASSETS.iterdir()) if path.is_file()}
     copies |= {f"runtime/{name}": engine / name for name in web_runtime.FILES}
-    _write(
-        folder,
-        contents,
-        copies,
-        bundle,
-        {file: sha for row in artifacts.values() for file, sha in row.files.items()},
-    )
+    _write(folder, contents, copies, bundle, artifacts)
     return facts
 
 
-def _write(folder, contents, copies, bundle, held):
+def _write(folder, contents, copies, bundle, artifacts):
     """Writes a page: what was made, copies of files of ours, and those that a bundle holds."""
     from aezoo.core import outputs
 
+    held = {file: sha256 for row in artifacts.values() for file, sha256 in row.files.items()}
     licences = ("LICENSE.txt", "ThirdPartyNotices.txt")
     names = [*contents, *copies, *held, *(f"runtime/{name}" for name in licences)]
     outputs.clear_folder(folder, sorted(names))

@@ -12,9 +12,6 @@ import stat
 from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO
 
-import numpy as np
-
-from aezoo.core.arrays import ANY, Like, read_npz
 from aezoo.core.errors import BundleError
 from aezoo.core.files import sha256_of
 from aezoo.core.strict_json import Damaged
@@ -71,25 +68,6 @@ def read_file(folder: Folder, name: str, sha256: str, largest: int = LARGEST) ->
         BundleError: it is missing, altered, too large, no regular file, or lies behind a link.
     """
     return b"".join(_pieces(folder, name, sha256, largest))
-
-
-def read_arrays(
-    folder: Folder,
-    name: str,
-    sha256: str,
-    largest: int,
-    expected: Mapping[str, Like] | None = None,
-    others: Like | None = ANY,
-) -> dict[str, np.ndarray]:
-    """Returns the arrays of an .npz file of a bundle, {name: array}; see `aezoo.core.arrays.read_npz`.
-
-    Raises:
-        BundleError: as for `read_file`, or it does not hold what is expected.
-    """
-    try:
-        return read_npz(read_file(folder, name, sha256), largest, expected, others)
-    except Damaged as error:
-        raise damaged(folder, name, error) from error
 
 
 def damaged(folder: Folder, name: str, error: Damaged) -> BundleError:

@@ -15,6 +15,7 @@
 A bundle is written under another name, proven, and only then takes its own.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -22,10 +23,11 @@ import os
 import pathlib
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 
 from aezoo.core import strict_json
-from aezoo.core.errors import BundleError, OptionError
+from aezoo.core.errors import AezooError, BundleError, OptionError
 from aezoo.core.strict_json import Damaged
 from aezoo.runtime import checked
 from aezoo.runtime.checked import (
@@ -35,7 +37,6 @@ from aezoo.runtime.checked import (
     copy_files,
     damaged,
     hash_files,
-    read_arrays,
     read_file,
 )
 from aezoo.runtime.naming import CALIBRATION, CARD, GOLDEN, MANIFEST, PRIOR, SIDECAR, TRACE, artifact_files
@@ -66,7 +67,7 @@ __all__ = [
     "foreign_files",
     "hash_files",
     "is_bundle",
-    "read_arrays",
+    "private_copy",
     "read_file",
     "read_manifest",
     "write_manifest",
@@ -228,6 +229,21 @@ def copy_bundle(folder: Folder, manifest: Manifest, target: Folder) -> None:
     for held in files_of(manifest):
         copy_files(folder, held, target)
     write_manifest(target, manifest)
+
+
+@contextlib.contextmanager
+def private_copy(folder: Folder, manifest: Manifest) -> Iterator[str]:
+    """Context manager: a copy of a bundle that is this process's own, of bytes checked as they came.
+
+    Runtimes open files by their paths, and would open what somebody has put there since the check.
+    """
+    with tempfile.TemporaryDirectory(prefix="aezoo-", ignore_cleanup_errors=True) as private:
+        copy_bundle(folder, manifest, private)
+        try:
+            yield private
+        except AezooError as error:  # names the files that the caller knows
+            error.got = error.got.replace(private, str(folder))
+            raise
 
 
 def find(manifest: Manifest, part: str, format: str = "onnx", precision: str = "float32") -> Artifact:

@@ -24,6 +24,7 @@ from aezoo.core.strict_json import Damaged, to_json
 from aezoo.runtime import manifest as contract
 from aezoo.runtime import onnx_files
 from aezoo.runtime.batching import fitted
+from aezoo.runtime.kept import read_arrays
 
 Providers = Sequence[str | tuple[str, dict[str, Any]]]
 
@@ -195,7 +196,7 @@ def read_prior(folder: contract.Folder, manifest: contract.Manifest) -> priors.P
     arrays: Mapping[str, Any] = {"latent_shape": shape}
     for name, sha256 in row.files.items():
         likes = priors.likes(row.kind, shape)
-        arrays = contract.read_arrays(folder, name, sha256, priors.LARGEST, likes, others=None)
+        arrays = read_arrays(folder, name, sha256, priors.LARGEST, likes, others=None)
     try:
         prior = priors.from_arrays(row.kind, arrays)
         if prior.latent_shape != shape:

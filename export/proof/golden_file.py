@@ -11,6 +11,7 @@ from aezoo.core.calibration import TABLES
 from aezoo.core.strict_json import Damaged
 from aezoo.export.budget import LABELLED, SURE, VERDICTS
 from aezoo.runtime import manifest as contract
+from aezoo.runtime.kept import read_arrays
 from aezoo.runtime.schema import Manifest
 
 LARGEST = 2**31  # bytes of all golden arrays together
@@ -24,7 +25,7 @@ def read_golden(folder: contract.Folder, manifest: Manifest) -> dict[str, np.nda
     """
     sha256 = manifest.golden.files[contract.GOLDEN]
     try:
-        golden = contract.read_arrays(folder, contract.GOLDEN, sha256, LARGEST, _expected(manifest))
+        golden = read_arrays(folder, contract.GOLDEN, sha256, LARGEST, _expected(manifest))
         if manifest.classes is not None and not np.isin(golden["labels"], range(manifest.classes)).all():
             raise Damaged("labels", "holds another class", f"classes from 0 to {manifest.classes - 1}")
         held = [name for name in LABELLED if name in golden]
@@ -83,7 +84,7 @@ def read_calibration(folder: contract.Folder, manifest: Manifest) -> dict[str, n
     assert row is not None
     prefixes = ("" if precision == "float32" else f"{precision}_" for precision in row.thresholds)
     expected = {f"{prefix}{name}": like for prefix in prefixes for name, like in TABLES.items()}
-    return contract.read_arrays(
+    return read_arrays(
         folder, contract.CALIBRATION, row.files[contract.CALIBRATION], 2**24, {**TABLES, **expected}
     )
 

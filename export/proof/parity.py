@@ -14,13 +14,13 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from aezoo.core import strict_json
 from aezoo.core.calibration import table_of
-from aezoo.core.errors import AezooError, BundleError, ParityError
+from aezoo.core.errors import BundleError, ParityError
 from aezoo.core.processes import end, fresh
 from aezoo.export.budget import NOT_JUDGED, SURE, VERDICTS, area_lost, lost
 from aezoo.export.formats import FORMATS, why_skipped
@@ -288,23 +288,8 @@ def verify(
     """
     manifest = contract.read_manifest(folder, digest)
     trusted = trust or digest is not None
-    with private_copy(folder, manifest) as private:
+    with contract.private_copy(folder, manifest) as private:
         return _verify(private, manifest, trusted)
-
-
-@contextlib.contextmanager
-def private_copy(folder: contract.Folder, manifest: contract.Manifest) -> Iterator[str]:
-    """Context manager: a copy of a bundle that is this process's own, of bytes checked as they came.
-
-    Runtimes open files by their paths, and would open what somebody has put there since the check.
-    """
-    with tempfile.TemporaryDirectory(prefix="aezoo-", ignore_cleanup_errors=True) as private:
-        contract.copy_bundle(folder, manifest, private)
-        try:
-            yield private
-        except AezooError as error:  # names the files that the caller knows
-            error.got = error.got.replace(private, str(folder))
-            raise
 
 
 def _verify(private, manifest, trusted):
