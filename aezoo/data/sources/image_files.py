@@ -20,7 +20,7 @@ from aezoo.core.errors import DataError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 KINDS = "PNG, JPEG, TIFF, BMP, GIF or WebP"
 # What is looked for in a file, whatever its name says: Pillow knows forty more, one of them a program (EPS).
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "GIF", "WEBP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 # what Pillow calls the pixels of 1, 2, 3 and 4 channels
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _BUDGET = 2**29  # bytes of images that are being unpacked, in all threads together
@@ -111,6 +111,24 @@ def _large_refused():
         yield
 
 
+@contextlib.contextmanager
+def _opened(path):
+    """Opens an image whose pixels are still packed.
+
+    Pillow gets no name of a file: by one it maps the file into memory, and then makes nonsense of a TIFF that
+    is to be turned by 90 degrees.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    with open(path, "rb") as file:
+        try:
+            image = Image.open(file, formats=_FORMATS)
+        except UnidentifiedImageError:
+            raise OSError(f"{path.stat().st_size:,} bytes, of no kind that Pillow knows") from None
+        with image:
+            yield image
+
+
 def _read(path, image_shape, budget):
     """Returns the pixels of one image, (H, W, C), of any number type."""
     from PIL import Image
@@ -118,7 +136,7 @@ def _read(path, image_shape, budget):
     try:
         if not path.is_file():  # a pipe would never end
             raise OSError("no file that can be read")
-        with Image.open(path, formats=_FORMATS) as opened:
+        with _opened(path) as opened:
             _check_single(path, opened)
             with budget.holding(_COPIES * _unpacked_bytes(opened)):
                 pixels = _decoded(path, opened, image_shape)
@@ -229,7 +247,7 @@ def _sixteen_bits(path, image):
     Pillow keeps one byte of each number: the higher one, by the order of bytes that the raw mode ends in.
     With the other order it keeps the lower one; two readings make the number.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     raw = set(_raw_modes(image))
     own = raw.pop()
@@ -244,7 +262,7 @@ def _sixteen_bits(path, image):
     halves = []
     for order in (native, native.translate(str.maketrans("LB", "BL"))):
         raw = native[:-1] + order[-1]
-        with Image.open(path, formats=_FORMATS) as again:
+        with _opened(path) as again:
             again.tile = [
                 tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
                 for tile in again.tile
