@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import zlib
 
 import image_makers
@@ -254,23 +255,29 @@ def test_metadata_that_grow_are_refused(name, tmp_path):
 
 
 PEAK = """
-import pathlib, resource, sys
+import pathlib, sys
 from aezoo.core.errors import DataError
 from aezoo.data.sources.image_files import read_images
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from fuzzing.image_mutants import peak_mb
+before = peak_mb()
 try:
     read_images(sorted(pathlib.Path(sys.argv[1]).iterdir()), (8, 8, 3), name="x")
     said = "read"
 except DataError as error:
     said = "refused"
-print(said, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(said, peak_mb() - before)
 """
 
 
 def peak_of(folder):
     """Reads a folder in a process of its own; returns what became of it, and how many MB that took."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, folder], capture_output=True, encoding="utf-8", cwd=ROOT, check=True
+        [sys.executable, "-c", PEAK, folder],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": paths},
+        check=True,
     )
     said, peak = done.stdout.split()
     return said, int(peak)
@@ -285,22 +292,26 @@ def test_a_bomb_takes_no_memory(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_large_images_are_unpacked_within_a_budget(tmp_path):
+def test_large_images_are_unpacked_one_at_a_time(tmp_path):
     content = bomb(9_000, 9_000)  # 81 million pixels, which are allowed
     for number in range(8):
         (tmp_path / f"{number}.png").write_bytes(content)
     said, peak = peak_of(tmp_path)
     assert said == "read"
-    assert peak < 900
+    assert peak < 600
 
 
-def test_threads_share_the_budget_and_the_largest_goes_alone():
-    budget, held = image_files._Budget(100), []
-    with budget.holding(60):
-        assert budget._free == 40
-        with budget.holding(40):
-            held.append(budget._free)
-    with budget.holding(10**9):
-        held.append(budget._free)
-    assert held == [0, 0]
-    assert budget._free == 100
+def test_large_images_are_read_one_at_a_time_and_beside_small_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "_LARGE", 2 * 4 * 8 * 8)
+    unpacked, decoded = [], image_files._decoded
+
+    def watched(path, *more):
+        unpacked.append((path.name, threading.current_thread() is threading.main_thread()))
+        return decoded(path, *more)
+
+    monkeypatch.setattr(image_files, "_decoded", watched)
+    for number, side in enumerate((8, 9, 8, 40)):
+        Image.fromarray(np.full((side, side), number, np.uint8)).save(tmp_path / f"{number}.png")
+    found = read_images(sorted(tmp_path.iterdir()), (2, 2, 1), name="x")
+    assert found[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert sorted(unpacked) == [("0.png", False), ("1.png", True), ("2.png", False), ("3.png", True)]

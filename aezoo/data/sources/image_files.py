@@ -8,9 +8,8 @@ import contextlib
 import os
 import pathlib
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -23,8 +22,10 @@ KINDS = "PNG, JPEG, TIFF, BMP, GIF or WebP"
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 # what Pillow calls the pixels of 1, 2, 3 and 4 channels
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-_BUDGET = 2**29  # bytes of images that are being unpacked, in all threads together
-_COPIES = 3  # of its pixels that an image holds while it is turned, converted and resized
+# Bytes of an image up to which others are unpacked beside it. Larger ones go one at a time, and all in one
+# thread: each keeps what it once held, in an arena of its own.
+_LARGE = 2**27
+_COPIES = 2  # of its pixels that an image holds while it is turned, converted and resized
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, by which Pillow makes colours grey
 _BITS, _PAGE_KIND, _SAMPLE_FORMAT = 258, 254, 339  # tags of TIFF
 _SIGNED = 2  # a sample format
@@ -46,11 +47,13 @@ def read_images(paths: Sequence[pathlib.Path], image_shape: Sequence[int] | None
         DataError: an unreadable image, one of more pixels than PIL.Image.MAX_IMAGE_PIXELS, one of several
             frames, or images that differ in size, channels or depth.
     """
-    images, budget = None, _Budget(_BUDGET)
+    images = None
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     with _large_refused():
         try:
-            for index, pixels in enumerate(pool.map(lambda path: _read(path, image_shape, budget), paths)):
+            for index, pixels in enumerate(pool.map(lambda path: _read(path, image_shape), paths)):
+                if pixels is None:
+                    pixels = _read(paths[index], image_shape, large=True)
                 if images is None:
                     images = np.empty((len(paths), *pixels.shape), pixels.dtype)
                 _check_alike(name, paths[0], images[0], paths[index], pixels)
@@ -76,28 +79,6 @@ def _check_alike(name, first, expected, path, pixels):
             expected="one depth: what is white in 8 bits is nearly black in 16",
             fix="convert them to one depth, or keep them in folders of their own",
         )
-
-
-class _Budget:
-    """Bytes that threads may hold at a time; what is larger than all of them is held alone."""
-
-    def __init__(self, total: int) -> None:
-        self._total = self._free = total
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def holding(self, wanted: int) -> Iterator[None]:
-        """Waits until so many bytes are free, and holds them."""
-        wanted = min(wanted, self._total)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= wanted)
-            self._free -= wanted
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += wanted
-                self._changed.notify_all()
 
 
 @contextlib.contextmanager
@@ -129,8 +110,8 @@ def _opened(path):
             yield image
 
 
-def _read(path, image_shape, budget):
-    """Returns the pixels of one image, (H, W, C), of any number type."""
+def _read(path, image_shape, large=False):
+    """Returns the pixels of one image, (H, W, C), of any number type; None of a large one, unless wanted."""
     from PIL import Image
 
     try:
@@ -138,8 +119,9 @@ def _read(path, image_shape, budget):
             raise OSError("no file that can be read")
         with _opened(path) as opened:
             _check_single(path, opened)
-            with budget.holding(_COPIES * _unpacked_bytes(opened)):
-                pixels = _decoded(path, opened, image_shape)
+            if not large and _COPIES * _unpacked_bytes(opened) > _LARGE:
+                return None
+            pixels = _decoded(path, opened, image_shape)
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -259,7 +241,7 @@ def _sixteen_bits(path, image):
             fix="save it without alpha or as RGB, or all images as an array with numpy.save",
         )
     native = own.replace("N", "L" if sys.byteorder == "little" else "B")
-    halves = []
+    pixels = None
     for order in (native, native.translate(str.maketrans("LB", "BL"))):
         raw = native[:-1] + order[-1]
         with _opened(path) as again:
@@ -268,8 +250,13 @@ def _sixteen_bits(path, image):
                 for tile in again.tile
             ]
             again.load()
-            halves.append(np.asarray(ImageOps.exif_transpose(again)))
-    return halves[0].astype(np.uint16) << 8 | halves[1]
+            half = np.asarray(ImageOps.exif_transpose(again))
+        if pixels is None:
+            pixels = half.astype(np.uint16)
+            pixels <<= 8
+        else:
+            pixels |= half
+    return pixels
 
 
 def _fitted(pixels, image_shape):
