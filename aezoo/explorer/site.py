@@ -48,10 +48,8 @@ def lay_out(
         folder: of the page: a new or an empty one, or one that holds an earlier page.
         data: whose latents the map shows, a source as `aezoo.data.reading` tells; None shows the bundle's
             golden examples.
-        data_dir: where TensorFlow Datasets lie prepared.
-        value_range: of images, in the place of that of the training.
-        points: examples on the map at most.
-        seed: by which they are drawn.
+        data_dir, value_range: of the data, as for `read_points`.
+        points, seed: examples on the map at most, and the seed by which they are drawn.
         precision: of the ONNX files.
         runtime: onnxruntime-web as a .tgz or a folder, see `web_runtime.find`; None: npm fetches it once.
         say: is called with a text before what takes long.
