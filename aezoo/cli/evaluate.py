@@ -66,7 +66,9 @@ def evaluate(parsed: argparse.Namespace) -> None:
             expected="--data SOURCE",
             fix=f"aezoo evaluate {parsed.model} --data mnist_mini",
         )
-    dataset = load_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
+    dataset = load_for(
+        model, parsed.source, run=run, data_dir=parsed.data_dir, value_range=parsed.value_range
+    )
     metrics = figures_of(model, dataset, full=True, likelihood_samples=samples, likelihood_examples=examples)
     target = pathlib.Path(parsed.output or "metrics.json")
     # Figures of other data do not replace those of the run's own.

@@ -69,6 +69,7 @@ def explore(parsed: argparse.Namespace) -> None:
                 folder,
                 data=parsed.source,
                 data_dir=parsed.data_dir,
+                value_range=parsed.value_range,
                 points=parsed.points,
                 seed=parsed.seed,
                 precision=parsed.precision,

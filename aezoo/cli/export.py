@@ -31,6 +31,7 @@ def add_export(commands: Any) -> None:
     _add_scorer(command.add_argument_group("scorer"))
     group = command.add_argument_group("examples")
     group.description = textwrap.fill(f"SOURCE: {parsing.SOURCE}", 78)
+    parsing.add_value_range(group)
     parsing.add_data_dir(group)
 
 
@@ -137,7 +138,8 @@ def _exported(parsed, run, formats):
     def examples(source):
         if source is None:
             return None
-        return read_for(run.model, source, run=run.info, data_dir=parsed.data_dir).array
+        options = {"data_dir": parsed.data_dir, "value_range": parsed.value_range}
+        return read_for(run.model, source, run=run.info, **options).array
 
     from aezoo.export import ExportOptions, export_bundle
 

@@ -60,7 +60,9 @@ def film(parsed: argparse.Namespace) -> None:
         outputs.check_file(f"{parsed.output}.{form}", sources=[parsed.source])
     classes = None if parsed.classes is None else parsing.words(parsed.classes)
     with style.style(parsed.font):  # a font that is not there is told before minutes of training
-        dataset = data.load(parsed.source, data_dir=parsed.data_dir, download=parsed.download)
+        dataset = data.load(
+            parsed.source, data_dir=parsed.data_dir, download=parsed.download, value_range=parsed.value_range
+        )
         from aezoo.core.progress import progress_bar
         from aezoo.data.classes import class_names
         from aezoo.film import recording

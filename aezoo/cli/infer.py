@@ -16,7 +16,7 @@ def add_encode(commands: Any) -> None:
 def encode(parsed: argparse.Namespace) -> None:
     """Encodes examples with a bundle."""
     bundle, run = opening.open_bundle(parsed)
-    write = output.writer(parsed, as_images=False)
+    write = output.writer(parsed, images_of=None)
     found = opening.read_source(parsed, bundle, run)
     write(bundle.encode(found.array, **opening.labels_for(parsed, bundle, found)), found.names)
 
@@ -33,7 +33,7 @@ def add_reconstruct(commands: Any) -> None:
 def reconstruct(parsed: argparse.Namespace) -> None:
     """Reconstructs examples with a bundle."""
     bundle, run = opening.open_bundle(parsed)
-    write = output.writer(parsed, as_images=bundle.kind == "images")
+    write = output.writer(parsed, images_of=(bundle, run))
     found = opening.read_source(parsed, bundle, run)
     write(bundle.reconstruct(found.array, **opening.labels_for(parsed, bundle, found)), found.names)
 
@@ -53,8 +53,8 @@ def decode(parsed: argparse.Namespace) -> None:
     """Decodes latents with a bundle."""
     from aezoo.data.reading import read_latents
 
-    bundle, _ = opening.open_bundle(parsed)
-    write = output.writer(parsed, as_images=bundle.kind == "images")
+    bundle, run = opening.open_bundle(parsed)
+    write = output.writer(parsed, images_of=(bundle, run))
     names, latents = read_latents(parsed.latents)
     write(bundle.decode(latents, **opening.labels_for(parsed, bundle, count=len(latents))), names)
 

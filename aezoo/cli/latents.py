@@ -30,8 +30,8 @@ def add_sample(commands: Any) -> None:
 def sample(parsed: argparse.Namespace) -> None:
     """Draws new examples."""
     count = check_positive("--count", parsed.count, usual=64)
-    model, _ = opening.open_model(parsed.model, parsed.precision)
-    write = output.writer(parsed, as_images=model.kind == "images")
+    model, run = opening.open_model(parsed.model, parsed.precision)
+    write = output.writer(parsed, images_of=(model, run))
     labels = opening.labels_for(parsed, model, count=count)
     write(model.sample(count, parsed.seed, **labels), output.numbered("sample", count))
 
@@ -64,7 +64,7 @@ def interpolate(parsed: argparse.Namespace) -> None:
     """Goes from one example to another."""
     steps = check_positive("--steps", parsed.steps, least=2, usual=8)
     model, run = opening.open_model(parsed.model)
-    write = output.writer(parsed, as_images=model.kind == "images")
+    write = output.writer(parsed, images_of=(model, run))
     found = opening.read_source(parsed, model, run)
     if len(found.array) < 2:
         raise OptionError(
@@ -99,7 +99,7 @@ def traverse(parsed: argparse.Namespace) -> None:
     """Sets one latent axis of an example to several values."""
     values = None if parsed.values is None else parsing.numbers(parsed.values, float, "--values")
     model, run = opening.open_model(parsed.model)
-    write = output.writer(parsed, as_images=model.kind == "images")
+    write = output.writer(parsed, images_of=(model, run))
     found = opening.read_source(parsed, model, run)
     labels = opening.labels_for(parsed, model, found, 1)
     results = model.traverse(found.array[0], parsed.axis, values, **labels)

@@ -59,7 +59,7 @@ def read_source(parsed: argparse.Namespace, model: Any, run: Mapping | None) -> 
     """Returns the `Examples` of a command's SOURCE, as the model takes them; see `reading.read_for`."""
     from aezoo.data.reading import read_for
 
-    return read_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
+    return read_for(model, parsed.source, run=run, data_dir=parsed.data_dir, value_range=parsed.value_range)
 
 
 def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count: int | None = None) -> dict:

@@ -76,15 +76,23 @@ def not_all(skipped: bool, done: str) -> int:
     return NOT_ALL
 
 
-def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Sequence[str]], None]:
+def writer(
+    parsed: argparse.Namespace, *, images_of: tuple[Any, Mapping[str, Any] | None] | None
+) -> Callable[[Any, Sequence[str]], None]:
     """Returns the function that writes results and says so; where that cannot be, refuses now.
 
     Args:
         parsed: with `output`, or None and a `stem`; and with `source`, `latents` or `labels` that are read.
-        as_images: whether the results are images, which may become PNG files.
+        images_of: the model whose images the results may be, and what is known of its run: they become PNG
+            files with pixels like those of its training. None where the results are no images.
     """
     from aezoo.core import outputs
+    from aezoo.data.pixels import picture_scale
 
+    scale = None
+    if images_of is not None and images_of[0].kind == "images":
+        scale = picture_scale(images_of[1], images_of[0].example_shape[-1])
+    as_images = scale is not None
     path = parsed.output
     if path is None:
         path = parsed.stem if as_images else f"{parsed.stem}.npy"
@@ -93,7 +101,8 @@ def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Seq
     outputs.check_output(path, as_images=as_images, sources=sources)
 
     def write(results: Any, names: Sequence[str]) -> None:
-        outputs.write(path, results, names, as_images=as_images, sources=sources)
+        more = {} if scale is None else {"scale": scale}
+        outputs.write(path, results, names, as_images=as_images, sources=sources, **more)
         if parsed.json:
             print(json.dumps({"output": path, "shape": list(results.shape)}))
         else:

@@ -94,7 +94,27 @@ def add_source(command: Any, name: str = "source", text: str = SOURCE, **options
     if name.startswith("-"):
         options["dest"] = "source"
     command.add_argument(name, metavar="SOURCE", help=text, **options)
+    add_value_range(command)
     add_data_dir(command)
+
+
+def add_value_range(command: Any) -> None:
+    """Adds the range of pixel values."""
+    command.add_argument(
+        "--value-range",
+        metavar="LOW,HIGH",
+        type=value_range,
+        help="pixel values that become 0 and 1, such as 0,4095; default: 0,255 for images of 8 bits, for "
+        "deeper ones those of the training, which takes them from its images",
+    )
+
+
+def value_range(text: str) -> tuple[float, ...]:
+    """Parses "0,4095"; whether it is a range, whoever loads images checks."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no LOW,HIGH, such as 0,4095") from None
 
 
 def add_data_dir(command: Any) -> None:

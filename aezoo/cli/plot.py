@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from aezoo.cli import opening, parsing
@@ -51,7 +52,9 @@ def plot(parsed: argparse.Namespace) -> None:
     sources = [source for source in (parsed.model, parsed.source) if source is not None]
     outputs.check_folder(folder, sources=sources, what="the maps")
     with style.style(parsed.font):
-        model, shown = open_shown(parsed.model, data_source=parsed.source, data_dir=parsed.data_dir)
+        model, shown = open_shown(
+            parsed.model, data_source=parsed.source, data_dir=parsed.data_dir, value_range=parsed.value_range
+        )
         style.check_texts([*(shown.names or ()), *(shown.feature_names or ())])
         obstacles = {name: maps.obstacle(name, model, shown) for name in asked or maps.MAPS}
         for name, obstacle in obstacles.items():
@@ -73,7 +76,11 @@ def plot(parsed: argparse.Namespace) -> None:
 
 
 def open_shown(
-    path: str | pathlib.Path, *, data_source: str | None = None, data_dir: str | None = None
+    path: str | pathlib.Path,
+    *,
+    data_source: str | None = None,
+    data_dir: str | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> tuple[Any, Any]:
     """Opens a run or a bundle, and the examples that its maps show.
 
@@ -82,6 +89,7 @@ def open_shown(
         data_source: a source, see `reading`; None is a run's own data (its held-out examples, where those
             are not there any more), of a bundle the golden examples.
         data_dir: where TensorFlow Datasets lie prepared.
+        value_range: of images, in the place of that of the training.
 
     Returns:
         (model, `Shown`).
@@ -96,6 +104,7 @@ def open_shown(
     from aezoo.runtime.manifest import is_bundle
 
     model, run = opening.open_model(str(path))
+    options: dict[str, Any] = {"data_dir": data_dir, "value_range": value_range}
     held_out = {} if run is None or is_bundle(path) else _held_out(path)
     if data_source is None and is_bundle(path):
         golden = golden_examples(model)
@@ -104,14 +113,14 @@ def open_shown(
         return model, dataclasses.replace(_shown(golden), source=told)
     if data_source is None and run is not None:
         try:
-            return model, Shown.of(load_for(model, run=run, data_dir=data_dir))
+            return model, Shown.of(load_for(model, run=run, **options))
         except DataError:
             return model, _own(held_out, run)
     source = "mnist_mini" if data_source is None else data_source  # None: of a .keras file
     if pathlib.Path(source).expanduser().exists():
-        return model, _shown(read_for(model, source, run=run), held_out)
+        return model, _shown(read_for(model, source, run=run, **options), held_out)
     name, part = split_part(source)
-    return model, Shown.of(load_for(model, name, run=run, data_dir=data_dir), part)
+    return model, Shown.of(load_for(model, name, run=run, **options), part)
 
 
 def _held_out(path):

@@ -1,12 +1,15 @@
 """What every command is run in: errors become text and an exit status."""
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from aezoo.cli.spoken import in_words_of
-from aezoo.core.errors import AezooError, OptionError, message
+from aezoo.core.errors import AezooError, DataNote, OptionError, message
 from aezoo.core.imports import import_named, refused_by_tensorflow
 
 
@@ -24,7 +27,8 @@ def guarded(command: Callable[[], object], parsed: argparse.Namespace) -> int:
         os.environ["AEZOO_VERBOSE"] = "1"
     try:
         _import_modules(parsed)
-        status = command()
+        with _notes_as_lines(parsed.parser):
+            status = command()
         return status if isinstance(status, int) else 0
     except AezooError as error:
         error.fix = in_words_of(parsed.parser, error.fix)
@@ -61,6 +65,23 @@ def guarded(command: Callable[[], object], parsed: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nstopped" + _how_to_resume(parsed), file=sys.stderr)
         return 130
+
+
+@contextlib.contextmanager
+def _notes_as_lines(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Prints each `DataNote` as one line on standard error, in the words of the command."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataNote)
+        show = warnings.showwarning
+
+        def show_note(text: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, DataNote):
+                print(f"note: {in_words_of(parser, str(text))}", file=sys.stderr)
+            else:
+                show(text, category, *place, **more)
+
+        warnings.showwarning = show_note  # type: ignore[assignment]  # typeshed wants every argument by name
+        yield
 
 
 def _import_modules(parsed):

@@ -152,6 +152,7 @@ def _begin(recipe, parsed, run, say):
         data_dir=parsed.data_dir,
         kind=parsed.kind,
         image_shape=parsed.image_shape,
+        value_range=parsed.value_range,
         validation_fraction=recipe.validation_fraction if held_back is None else held_back,
         download=parsed.download,
     )

@@ -4,6 +4,8 @@ Every text that a user can cause has four lines: what is wrong, what was given, 
 expected, and what to type instead. They are attributes of the error; tests read them.
 """
 
+import warnings
+
 
 class AezooError(Exception):
     """Whatever aezoo refuses to do, and says so in four lines.
@@ -52,6 +54,10 @@ class DataError(AezooError, ValueError):
     """Examples, or a file of them, that break the contract of shape and range."""
 
 
+class DataNote(UserWarning):
+    """What a reader did of its own accord, or left out: a warning in Python, a line of a command."""
+
+
 class RunError(AezooError):
     """A run folder that is not there, not finished, or in the way."""
 
@@ -83,3 +89,8 @@ def message(problem: str, *, got: object, expected: object, fix: object) -> str:
 
 class TrainingError(AezooError):
     """A training that went wrong: its loss is no longer a number."""
+
+
+def note(text: str) -> None:
+    """Tells whoever loads examples what was done with them of our own accord, as a `DataNote`."""
+    warnings.warn(text, DataNote, stacklevel=3)

@@ -86,15 +86,22 @@ def clear_folder(folder: pathlib.Path, files: Sequence[str]) -> None:
 
 
 def write(
-    output: Path, results: np.ndarray, names: Sequence[str], *, as_images: bool, sources: Iterable[Path] = ()
+    output: Path,
+    results: np.ndarray,
+    names: Sequence[str],
+    *,
+    as_images: bool,
+    scale: tuple[str, tuple[float, float]] = ("uint8", (0.0, 255.0)),
+    sources: Iterable[Path] = (),
 ) -> None:
     """Writes an array as .npy, or images as PNG files into a folder, in the place of an earlier call's.
 
     Args:
         output: a path ending in .npy; or, for images, a folder, ending in "/" or without a suffix.
-        results: float32, (N, ...); images in [0, 1] are rounded to 8 bits in PNG files.
+        results: float32, (N, ...); images in [0, 1] are rounded to whole numbers in PNG files.
         names: N texts, from which the PNG files get their names.
         as_images: whether the results are images.
+        scale: dtype, "uint8" or, of one channel, "uint16", and the pixel values of 0 and 1 in PNG files.
         sources: paths that the examples came from; they are never replaced.
 
     Raises:
@@ -116,7 +123,8 @@ def write(
     if len(set(stems)) < len(stems):
         stems = list(names)
     files = [f"{stem}.png" for stem in stems]
-    pixels = np.rint(np.clip(results, 0.0, 1.0) * 255).astype("uint8")
+    dtype, (low, high) = scale
+    pixels = np.rint(low + np.clip(results, 0.0, 1.0) * (high - low)).astype(dtype)
     try:
         clear_folder(target, files)
         for name, picture in zip(files, pixels, strict=True):

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,14 +21,17 @@ class Contents:
 
     Attributes:
         parts: name -> (examples, labels or None); "train" always, "validation" and "test" where
-            the source has them. Examples are uint8 or float32, labels (N,) int64.
+            the source has them. Rows and sequences are float32; images are as they are stored,
+            and `pixels` brings them to [0, 1]. Labels are (N,) int64.
         label_names: what label 0, 1, ... stand for, or None.
         feature_names: of rows, or None.
+        unread_files: how many files of a folder were not read, by suffix.
     """
 
     parts: dict[str, tuple[np.ndarray, np.ndarray | None]]
     label_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -85,8 +88,14 @@ def looks_like_sequences(array: np.ndarray) -> bool:
     )
 
 
-def as_examples(array: np.ndarray, *, source: str, kind: str | None = None) -> np.ndarray:
-    """Returns images (N, H, W, C), uint8 or float32 in [0, 1]; or float32 rows or sequences.
+def as_examples(
+    array: np.ndarray,
+    *,
+    source: str,
+    kind: str | None = None,
+    value_range: Sequence[float] | None = None,
+) -> np.ndarray:
+    """Returns images (N, H, W, C) in the numbers that they are stored in; or float32 rows or sequences.
 
     (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255. Sequences and
     rows keep their units.
@@ -96,6 +105,7 @@ def as_examples(array: np.ndarray, *, source: str, kind: str | None = None) -> n
         source: how an error names it.
         kind: "images" or "sequences", what three axes are; else `looks_like_sequences` decides.
             Two axes are rows, four are images.
+        value_range: of images, where it is known: then they may hold any numbers.
 
     Raises:
         DataError: any other shape or dtype, no examples, values out of range or not finite.
@@ -126,12 +136,14 @@ def as_examples(array: np.ndarray, *, source: str, kind: str | None = None) -> n
     if array.ndim == 2:
         return _as_floats(array, source)
     if array.ndim == 4:
-        return _as_images(array, source)
+        return _as_images(array, source, value_range)
+    if kind is None and value_range is not None:  # only images have one
+        kind = "images"
     if kind == "sequences" or (kind != "images" and looks_like_sequences(array)):
         return _as_floats(array, source)
     if kind != "images":
         _refuse_neither(array, source)
-    return _as_images(array[..., None], source)
+    return _as_images(array[..., None], source, value_range)
 
 
 def _as_floats(array, source):
@@ -149,9 +161,20 @@ def _as_floats(array, source):
 
 
 def _refuse_neither(array, source):
-    """Raises DataError for floats (N, ?, ?) of -1 to 255: unscaled images, or sequences?"""
-    if array.dtype.kind != "f" or not (array.min() < 0 or array.max() > 1):  # NaN is refused later
-        return
+    """Raises DataError for numbers (N, ?, ?) that may be unscaled images or sequences."""
+    whole = array.dtype.kind in "iu" and array.dtype not in (np.uint8, np.uint16)
+    if not whole and (array.dtype.kind != "f" or not (array.min() < 0 or array.max() > 1)):
+        return  # NaN is refused later
+    if whole:
+        low, high = array.min(), array.max()
+        raise DataError(
+            f"{source}: nothing says whether these {array.dtype} are images or sequences",
+            got=f"{array.dtype}, values {low} to {high}, shape {array.shape}",
+            expected="images of uint8 or uint16; or images or sequences (N, T, F) that are called so",
+            fix="images.astype('uint8')"
+            if low >= 0 and high <= 255
+            else "scale them: pass value_range=(low, high) for images; kind='sequences' for sequences",
+        )
     array = array[..., None]
     worst = position(array, (array < 0) | (array > 1))
     raise DataError(
@@ -162,7 +185,7 @@ def _refuse_neither(array, source):
     )
 
 
-def _as_images(images, source):
+def _as_images(images, source, value_range):
     channels = images.shape[-1]
     if channels not in CHANNELS:
         first = images.shape[1] in CHANNELS
@@ -173,26 +196,38 @@ def _as_images(images, source):
             expected="(N, H, W, C) with 1 to 4 channels last",
             fix="numpy.moveaxis(images, 1, -1)" if first else "save images (N, H, W, C), or rows (N, F)",
         )
-    if images.dtype == np.uint8:
-        return images
     if images.dtype == np.bool_:
         return images.astype(np.uint8) * np.uint8(255)
-    if images.dtype.kind == "f":
-        check_unit_range(images, source=source)
+    if images.dtype == np.uint8:
+        return images
+    if value_range is None and images.dtype.kind == "f":
+        check_unit_floats(images, source=source)
         return images.astype(np.float32)
+    if value_range is None:
+        _refuse_wide_bytes(images, source)
+    return images
+
+
+def check_unit_floats(images: np.ndarray, *, source: str) -> None:
+    """Raises DataError where float images leave [0, 1], and nothing says what their numbers stand for."""
+    try:
+        check_unit_range(images, source=source)
+    except DataError as error:
+        if np.isfinite(images).all():
+            error.fix += f", or pass value_range=({images.min():.10g}, {images.max():.10g})"
+        raise
+
+
+def _refuse_wide_bytes(images, source):
+    """Raises DataError for whole numbers that are wider than bytes and may be bytes all the same."""
     low, high = images.min(), images.max()
-    if images.dtype == np.uint16 and high > 255:
-        fix = "(images // 257).astype('uint8')"
-    elif low >= 0 and high <= 255:
-        fix = "images.astype('uint8')"
-    else:
-        fix = "scale to 0..255 and save as uint8, or to 0..1 and save as float32"
-    raise DataError(
-        f"{source}: images of dtype {images.dtype}",
-        got=f"{images.dtype}, values {low} to {high}",
-        expected="uint8 from 0 to 255, or float32 from 0 to 1",
-        fix=fix,
-    )
+    if low >= 0 and high <= 255:
+        raise DataError(
+            f"{source}: images of dtype {images.dtype} that may be bytes",
+            got=f"{images.dtype}, values {low} to {high}",
+            expected="uint8 from 0 to 255, or a value_range",
+            fix="images.astype('uint8'), or pass value_range=(0, 4095) for a camera of 12 bits",
+        )
 
 
 def numbered_labels(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aezoo.data.parts import Part
@@ -18,7 +18,11 @@ class Dataset:
         load_options: keyword arguments of `load`, fit for JSON.
         kind: "images", "sequences" or "rows".
         shape: of one example, (H, W, C), (T, F) or (F,).
-        value_range: (0.0, 1.0) for images, None for sequences and rows.
+        value_range: of batches: (0.0, 1.0) for images, None for sequences and rows.
+        pixel_range: (low, high), the pixel values that became 0.0 and 1.0: (0.0, 255.0) of bytes, (0.0, 1.0)
+            of floats that lie there, else as stated or taken from the data; None for sequences and rows.
+        pixel_dtype: of the images in their files, such as "uint16"; None for sequences and rows.
+        unread_files: how many files of a folder were not read, by suffix.
         stored_dtype: "uint8" or "float32", how the examples are kept; batches are always float32.
         label_names: the class that each label stands for, or None.
         class_count: K, how many classes the labels stand for, or None.
@@ -39,6 +43,9 @@ class Dataset:
     validation: Part = dataclasses.field(repr=False)
     test: Part = dataclasses.field(repr=False)
     hasher: Callable[[], str] = dataclasses.field(repr=False)
+    pixel_range: tuple[float, float] | None = None
+    pixel_dtype: str | None = None
+    unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def value_range(self) -> tuple[float, float] | None:

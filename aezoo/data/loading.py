@@ -20,8 +20,10 @@ from typing import Any
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share, nearest
 from aezoo.data.dataset import Dataset
+from aezoo.data.pixels import BYTES, UNIT, Scale, scaled_parts
 from aezoo.data.sources.embedded import FILES, read_embedded
 from aezoo.data.sources.generated import GENERATORS, generate
+from aezoo.data.sources.image_files import SUFFIXES
 from aezoo.data.sources.image_folder import read_image_folder
 from aezoo.data.sources.numpy_files import read_numpy
 from aezoo.data.sources.scikit_learn import PREFIX, read_scikit_learn
@@ -39,9 +41,10 @@ READERS = {
     ".ts": read_ts,
 }
 PARTS = {"train": "training", "validation": "validation", "test": "test"}  # and the word for each
+_USUAL = (("uint8", BYTES), ("float32", UNIT))  # what images hold where nobody states a range
 _SOURCES = "an existing path, mnist_mini, quasi_periodic, sklearn:NAME, sktime:NAME"
 # Suffixes that say "a file" of a source that is not there; no set of TensorFlow Datasets ends so.
-FILE_SUFFIXES = (*READERS, ".png", ".jpg", ".jpeg", ".zip", ".tsv", ".txt", ".h5", ".pkl", ".gz", ".json")
+FILE_SUFFIXES = (*READERS, *SUFFIXES, ".zip", ".tsv", ".txt", ".h5", ".pkl", ".gz", ".json")
 
 
 def load(
@@ -50,6 +53,7 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     image_shape: Sequence[int] | None = None,
     kind: str | None = None,
+    value_range: Sequence[float] | Scale | None = None,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.1,
     seed: int = 0,
@@ -68,6 +72,10 @@ def load(
             them. Arrays are never resized.
         kind: "images", "sequences" or "rows", where a file could hold either, see `as_examples`.
             "sequences" also makes sequences (N, T, 1) of a table or array (N, T).
+        value_range: (low, high), the pixel values that become 0 and 1, as of a camera with 12 bits (0, 4095).
+            None takes bytes as 0 to 255, floats in [0, 1] as they are, and for deeper images the smallest
+            and the largest value of the training part, which a `DataNote` tells. What lies outside becomes
+            0 or 1.
         validation_fraction, test_fraction: of train, where the source has no such part.
         seed: of the cut, and of signals that are generated. Sets of TensorFlow Datasets are cut at
             their end, as they lie shuffled.
@@ -82,7 +90,8 @@ def load(
     (5400, 600, 1000)
     """
     _check_source(source)
-    cut = _Cut.checked(image_shape, kind, validation_fraction, test_fraction, seed)
+    scale = Scale.checked(value_range)
+    cut = _Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed)
     if is_image_set(source):
         return _load_set(str(source), data_dir, download, cut)
     contents, name, source = _read(source, cut)
@@ -104,6 +113,7 @@ class _Cut:
 
     image_shape: tuple[int, ...] | None
     kind: str | None
+    scale: Scale
     validation_fraction: float
     test_fraction: float
     seed: int
@@ -113,6 +123,7 @@ class _Cut:
         cls,
         image_shape: Sequence[int] | None,
         kind: str | None,
+        scale: Scale,
         validation_fraction: float,
         test_fraction: float,
         seed: int,
@@ -122,6 +133,7 @@ class _Cut:
         cut = cls(
             None if image_shape is None else check_image_shape(image_shape, least=1),
             kind,
+            scale,
             check_share("validation_fraction", validation_fraction),
             check_share("test_fraction", test_fraction),
             check_positive("seed", seed, least=0),
@@ -139,13 +151,16 @@ class _Cut:
     def fractions(self) -> dict[str, float]:
         return {"validation_fraction": self.validation_fraction, "test_fraction": self.test_fraction}
 
-    def load_options(self, data_dir: str | None = None) -> dict[str, Any]:
+    def load_options(
+        self, data_dir: str | None = None, value_range: tuple[float, float] | None = None
+    ) -> dict[str, Any]:
         """Returns keyword arguments of `load`, fit for JSON."""
         shape = None if self.image_shape is None else list(self.image_shape)
         return {
             "data_dir": data_dir,
             "image_shape": shape,
             "kind": self.kind,
+            "value_range": None if value_range is None else list(value_range),
             **self.fractions,
             "seed": self.seed,
         }
@@ -185,33 +200,42 @@ def _read(source, cut):
     if not path.exists():
         _refuse_missing(path)
     name = problem_name(path) if path.is_file() else path.resolve().name
-    return _read_path(path, cut.image_shape, cut.kind), name, os.path.abspath(path)
+    return _read_path(path, cut), name, os.path.abspath(path)
 
 
 def _dataset_of(contents, name, source, cut):
     examples = contents.parts["train"][0]
     _check_image_shape(cut.image_shape, contents.kind, examples.shape[1:], name)
-    digest = contents.sha256()  # before anything is cut: the same for every seed and fraction
+    cut.scale.check_kind(contents.kind, source=name)
+    digest = contents.sha256()  # before anything is cut or scaled: the same for every seed and range
+    parts = three_parts(contents, **cut.fractions, seed=cut.seed, source=name)
+    pixel_range, recorded = None, None
+    if contents.kind == "images":
+        parts, pixel_range = scaled_parts(parts, cut.scale, source=name)
+        recorded = None if (str(examples.dtype), pixel_range) in _USUAL else pixel_range
     return Dataset(
         name=name,
         source=str(source),
-        load_options=cut.load_options(),
+        load_options=cut.load_options(value_range=recorded),
         kind=contents.kind,
         shape=tuple(examples.shape[1:]),
-        stored_dtype=str(examples.dtype),
+        stored_dtype=str(parts["train"].examples.dtype),
         label_names=contents.label_names,
         feature_names=contents.feature_names,
         hasher=lambda: digest,
-        **three_parts(contents, **cut.fractions, seed=cut.seed, source=name),
+        pixel_range=pixel_range,
+        pixel_dtype=str(examples.dtype) if contents.kind == "images" else None,
+        unread_files=contents.unread_files,
+        **parts,
     )
 
 
-def _read_path(path, image_shape, kind):
+def _read_path(path, cut):
     if path.is_dir():
-        return read_image_folder(path, image_shape)
+        return read_image_folder(path, cut.image_shape)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        image = path.suffix.lower() in (".png", ".jpg", ".jpeg")
+        image = path.suffix.lower() in SUFFIXES
         raise DataError(
             f"{path.name}: no kind of file that can be loaded",
             got=str(path),
@@ -220,7 +244,7 @@ def _read_path(path, image_shape, kind):
             if image
             else "convert it to .npz or .csv",
         )
-    return reader(path, kind) if reader is read_numpy else reader(path)
+    return read_numpy(path, cut.kind, cut.scale) if reader is read_numpy else reader(path)
 
 
 def _check_image_shape(image_shape, kind, shape, name):
@@ -267,6 +291,13 @@ def _load_set(source, data_dir, download, cut):
             expected="kind='images', or no kind",
             fix="leave kind out, or pass the path of a file",
         )
+    if cut.scale.stated not in (None, BYTES) or cut.scale.trained is not None:
+        raise OptionError(
+            "sets of TensorFlow Datasets are loaded as bytes",
+            got=f"a value range of {cut.scale.stated or cut.scale.trained} for source={source!r}",
+            expected="bytes from 0 to 255",
+            fix="leave value_range out",
+        )
     data_dir = None if data_dir is None else os.path.abspath(os.path.expanduser(data_dir))
     builder = None
     if tfds_images.NAME.fullmatch(source):
@@ -286,6 +317,8 @@ def _load_set(source, data_dir, download, cut):
         label_names=label_names,
         feature_names=None,
         hasher=functools.partial(tfds_images.hash_files, builder, shape),
+        pixel_range=BYTES,
+        pixel_dtype="uint8",
         **parts,
     )
 

@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.core.errors import DataError, OptionError
+from aezoo.core.errors import DataError, OptionError, note
 from aezoo.core.examples import check_shape
 from aezoo.core.options import nearest
 from aezoo.data.classes import class_names
 from aezoo.data.dataset import Dataset
 from aezoo.data.loading import PARTS, READERS, is_image_set, load
-from aezoo.data.sources.image_folder import PART_FOLDERS, SUFFIXES, read_images
+from aezoo.data.pixels import Scale, scaled
+from aezoo.data.sources.image_files import SUFFIXES, read_images
+from aezoo.data.sources.image_folder import images_at, labels_of_folders
 from aezoo.data.sources.numpy_files import read_arrays, read_numpy
 from aezoo.data.sources.ts_files import read_ts
 
@@ -57,6 +59,7 @@ def read_for(
     *,
     run: Mapping[str, Any] | None = None,
     data_dir: str | pathlib.Path | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Examples:
     """Reads the examples of a source as a model takes them.
 
@@ -67,6 +70,7 @@ def read_for(
         run: what run.json says of the model's training, or None: a test part is cut as it was for the
             training, and a table has to have the columns of the training.
         data_dir: where TensorFlow Datasets lie prepared.
+        value_range: (low, high) of images, in the place of that of the training; see `load`.
 
     Raises:
         DataError: there is no such source, it cannot be read, or its examples are none that the model takes.
@@ -76,10 +80,11 @@ def read_for(
     if pathlib.Path(source).expanduser().exists():
         columns = run["data"].get("feature_names") if run else model.feature_names
         dtype = "uint8" if takes_bytes else "float32"
-        found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns)
+        scale = Scale.of_run(run, value_range)
+        found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns, scale=scale)
         return _with_class_numbers(found, model.classes)
     name, part = split_part(source)
-    dataset = load_for(model, name, run=run, data_dir=data_dir)
+    dataset = load_for(model, name, run=run, data_dir=data_dir, value_range=value_range)
     chosen = getattr(dataset, part)
     examples = chosen.array()
     if takes_bytes and dataset.stored_dtype == "uint8":
@@ -101,6 +106,7 @@ def load_for(
     *,
     run: Mapping[str, Any] | None = None,
     data_dir: str | pathlib.Path | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Dataset:
     """Loads a source with all its parts, in the shape that a model takes and cut as its training was.
 
@@ -109,6 +115,7 @@ def load_for(
         source: what `load` takes; None is what the model was trained on, as `run` says.
         run: what run.json says of the model's training, or None.
         data_dir: where TensorFlow Datasets lie prepared.
+        value_range: (low, high) of images, in the place of that of the training; see `load`.
 
     Raises:
         DataError: there is no such source, it cannot be read, or its examples have another shape.
@@ -116,6 +123,7 @@ def load_for(
     # The cut of the training, so that the test part holds nothing that was trained on.
     options = dict(run["data"]["load_options"]) if run else {}
     options["data_dir"] = data_dir or options.get("data_dir")
+    options["value_range"] = Scale.of_run(run, value_range)
     if source is None:
         source = run["data"]["source"] if run else None
         if source is None:  # a bundle carries no path
@@ -177,6 +185,7 @@ def read_path(
     *,
     dtype: str = "float32",
     feature_names: Sequence[str] | None = None,
+    scale: Scale | None = None,
 ) -> Examples:
     """Reads all examples of a file or a folder for a model of a given shape.
 
@@ -188,17 +197,19 @@ def read_path(
         shape: of one example, (H, W, C), (T, F) or (F,); images of a folder are resized and
             converted to it, an array (N, ?, ?) is taken for images or sequences by it.
         feature_names: of the columns that the model was trained on; a table with others is refused.
-        dtype: "float32" gives images in [0, 1]; "uint8" gives bytes.
+        dtype: "float32" gives images in [0, 1]; "uint8" gives bytes, or floats where the images are deeper.
+        scale: of images; None where nothing is known of a training.
 
     Raises:
         DataError: no such file, an unknown suffix, or examples that break the contract.
     """
     path = pathlib.Path(path).expanduser()
+    scale = Scale(of_model=True) if scale is None else scale
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in SUFFIXES:
         found = _read_images(path, shape)
     elif suffix in READERS and path.is_file():
-        found = _read_file(path, suffix, shape, feature_names)
+        found = _read_file(path, suffix, shape, feature_names, scale)
     else:
         raise DataError(
             "no examples can be read from there",
@@ -207,13 +218,24 @@ def read_path(
             fix="check the path, or save an array with numpy.save('images.npy', images)",
         )
     check_shape(found.array, shape, source=path.name)
-    if dtype == "float32" and found.array.dtype == np.uint8:
-        return dataclasses.replace(found, array=found.array / np.float32(255))
-    return found
+    scale.check_kind("images" if len(shape) == 3 else "rows and sequences", source=path.name)
+    if len(shape) < 3:
+        return found
+    array = _scaled(found.array, scale, path.name)
+    if dtype == "float32" and array.dtype == np.uint8:
+        array = array / np.float32(255)
+    elif dtype == "uint8" and array.dtype != np.uint8 and found.array.dtype.kind != "f":
+        note(f"{path.name}: the model takes bytes, so its value range is cut into 256 levels")
+    return dataclasses.replace(found, array=array)
+
+
+def _scaled(images, scale, source):
+    value_range = scale.range_for(images, source=source)
+    assert value_range is not None  # of a model's images it is known, or refused
+    return scaled(images, value_range, source=source)
 
 
 def _read_images(path, shape):
-    files = [path] if path.is_file() else _images_below(path)
     if len(shape) < 3:
         what, instead = {
             2: ("sequences", f"sequences of shape {tuple(shape)}"),
@@ -225,14 +247,15 @@ def _read_images(path, shape):
             expected=instead,
             fix=f"pass a .npy, {'.npz or .ts' if what == 'sequences' else '.csv or .parquet'} file",
         )
+    files = images_at(path)
     names = [str(file.relative_to(path)) if path.is_dir() else file.name for file in files]
     return Examples(
-        read_images(files, shape, name=path.name), names, *_labels_of_folders(names), None, path.name
+        read_images(files, shape, name=path.name), names, *labels_of_folders(names), None, path.name
     )
 
 
-def _read_file(path, suffix, shape, feature_names):
-    contents = _contents(path, suffix, shape)
+def _read_file(path, suffix, shape, feature_names, scale):
+    contents = _contents(path, suffix, shape, scale)
     _check_columns(path, contents.feature_names, feature_names)
     examples, labels = zip(*contents.parts.values(), strict=True)
     array = np.concatenate(examples)
@@ -248,24 +271,13 @@ def _read_file(path, suffix, shape, feature_names):
     )
 
 
-def _labels_of_folders(names):
-    """Returns (labels, texts) from the first folder in each name, train/ and test/ not counted; or Nones."""
-    folders = [pathlib.PurePath(name).parts[:-1] for name in names]
-    texts = [next((part for part in parts if part.lower() not in PART_FOLDERS), None) for parts in folders]
-    if None in texts:
-        return None, None
-    whole = all(text.isdecimal() for text in texts)  # 10 comes after 9
-    found = sorted(set(texts), key=(lambda text: (int(text), text)) if whole else None)
-    return np.array([found.index(text) for text in texts], "int64"), found
-
-
-def _contents(path, suffix, shape):
+def _contents(path, suffix, shape, scale):
     """Returns the `Contents` of a file; what its axes leave open, the model's shape tells."""
     reader = READERS[suffix]
     if reader is read_ts:
         return read_ts(path, alone=True)
     kind = {2: "sequences", 3: "images"}.get(len(shape))
-    contents = reader(path, kind) if reader is read_numpy else reader(path)
+    contents = read_numpy(path, kind, scale) if reader is read_numpy else reader(path)
     rows_are_sequences = contents.kind == "rows" and kind == "sequences" and shape[-1] == 1
     return contents.as_kind("sequences", source=path.name) if rows_are_sequences else contents
 
@@ -285,19 +297,6 @@ def _check_columns(path, found, expected):
         expected=f"{pair[1]!r}; in all {', '.join(map(str, expected))}",
         fix="bring the columns into that order",
     )
-
-
-def _images_below(folder):
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    files = [path for path in files if not path.name.startswith(".")]
-    if not files:
-        raise DataError(
-            "there is no image in this folder",
-            got=str(folder),
-            expected=f"files that end in {', '.join(SUFFIXES)}, at any depth",
-            fix="check the path",
-        )
-    return files
 
 
 def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:

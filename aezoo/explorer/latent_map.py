@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def read_points(
     data: str | pathlib.Path | None = None,
     *,
     data_dir: str | pathlib.Path | None = None,
+    value_range: Sequence[float] | None = None,
     count: int = 2000,
     seed: int = 0,
 ) -> Points:
@@ -48,6 +50,7 @@ def read_points(
         bundle: of `runtime.load`.
         data: a source, see `aezoo.data.reading`; None takes the bundle's golden examples.
         data_dir: where TensorFlow Datasets lie prepared.
+        value_range: of images, in the place of that of the training.
         count: examples that are kept at most, drawn by the seed.
         seed: of the draw.
 
@@ -59,7 +62,7 @@ def read_points(
     if data is None:
         found = golden_examples(bundle)
     else:
-        found = read_for(bundle, data, run=bundle.manifest.run, data_dir=data_dir)
+        found = read_for(bundle, data, run=bundle.manifest.run, data_dir=data_dir, value_range=value_range)
     examples, labels, names, source = found.array, found.labels, found.class_names, found.source
     count = max(1, min(count, _NUMBERS // max(1, int(np.prod(bundle.latent_shape)))))
     if len(examples) > count:

@@ -12,7 +12,7 @@ page/
 import json
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aezoo.core.errors import BundleError, OptionError
@@ -34,6 +34,7 @@ def lay_out(
     *,
     data: str | pathlib.Path | None = None,
     data_dir: str | pathlib.Path | None = None,
+    value_range: Sequence[float] | None = None,
     points: int = 2000,
     seed: int = 0,
     precision: str = "float32",
@@ -47,9 +48,8 @@ def lay_out(
         folder: of the page: a new or an empty one, or one that holds an earlier page.
         data: whose latents the map shows, a source as `aezoo.data.reading` tells; None shows the bundle's
             golden examples.
-        data_dir: where TensorFlow Datasets lie prepared.
-        points: examples on the map at most.
-        seed: by which they are drawn.
+        data_dir, value_range: of the data, as for `read_points`.
+        points, seed: examples on the map at most, and the seed by which they are drawn.
         precision: of the ONNX files.
         runtime: onnxruntime-web as a .tgz or a folder, see `web_runtime.find`; None: npm fetches it once.
         say: is called with a text before what takes long.
@@ -74,7 +74,7 @@ def lay_out(
     outputs.check_folder(folder, sources=sources, what="the page")
     loaded = deployed.load(bundle, precision=precision)
     say("encoding the examples of the map")
-    read = read_points(loaded, data, data_dir=data_dir, count=points, seed=seed)
+    read = read_points(loaded, data, data_dir=data_dir, value_range=value_range, count=points, seed=seed)
     engine = web_runtime.find(runtime, say=say)
 
     examples = _starting_points(read)

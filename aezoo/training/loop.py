@@ -254,6 +254,8 @@ def _describe(model, dataset, settings):
             "load_options": dataset.load_options,
             "kind": dataset.kind,
             "shape": list(dataset.shape),
+            "pixel_dtype": dataset.pixel_dtype,
+            "unread_files": dict(dataset.unread_files),
             "feature_names": dataset.feature_names and list(dataset.feature_names),
             "content_hash": dataset.content_hash,
             "train": len(dataset.train),

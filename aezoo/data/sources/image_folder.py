@@ -1,16 +1,16 @@
-"""Reads a folder of PNG and JPEG images; folders in it are their labels."""
+"""Reads a folder of images; folders in it are their labels. Files in it that are not read are told of."""
 
 import os
 import pathlib
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from aezoo.core.errors import DataError
+from aezoo.core.errors import DataError, note
 from aezoo.data.contents import Contents
+from aezoo.data.sources.image_files import KINDS, SUFFIXES, read_images
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 PART_FOLDERS = {
     "train": "train",
     "test": "test",
@@ -18,29 +18,33 @@ PART_FOLDERS = {
     "valid": "validation",
     "val": "validation",
 }
-# what Pillow calls the pixels of 1, 2, 3 and 4 channels
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_OF_THE_SYSTEM = ("thumbs.db", "desktop.ini")  # hidden files of Windows; other systems' begin with a dot
 
 
 def read_image_folder(folder: pathlib.Path, image_shape: Sequence[int] | None = None) -> Contents:
-    """Returns the `Contents` of a folder of images, uint8.
+    """Returns the `Contents` of a folder of images, in numbers of the depth that the files have.
 
     With sub-folders train/ and test/ (and validation/ or val/) these are the parts. Below that,
-    the first level of folders are the labels; deeper ones only hold images. Hidden files and
-    files with other suffixes are left out. Images are turned as their EXIF orientation says.
+    the first level of folders are the labels; deeper ones only hold images. A `DataNote` counts and
+    names the files that are not read; hidden ones do not count.
 
     Args:
         folder: pathlib.Path.
-        image_shape: (H, W, C) to which all are resized (Lanczos, antialiased) and converted; None
-            takes them as they are, and then they must be of one size and one number of channels.
+        image_shape: as for `read_images`.
 
     Raises:
         DataError: no image at all, an unreadable image, images that differ.
     """
-    files = {part: _image_files(below) for part, below in _part_folders(folder).items()}
-    for part, found in files.items():
-        if not found:
-            _refuse_empty(folder if len(files) == 1 else folder / part)
+    folders = _part_folders(folder)
+    files, unread = {}, []
+    if folder not in folders.values():  # what lies beside train/ and test/, images as well
+        unread = [path for path in _visible(folder) if path.is_file() and not _is_hidden(path.name)]
+    for part, below in folders.items():
+        images, others = files_below(below)
+        if not images:
+            _refuse_empty(below, others)
+        files[part] = _with_labels(below, images)
+        unread += others
     label_names = _label_names(files)
     paths = [path for found in files.values() for path, _ in found]
     pixels = read_images(paths, image_shape, name=folder.name)
@@ -51,16 +55,79 @@ def read_image_folder(folder: pathlib.Path, image_shape: Sequence[int] | None = 
             labels = np.array([label_names.index(label) for _, label in found], dtype=np.int64)
         parts[part] = (pixels[start : start + len(found)], labels)
         start += len(found)
-    return Contents(parts, label_names=label_names)
+    return Contents(parts, label_names=label_names, unread_files=note_unread(folder, len(paths), unread))
+
+
+def files_below(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """Returns (images, other files) at any depth; links are followed, what is hidden is left out."""
+    images: list[pathlib.Path] = []
+    others: list[pathlib.Path] = []
+    visited = set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in visited:  # a link that leads back up
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not _is_hidden(name):
+                (images if name.lower().endswith(SUFFIXES) else others).append(pathlib.Path(here, name))
+    return images, others
+
+
+def _is_hidden(name):
+    return name.startswith(".") or name.lower() in _OF_THE_SYSTEM
+
+
+def note_unread(folder: pathlib.Path, read: int, unread: Sequence[pathlib.Path]) -> dict[str, int]:
+    """Tells of the files beside the images, if there are any.
+
+    Args:
+        folder: that holds them.
+        read: how many images are read.
+        unread: the other files.
+
+    Returns:
+        How many there are of each suffix.
+    """
+    if unread:
+        note(f"{folder.name}: {len(unread):,} of {read + len(unread):,} files not read: {_counted(unread)}")
+    return dict(Counter(_suffix(path) for path in unread))
+
+
+def _counted(files):
+    """Returns a text that counts files by their suffix, and names the first of each."""
+    by_suffix = {}
+    for path in files:
+        by_suffix.setdefault(_suffix(path), []).append(path.name)
+    return "; ".join(
+        f"{len(names):,} {suffix} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        for suffix, names in sorted(by_suffix.items(), key=lambda item: -len(item[1]))
+    )
+
+
+def _suffix(path):
+    return path.suffix.lower() or "without a suffix"
 
 
 def _part_folders(folder):
     """Returns part -> folder; only "train", the folder itself, where it has no parts."""
-    below = {path.name.lower(): path for path in _visible(folder) if path.is_dir()}
-    parts = {PART_FOLDERS[name]: path for name, path in below.items() if name in PART_FOLDERS}
-    others = [path.name for name, path in below.items() if name not in PART_FOLDERS]
+    below = [path for path in _visible(folder) if path.is_dir()]
+    others = [path.name for path in below if path.name.lower() not in PART_FOLDERS]
+    parts, twice = {}, []
+    for path in below:
+        if path.name.lower() in PART_FOLDERS:
+            twice += [path] if parts.setdefault(PART_FOLDERS[path.name.lower()], path) != path else []
     if "train" not in parts or (others and "test" not in parts):
         return {"train": folder}  # a class may be called "train"
+    if twice:
+        raise DataError(
+            f"{folder.name}: two folders for one part",
+            got=f"{twice[0]}, beside another of that part",
+            expected="one folder each: train/, test/ and perhaps validation/",
+            fix=f"move the images of {twice[0].name} into the other",
+        )
     if others:
         raise DataError(
             f"{folder.name}: a folder beside train/ and test/ that is no part",
@@ -75,21 +142,10 @@ def _visible(folder):
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _image_files(folder):
-    """Returns [(path, label)] sorted by path; a label is the name of a first-level folder, or None."""
-    found, visited = [], set()
-    for here, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(here)
-        if real in visited:  # a link that leads back up
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
-                path = pathlib.Path(here, name)
-                inner = path.relative_to(folder).parts
-                found.append((path, inner[0] if len(inner) > 1 else None))
+def _with_labels(folder, images):
+    """Returns [(path, label)]; a label is the name of a first-level folder, or None."""
+    inner = [path.relative_to(folder).parts for path in images]
+    found = [(path, parts[0] if len(parts) > 1 else None) for path, parts in zip(images, inner, strict=True)]
     unlabelled = [path for path, label in found if label is None]
     if unlabelled and len(unlabelled) < len(found):
         raise DataError(
@@ -102,84 +158,50 @@ def _image_files(folder):
 
 
 def _label_names(files):
-    names = {label for found in files.values() for _, label in found if label is not None}
+    return _in_order({label for found in files.values() for _, label in found if label is not None}) or None
+
+
+def _in_order(names):
+    """Returns the names of classes in order; of numbers, 10 comes after 9."""
     if all(name.isdecimal() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name))) or None
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
 
 
-def _refuse_empty(folder):
+def _refuse_empty(folder, others):
     prepared = next(folder.glob("*/dataset_info.json"), None) or next(folder.glob("dataset_info.json"), None)
-    fix = "check the path"
+    fix = "check the path" + (f", or convert the files to {KINDS}" if others else "")
     if prepared is not None:
         fix = f"for a TensorFlow Datasets set pass its name, with data_dir={str(folder.parent)!r}"
     raise DataError(
         f"{folder.name}: no image in this folder",
-        got=str(folder),
+        got=f"{folder}" + (f", which holds {_counted(others)}" if others else ""),
         expected=f"files that end in {', '.join(SUFFIXES)}, in it or in folders below it",
         fix=fix,
     )
 
 
-def read_images(paths: Sequence[pathlib.Path], image_shape: Sequence[int] | None, *, name: str) -> np.ndarray:
-    """Returns the pixels of image files, (N, H, W, C) uint8.
-
-    Args:
-        paths: of N files.
-        image_shape: as for `read_image_folder`.
-        name: how an error names the whole.
+def images_at(path: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the images of a path, sorted: the file itself, or all in a folder; see `read_image_folder`.
 
     Raises:
-        DataError: an unreadable image, or images that differ.
+        DataError: a folder without images.
     """
-    images = None
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for index, pixels in enumerate(pool.map(lambda path: _read(path, image_shape), paths)):
-            if images is None:
-                images = np.empty((len(paths), *pixels.shape), np.uint8)
-            if pixels.shape != images.shape[1:]:
-                raise DataError(
-                    f"{name}: the images differ in size or channels",
-                    got=f"{paths[0]} is {images.shape[1:]}, {paths[index]} is {pixels.shape} (H, W, C)",
-                    expected="one size and one number of channels, or an image_shape to bring them to",
-                    fix=f"pass image_shape={images.shape[1:]}",
-                )
-            images[index] = pixels
-    assert images is not None  # there is a path
-    return images
+    if not path.is_dir():
+        return [path]
+    images, others = files_below(path)
+    if not images:
+        _refuse_empty(path, others)
+    note_unread(path, len(images), others)
+    return sorted(images)
 
 
-def _read(path, image_shape):
-    """Returns the pixels of one image, uint8 (H, W, C)."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
-            if image.mode == "F" or image.mode.startswith("I"):
-                # 16 bits a pixel; 65535 / 257 is 255 exactly. Pillow itself would cut at 255.
-                image = Image.fromarray(np.rint(np.clip(np.asarray(image), 0, 65535) / 257).astype(np.uint8))
-            image = image.convert(_mode(image, image_shape))
-            if image_shape is not None and image.size != (image_shape[1], image_shape[0]):
-                image = image.resize((image_shape[1], image_shape[0]), Image.Resampling.LANCZOS)
-            pixels = np.asarray(image)
-    except Exception as error:  # Pillow raises many kinds, and any of them says that the file is no image
-        raise DataError(
-            f"{path.name}: not a readable image",
-            got=f"{path}: {error}",
-            expected="a complete PNG or JPEG file",
-            fix="replace the file, or remove it from the folder",
-        ) from error
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def _mode(image, image_shape):
-    """Returns the Pillow mode to convert to: of image_shape, or the nearest to the file's own."""
-    if image_shape is not None:
-        return MODES[image_shape[2]]
-    if image.mode in MODES.values():
-        return image.mode
-    if image.mode == "1":
-        return "L"
-    return "RGBA" if "transparency" in image.info else "RGB"  # palettes, CMYK
+def labels_of_folders(names: Sequence[str]) -> tuple[np.ndarray | None, list[str] | None]:
+    """Returns (labels, texts) from the first folder in each name, train/ and test/ not counted; or Nones."""
+    folders = [pathlib.PurePath(name).parts[:-1] for name in names]
+    labels = [[part for part in parts if part.lower() not in PART_FOLDERS][:1] for parts in folders]
+    texts = [text for first in labels for text in first]
+    if len(texts) < len(names):
+        return None, None
+    found = list(_in_order(set(texts)))
+    return np.array([found.index(text) for text in texts], "int64"), found

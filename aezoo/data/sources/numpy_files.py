@@ -7,6 +7,7 @@ import numpy as np
 from aezoo.core.arrays import PICKLED, Like, check_npy, most_of, read_npz
 from aezoo.core.errors import DataError
 from aezoo.data.contents import Contents, as_examples, check_alike, looks_like_sequences, numbered_labels
+from aezoo.data.pixels import Scale
 
 PART_WORDS = {"train": ("train",), "test": ("test",), "validation": ("validation", "valid", "val")}
 EXAMPLE_WORDS = ("images", "sequences", "examples", "x", "data", "rows", "features", "arr_0")
@@ -16,7 +17,7 @@ _NPY = b"\x93NUMPY"  # how such a file begins
 _ANYTHING = Like("biufcUSmM")  # what is wrong with dates as examples is said where examples are looked at
 
 
-def read_numpy(path: pathlib.Path, kind: str | None = None) -> Contents:
+def read_numpy(path: pathlib.Path, kind: str | None = None, scale: Scale | None = None) -> Contents:
     """Returns the `Contents` of one .npy or .npz file.
 
     An .npz holds one array of examples ("images", "x", "data", "arr_0", ...) and perhaps "labels"
@@ -29,21 +30,27 @@ def read_numpy(path: pathlib.Path, kind: str | None = None) -> Contents:
     Args:
         path: `pathlib.Path` of the file.
         kind: "images" or "sequences", what (N, ?, ?) is whatever the file says.
+        scale: of images; what has a value range may hold any numbers.
 
     Raises:
         DataError: an unreadable or truncated file, arrays that cannot be told apart, or examples
             that break the contract of shape, dtype and range.
     """
-    arrays = read_arrays(path)
+    arrays, scale = read_arrays(path), scale or Scale()
     if isinstance(arrays, np.ndarray):
-        return Contents({"train": (as_examples(arrays, source=path.name, kind=kind), None)})
+        known = scale.known_for(arrays.dtype)
+        return Contents(
+            {"train": (as_examples(arrays, source=path.name, kind=kind, value_range=known), None)}
+        )
     keys = {key.lower(): key for key in reversed(arrays)}
     chosen = _part_keys(keys) or {"train": _single_keys(path, keys, arrays)}
     kind = kind or _kind([key for key, _ in chosen.values()], arrays)
     parts, names = {}, {}
     for part, (example_key, label_key) in chosen.items():
         source = f"{path.name}, array {example_key!r}"
-        examples, labels = as_examples(arrays[example_key], source=source, kind=kind), None
+        known = scale.known_for(arrays[example_key].dtype)
+        examples = as_examples(arrays[example_key], source=source, kind=kind, value_range=known)
+        labels = None
         if label_key is not None:
             source = f"{path.name}, array {label_key!r}"
             labels, names[part] = numbered_labels(arrays[label_key], len(examples), source=source)
