@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from aezoo.cli import opening, parsing
-from aezoo.cli.output import show_metrics
+from aezoo.cli.output import say, show_metrics
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive
 
@@ -67,6 +67,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
             fix=f"aezoo evaluate {parsed.model} --data mnist_mini",
         )
     dataset = load_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
+    say(dataset.notes)
     metrics = figures_of(model, dataset, full=True, likelihood_samples=samples, likelihood_examples=examples)
     target = pathlib.Path(parsed.output or "metrics.json")
     # Figures of other data do not replace those of the run's own.

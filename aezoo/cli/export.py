@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from aezoo.cli import parsing
-from aezoo.cli.output import show_parity
+from aezoo.cli.output import say, show_parity
 from aezoo.cli.score import FALSE_POSITIVES
 from aezoo.core.strict_json import to_json
 
@@ -137,7 +137,9 @@ def _exported(parsed, run, formats):
     def examples(source):
         if source is None:
             return None
-        return read_for(run.model, source, run=run.info, data_dir=parsed.data_dir).array
+        found = read_for(run.model, source, run=run.info, data_dir=parsed.data_dir)
+        say(found.notes)
+        return found.array
 
     from aezoo.export import ExportOptions, export_bundle
 

@@ -61,6 +61,7 @@ def film(parsed: argparse.Namespace) -> None:
     classes = None if parsed.classes is None else parsing.words(parsed.classes)
     with style.style(parsed.font):  # a font that is not there is told before minutes of training
         dataset = data.load(parsed.source, data_dir=parsed.data_dir, download=parsed.download)
+        output.say(dataset.notes)
         from aezoo.core.progress import progress_bar
         from aezoo.data.classes import class_names
         from aezoo.film import recording

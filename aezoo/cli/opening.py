@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from aezoo.cli import parsing
+from aezoo.cli import output, parsing
 from aezoo.core.errors import OptionError
 
 
@@ -55,10 +55,15 @@ def open_model(path: str, precision: str = "float32") -> tuple[Any, Mapping | No
 
 
 def read_source(parsed: argparse.Namespace, model: Any, run: Mapping | None) -> Any:
-    """Returns the `Examples` of a command's SOURCE, as the model takes them; see `reading.read_for`."""
+    """Returns the `Examples` of a command's SOURCE, as the model takes them; says what was understood of it.
+
+    See `reading.read_for`.
+    """
     from aezoo.data.reading import read_for
 
-    return read_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
+    found = read_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
+    output.say(found.notes)
+    return found
 
 
 def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count: int | None = None) -> dict:

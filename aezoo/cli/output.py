@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,12 @@ def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequen
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     Console(highlight=False).print(table)
+
+
+def say(notes: Iterable[str]) -> None:
+    """Prints what was understood of a source, a line each, on standard error: results go to the other."""
+    for note in notes:  # names in it are a file's, which may hold what a terminal would obey
+        print("".join(letter if letter.isprintable() else "?" for letter in note), file=sys.stderr)
 
 
 def short(value: object) -> str:

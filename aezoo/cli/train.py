@@ -11,6 +11,7 @@ from typing import Any
 
 from aezoo import models
 from aezoo.cli import parsing
+from aezoo.cli.output import say as say_notes
 from aezoo.cli.output import show_metrics
 from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
@@ -155,6 +156,7 @@ def _begin(recipe, parsed, run, say):
         validation_fraction=recipe.validation_fraction if held_back is None else held_back,
         download=parsed.download,
     )
+    say_notes(dataset.notes)
     try:
         check_kind(recipe.model, dataset)
     except OptionError as error:

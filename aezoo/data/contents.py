@@ -24,11 +24,13 @@ class Contents:
             the source has them. Examples are uint8 or float32, labels (N,) int64.
         label_names: what label 0, 1, ... stand for, or None.
         feature_names: of rows, or None.
+        notes: what was understood of the source and what was left out, a line each, for who reads it.
     """
 
     parts: dict[str, tuple[np.ndarray, np.ndarray | None]]
     label_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -47,7 +49,7 @@ class Contents:
             return self
         if (self.kind, kind) == ("rows", "sequences"):
             parts = {name: (examples[..., None], labels) for name, (examples, labels) in self.parts.items()}
-            return Contents(parts, self.label_names)
+            return Contents(parts, self.label_names, notes=self.notes)
         shape = tuple(self.parts["train"][0].shape[1:])
         raise OptionError(
             f"{source}: holds {self.kind}, not {kind}",

@@ -23,6 +23,7 @@ class Dataset:
         label_names: the class that each label stands for, or None.
         class_count: K, how many classes the labels stand for, or None.
         feature_names: of rows, (F,) names, or None.
+        notes: what was understood of the source and what was left out, a line each, for who reads it.
         train, validation, test: a `Part` each.
         hasher: computes `content_hash`.
     """
@@ -39,6 +40,7 @@ class Dataset:
     validation: Part = dataclasses.field(repr=False)
     test: Part = dataclasses.field(repr=False)
     hasher: Callable[[], str] = dataclasses.field(repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def value_range(self) -> tuple[float, float] | None:

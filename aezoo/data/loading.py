@@ -202,6 +202,7 @@ def _dataset_of(contents, name, source, cut):
         label_names=contents.label_names,
         feature_names=contents.feature_names,
         hasher=lambda: digest,
+        notes=contents.notes,
         **three_parts(contents, **cut.fractions, seed=cut.seed, source=name),
     )
 

@@ -40,6 +40,7 @@ class Examples:
         feature_names: of the columns of a table, or None.
         source: what they were read from, a text: "photos", "mnist_mini, test part".
         dataset: that they are a part of, or None where a path was read whole.
+        notes: what was understood of the source and what was left out, a line each, for who reads it.
     """
 
     array: np.ndarray
@@ -49,6 +50,7 @@ class Examples:
     feature_names: Sequence[str] | None
     source: str
     dataset: Dataset | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_for(
@@ -92,6 +94,7 @@ def read_for(
         dataset.feature_names,
         f"{dataset.name}, {PARTS[part]} part",
         dataset,
+        dataset.notes,
     )
 
 
@@ -245,6 +248,7 @@ def _read_file(path, suffix, shape, feature_names):
         None if names is None else list(names),
         contents.feature_names or feature_names,
         path.name,
+        notes=contents.notes,
     )
 
 
