@@ -61,7 +61,9 @@ def read_source(parsed: argparse.Namespace, model: Any, run: Mapping | None) -> 
     """
     from aezoo.data.reading import read_for
 
-    found = read_for(model, parsed.source, run=run, data_dir=parsed.data_dir)
+    labels = getattr(parsed, "labels", None)
+    column = labels if parsing.is_column(labels) else None
+    found = read_for(model, parsed.source, run=run, data_dir=parsed.data_dir, labels=column)
     output.say(found.notes)
     return found
 
@@ -76,6 +78,15 @@ def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count:
         count: how many are wanted; None is as many as there are examples.
     """
     count = len(found.array) if count is None else count
+    if parsing.is_column(parsed.labels):
+        if found is None or found.labels is None:
+            raise OptionError(
+                "no column of labels is there",
+                got=f"--labels {parsed.labels}" + (f" for {found.source}" if found else ""),
+                expected="numbers, a .npy file, or a column of the table in which every cell is filled",
+                fix="--labels 3,1,4",
+            )
+        return {"labels": found.labels[:count]}
     if parsed.labels is not None:
         return {"labels": parsing.labels_of(parsed.labels, count)}
     if model.takes_labels and found is not None and found.labels is not None:

@@ -21,7 +21,8 @@ class Contents:
 
     Attributes:
         parts: name -> (examples, labels or None); "train" always, "validation" and "test" where
-            the source has them. Examples are uint8 or float32, labels (N,) int64.
+            the source has them. Images are uint8 or float32, labels (N,) int64. Rows and sequences
+            are numbers as they were stored, until `in_float32`.
         label_names: what label 0, 1, ... stand for, or None.
         feature_names: of rows, or None.
         notes: what was understood of the source and what was left out, a line each, for who reads it.
@@ -58,6 +59,16 @@ class Contents:
             fix="leave kind out",
         )
 
+    def in_float32(self) -> "Contents":
+        """Returns the same with rows and sequences in float32."""
+        if self.kind == "images":
+            return self
+        parts = {
+            name: (examples.astype(np.float32, copy=False), labels)
+            for name, (examples, labels) in self.parts.items()
+        }
+        return dataclasses.replace(self, parts=parts)
+
     def sha256(self) -> str:
         """Returns the hash over dtype, shape and bytes of all parts, labels and names, in hexadecimal."""
         digest = hashlib.sha256()
@@ -88,10 +99,10 @@ def looks_like_sequences(array: np.ndarray) -> bool:
 
 
 def as_examples(array: np.ndarray, *, source: str, kind: str | None = None) -> np.ndarray:
-    """Returns images (N, H, W, C), uint8 or float32 in [0, 1]; or float32 rows or sequences.
+    """Returns images (N, H, W, C), uint8 or float32 in [0, 1]; or rows or sequences that fit into float32.
 
     (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255. Sequences and
-    rows keep their units.
+    rows keep their units and their dtype.
 
     Args:
         array: as it was stored.
@@ -126,28 +137,27 @@ def as_examples(array: np.ndarray, *, source: str, kind: str | None = None) -> n
             fix="check how the file was written",
         )
     if array.ndim == 2:
-        return _as_floats(array, source)
+        return _checked_numbers(array, source)
     if array.ndim == 4:
         return _as_images(array, source)
     if kind == "sequences" or (kind != "images" and looks_like_sequences(array)):
-        return _as_floats(array, source)
+        return _checked_numbers(array, source)
     if kind != "images":
         _refuse_neither(array, source)
     return _as_images(array[..., None], source)
 
 
-def _as_floats(array, source):
+def _checked_numbers(array, source):
     check_finite(array, source=source)
-    with np.errstate(over="ignore"):
-        floats = array.astype(np.float32)
-    if not np.isfinite(floats).all():
+    largest = np.finfo(np.float32).max
+    if array.dtype.itemsize > 4 and max(array.max(), -array.min()) > largest:
         raise DataError(
             f"{source}: a value is too large for float32",
-            got=position(array, ~np.isfinite(floats)),
+            got=position(array, np.abs(array) > largest),
             expected=f"values up to {np.finfo(np.float32).max:g}",
             fix="scale the column first, for example by its largest value",
         )
-    return floats
+    return array
 
 
 def _refuse_neither(array, source):
@@ -241,10 +251,11 @@ def numbered_labels(
 
 
 def check_alike(parts: Mapping[str, tuple[np.ndarray, np.ndarray | None]], *, source: str) -> None:
-    """Raises DataError unless the examples of all parts have one shape and one dtype."""
+    """Raises DataError unless the examples of all parts have one shape, and images one dtype."""
     train = parts["train"][0]
     for name, (examples, _) in parts.items():
-        if examples.shape[1:] != train.shape[1:] or examples.dtype != train.dtype:
+        other = train.ndim == 4 and examples.dtype != train.dtype
+        if examples.shape[1:] != train.shape[1:] or other:
             raise DataError(
                 f"{source}: the parts differ",
                 got=f"train {train.dtype} {train.shape[1:]}, {name} {examples.dtype} {examples.shape[1:]}",
