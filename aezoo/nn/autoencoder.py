@@ -309,7 +309,7 @@ class Autoencoder(Predicting, keras.Model):
         # A column that never varies is exactly reproduced by its mean: any scale but 0 will do.
         scale = np.where(found["deviation"] > 0, found["deviation"], 1.0)
         for layer in (self._standardize, self._unstandardize):
-            layer.assign(found["mean"], scale)
+            layer.assign(found["mean"].astype("float32"), scale.astype("float32"))
 
     # -- saving ---------------------------------------------------------------------------------
 

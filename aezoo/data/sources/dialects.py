@@ -4,6 +4,7 @@ Each is decided by evidence. Where two readings fit the same lines, none is gues
 the options that say which.
 """
 
+import contextlib
 import csv
 import dataclasses
 import itertools
@@ -246,9 +247,12 @@ def _choose(path, lines, delimiter, decimal, ended):
     if delimiter is not None:
         reading = _read(lines, delimiter, decimal, ended)
         return reading if reading.fits else _refuse_widths(path, reading)
-    alone = _read(lines, None, decimal, ended)
     text = "".join(line for _, line in lines)
-    readings = [_read(lines, mark, decimal, ended) for mark in DELIMITERS if mark in text or mark == " "]
+    readings = []
+    for mark in (None, *(mark for mark in DELIMITERS if mark in text or mark == " ")):
+        with contextlib.suppress(csv.Error):  # a cell of 131,072 characters: that is not what separates them
+            readings.append(_read(lines, mark, decimal, ended))
+    alone = next((reading for reading in readings if reading.delimiter is None and reading.numbers), None)
     fitting = [reading for reading in readings if reading.fits and reading.width > 1]
     fitting = [reading for reading in fitting if reading.delimiter != " " or reading.numbers]
     same = [reading.records for reading in fitting if reading.delimiter != " "]  # a tab is a blank, too
@@ -256,20 +260,20 @@ def _choose(path, lines, delimiter, decimal, ended):
     if fitting:
         best = max(reading.share for reading in fitting)
         equal = [reading for reading in fitting if reading.share == best]
-        if alone.numbers and best == 1 and kind_of(alone.records[0][1][0]) in ("whole", "comma"):
+        if alone and best == 1 and kind_of(alone.records[0][1][0]) in ("whole", "comma"):
             equal.insert(0, alone)
         if len(equal) > 1 and best:
             _refuse_ambiguous(path, equal)
         return equal[0]
     commas = [reading for reading in readings if reading.delimiter == ","]
-    if alone.numbers and (decimal == "," or not any(len(reading.records[0][1]) > 1 for reading in commas)):
+    if alone and (decimal == "," or not any(len(reading.records[0][1]) > 1 for reading in commas)):
         return alone
-    if alone.numbers and commas and kind_of(alone.records[0][1][0]) != "text":
+    if alone and commas and kind_of(alone.records[0][1][0]) != "text":
         _refuse_ambiguous(path, [alone, *commas])  # "28,7" above "29", or a row that was cut off
     ragged = [reading for reading in readings if reading.width > 1 and reading.delimiter != " "]
     if ragged:
         _refuse_widths(path, max(ragged, key=lambda reading: reading.width))
-    return alone
+    return readings[0]
 
 
 def _even(head, width):

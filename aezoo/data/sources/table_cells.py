@@ -7,27 +7,26 @@ import re
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-", "?")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
-_DOT = re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}")
+_DOT = re.compile(rf"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+){_EXPONENT}")
 _COMMA = re.compile(rf"[+-]?[0-9]+,[0-9]+{_EXPONENT}")
-_INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_OTHER = re.compile(r"[+-]?(?:[0-9]+e[+-]?[0-9]+|inf(?:inity)?)|true|false", re.IGNORECASE)
+_NUMBERS = {"whole": _WHOLE, "dot": _DOT, "comma": _COMMA, "other number": _OTHER}
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 
 
 @functools.lru_cache(maxsize=4096)
 def kind_of(cell: str) -> str:
-    """Returns "missing", "whole", "dot", "comma", "other number" (true, false, infinity) or "text".
+    """Returns "missing", "whole", "dot", "comma", "other number" (3e2, true, false, infinity) or "text".
 
-    >>> [kind_of(cell) for cell in ("NA", "-3", "1e5", "28,7", "True", "1_000")]
+    >>> [kind_of(cell) for cell in ("NA", "-3", "1.5e5", "28,7", "True", "1_000")]
     ['missing', 'whole', 'dot', 'comma', 'other number', 'text']
     """
     cell = cell.strip()
     if cell in MISSING:
         return "missing"
-    for name, pattern in (("whole", _WHOLE), ("dot", _DOT), ("comma", _COMMA)):
+    for name, pattern in _NUMBERS.items():
         if pattern.fullmatch(cell):
             return name
-    if cell.lower() in ("true", "false") or _INFINITE.fullmatch(cell):
-        return "other number"
     return "text"
 
 

@@ -117,12 +117,18 @@ class Columns:
         )
 
     def _check_finite(self, rows, numbers):
-        if rows.dtype.kind != "f" or np.isfinite(rows.sum(dtype=np.float64)):
+        largest = float(np.finfo(np.float32).max)
+        if rows.dtype.kind != "f" or (rows.max() <= largest and rows.min() >= -largest):  # not so of NaN
             return
-        broken = ~np.isfinite(rows)
-        if not broken.any():
-            return
+        broken = ~(np.abs(rows) <= largest)
         index, place = (int(number) for number in np.unravel_index(np.argmax(broken), broken.shape))
+        if np.isfinite(rows[index, place]):
+            raise DataError(
+                f"{self.source}: a value is too large for float32, in which models compute",
+                got=f"{rows[index, place]:g} in {self.where(index)}, column {self.names[numbers[place]]!r}",
+                expected=f"values up to {largest:g}",
+                fix="divide the column, for example by its largest value",
+            )
         name, count = self.names[numbers[place]], int(broken[:, place].sum())
         share = f"; {count:,} of {len(rows):,} cells of that column are" if count > 1 else ""
         where = self.where(index)
