@@ -114,7 +114,7 @@ def find_dialect(
             expected="a header line, then one line for each row",
             fix="check how the file was written",
         )
-    reading = _choose(path, lines, delimiter or mark, decimal, ended)
+    reading = _choose(path, lines, delimiter or mark, decimal, ended, set(expected))
     if decimal is None:
         _check_groups(path, reading)
     first, head = reading.records[0]
@@ -242,7 +242,7 @@ def _read(lines, delimiter, decimal, ended):
     return _Reading(delimiter, records, max(1, width - trailing), fits, trailing, decimal, found)
 
 
-def _choose(path, lines, delimiter, decimal, ended):
+def _choose(path, lines, delimiter, decimal, ended, expected):
     """Returns the one `_Reading` that fits the lines, or raises DataError."""
     if delimiter is not None:
         reading = _read(lines, delimiter, decimal, ended)
@@ -257,6 +257,9 @@ def _choose(path, lines, delimiter, decimal, ended):
     fitting = [reading for reading in fitting if reading.delimiter != " " or reading.numbers]
     same = [reading.records for reading in fitting if reading.delimiter != " "]  # a tab is a blank, too
     fitting = [reading for reading in fitting if reading.delimiter != " " or reading.records not in same]
+    for reading in fitting:
+        if expected and expected <= {cell.strip() for cell in reading.records[0][1]}:
+            return reading
     if fitting:
         best = max(reading.share for reading in fitting)
         equal = [reading for reading in fitting if reading.share == best]

@@ -142,9 +142,9 @@ class Columns:
 
     def _check_whole(self, numbers):
         """Raises DataError for a column of whole numbers that float64, beside other columns, would merge."""
+        dtypes = self.frame.dtypes.tolist()
         for number in numbers:
-            dtype = self.frame[number].dtype
-            if getattr(dtype, "kind", "O") not in "iu":
+            if getattr(dtypes[number], "kind", "O") not in "iu":
                 continue
             column = self._numbers(number)
             if column.dtype.kind in "iu" and max(int(column.max()), -int(column.min())) > _EXACT:
@@ -165,12 +165,15 @@ class Columns:
                 fix=f"name it in the first line, or pass drop=[{self.names[number]!r}]",
             )
 
-    def judge_label(self, found: Roles) -> Roles:
-        """Returns the roles with a label column, or without where its values are none; asks where in doubt.
+    def judge_label(self, found: Roles, *, ask: bool) -> Roles:
+        """Returns the roles with a label column, or without where its values are none.
+
+        Args:
+            found: with a label column.
+            ask: whether to refuse a column that only its name speaks for and that could be a feature as well.
 
         Raises:
-            DataError: a column that only its name speaks for and that could be a feature as well, in a table
-                to train on.
+            DataError: there is such a column.
         """
         assert found.label is not None
         column, name = self.frame[found.label], self.names[found.label]
@@ -183,7 +186,7 @@ class Columns:
         few = column.nunique() <= max(_FEW, len(column) // 10)
         if not broken.any() and few and (name.strip().lower() != "y" or not self.strict):
             return found
-        if not self.strict:
+        if not ask:
             return self._without_label(found)
         index = int(np.argmax(broken))
         what = (

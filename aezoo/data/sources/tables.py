@@ -85,7 +85,7 @@ def read_table(
     if found.index is not None:
         columns.check_index(found.index)
     if found.label is not None:
-        found = columns.judge_label(found)
+        found = columns.judge_label(found, ask=expected is None and options.columns is None)
     rows = as_examples(columns.matrix(found.features), source=path.name)
     labels, label_names = (None, None) if found.label is None else columns.labels(found.label)
     names = tuple(table.names[number] for number in found.features) if table.named else None
