@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from aezoo.cli import opening, parsing
-from aezoo.cli.output import show_metrics
+from aezoo.cli.output import say, show_metrics
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive
 
@@ -69,6 +69,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
     dataset = load_for(
         model, parsed.source, run=run, data_dir=parsed.data_dir, value_range=parsed.value_range
     )
+    say(dataset.notes)
     metrics = figures_of(model, dataset, full=True, likelihood_samples=samples, likelihood_examples=examples)
     target = pathlib.Path(parsed.output or "metrics.json")
     # Figures of other data do not replace those of the run's own.

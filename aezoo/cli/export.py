@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from aezoo.cli import parsing
-from aezoo.cli.output import not_all, show_parity
+from aezoo.cli.output import not_all, say, show_parity
 from aezoo.cli.score import FALSE_POSITIVES
 from aezoo.core.strict_json import to_json
 
@@ -139,7 +139,9 @@ def _exported(parsed, run, formats):
         if source is None:
             return None
         options = {"data_dir": parsed.data_dir, "value_range": parsed.value_range}
-        return read_for(run.model, source, run=run.info, **options).array
+        found = read_for(run.model, source, run=run.info, **options)
+        say(found.notes)
+        return found.array
 
     from aezoo.export import ExportOptions, export_bundle
 

@@ -63,6 +63,7 @@ def film(parsed: argparse.Namespace) -> None:
         dataset = data.load(
             parsed.source, data_dir=parsed.data_dir, download=parsed.download, value_range=parsed.value_range
         )
+        output.say(dataset.notes)
         from aezoo.core.progress import progress_bar
         from aezoo.data.classes import class_names
         from aezoo.film import recording

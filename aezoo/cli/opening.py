@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from aezoo.cli import parsing
+from aezoo.cli import output, parsing
 from aezoo.core.errors import OptionError
 
 
@@ -56,10 +56,18 @@ def open_model(path: str, precision: str = "float32") -> tuple[Any, Mapping | No
 
 
 def read_source(parsed: argparse.Namespace, model: Any, run: Mapping | None) -> Any:
-    """Returns the `Examples` of a command's SOURCE, as the model takes them; see `reading.read_for`."""
+    """Returns the `Examples` of a command's SOURCE, as the model takes them; says what was understood of it.
+
+    See `reading.read_for`.
+    """
     from aezoo.data.reading import read_for
 
-    return read_for(model, parsed.source, run=run, data_dir=parsed.data_dir, value_range=parsed.value_range)
+    labels = getattr(parsed, "labels", None)
+    column = labels if parsing.is_column(labels) else None
+    options = {"data_dir": parsed.data_dir, "value_range": parsed.value_range, "labels": column}
+    found = read_for(model, parsed.source, run=run, **options)
+    output.say(found.notes)
+    return found
 
 
 def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count: int | None = None) -> dict:
@@ -72,6 +80,15 @@ def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count:
         count: how many are wanted; None is as many as there are examples.
     """
     count = len(found.array) if count is None else count
+    if parsing.is_column(parsed.labels):
+        if found is None or found.labels is None:
+            raise OptionError(
+                "no column of labels is there",
+                got=f"--labels {parsed.labels}" + (f" for {found.source}" if found else ""),
+                expected="numbers, a .npy file, or a column of the table in which every cell is filled",
+                fix="--labels 3,1,4",
+            )
+        return {"labels": found.labels[:count]}
     if parsed.labels is not None:
         return {"labels": parsing.labels_of(parsed.labels, count)}
     if model.takes_labels and found is not None and found.labels is not None:

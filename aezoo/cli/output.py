@@ -39,6 +39,12 @@ def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequen
     Console(highlight=False).print(table)
 
 
+def say(notes: Iterable[str]) -> None:
+    """Prints what was understood of a source, a line each, on standard error: results go to the other."""
+    for note in notes:  # names in it are a file's, which may hold what a terminal would obey
+        print("".join(letter if letter.isprintable() else "?" for letter in note), file=sys.stderr)
+
+
 def short(value: object) -> str:
     """Returns a value as one line of at most 100 characters."""
     text = value if isinstance(value, str) else json.dumps(value)

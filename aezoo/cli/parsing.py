@@ -1,7 +1,9 @@
 """What every command is added by, the arguments that several take, and what their texts mean."""
 
 import argparse
+import csv
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,10 @@ SOURCE = (
     "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file, or a named dataset such as "
     "mnist_mini: its test part, or another as mnist_mini[train]"
 )
-_LABELS = "class of each example, for a conditional model: one for each, one for all, or a .npy file"
+_LABELS = (
+    "class of each example, for a conditional model: one for each, one for all, a .npy file, or the table's "
+    "column that holds them"
+)
 
 
 def add_command(
@@ -127,7 +132,7 @@ def add_data_dir(command: Any) -> None:
 def add_labels(
     command: argparse.ArgumentParser,
     text: str = _LABELS,
-    metavar: str = "N,N|FILE",
+    metavar: str = "N,N|FILE|COLUMN",
     *,
     of_source: bool = True,
 ) -> None:
@@ -162,6 +167,22 @@ def add_pictures_output(command: argparse.ArgumentParser, stem: str) -> None:
 def words(text: str | None) -> list[str]:
     """Returns the words of a text with commas between them, a list; empty for None."""
     return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Returns names of columns, with commas between them; a name with a comma stands in double quotes.
+
+    >>> names('width,"length, mm"')
+    ('width', 'length, mm')
+    """
+    return tuple(name.strip() for name in next(csv.reader([text], skipinitialspace=True), []))
+
+
+def is_column(labels: str | None) -> bool:
+    """Whether what was typed for --labels names a column: it is neither numbers nor a .npy file."""
+    if labels is None or pathlib.PurePath(labels).suffix == ".npy":
+        return False
+    return not re.fullmatch(r"[\s,+-]*\d[\d\s,+-]*", labels)
 
 
 def numbers(text: str, kind: Callable[[str], Any], option: str) -> list[Any]:

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from aezoo.cli import opening, parsing
+from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import DataError
 
 
@@ -118,7 +118,9 @@ def open_shown(
             return model, _own(held_out, run)
     source = "mnist_mini" if data_source is None else data_source  # None: of a .keras file
     if pathlib.Path(source).expanduser().exists():
-        return model, _shown(read_for(model, source, run=run, **options), held_out)
+        found = read_for(model, source, run=run, **options)
+        output.say(found.notes)
+        return model, _shown(found, held_out)
     name, part = split_part(source)
     return model, Shown.of(load_for(model, name, run=run, **options), part)
 

@@ -1,6 +1,7 @@
 """Fixes in the command's words: the library says `overwrite=True`, the command says `--overwrite`."""
 
 import argparse
+import ast
 import re
 import shlex
 
@@ -28,19 +29,20 @@ def in_words_of(parser: argparse.ArgumentParser, fix: str) -> str:
     'pass --image-shape 28x28x1'
     """
     # argparse offers no other way to ask which options there are.
-    options = {action.dest: action for action in parser._actions if action.option_strings}
-    words = {word: action for action in options.values() for word in action.option_strings}
+    actions = [action for action in parser._actions if action.option_strings]
+    options = {action.dest: action for action in reversed(actions)}  # --labels before --no-labels
+    words = {word: action for action in actions for word in action.option_strings}
 
     def setting(match):
         before = fix[: match.start()]
         action = options.get(match["name"])
         if action is None or before.count("(") > before.count(")"):
             return match[0]
-        return _typed(action, match["value"])
+        return _typed(action, match["value"], words)
 
     def typed(match):
         action = words.get(match["word"])
-        return match[0] if action is None else _typed(action, match["value"])
+        return match[0] if action is None else _typed(action, match["value"], words)
 
     def left_out(match):
         action = options.get(match["name"])
@@ -49,11 +51,28 @@ def in_words_of(parser: argparse.ArgumentParser, fix: str) -> str:
     return _LEFT_OUT.sub(left_out, _SETTING.sub(setting, _TYPED.sub(typed, fix)))
 
 
-def _typed(action, value):
+def _column_names(value):
+    """Returns names of columns as `parsing.names` takes them: one with a comma stands in double quotes."""
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    if isinstance(found, str):  # one column: --labels takes the text as it is
+        return found
+    return ",".join('"' + name.replace('"', '""') + '"' if {",", '"'} & set(name) else name for name in found)
+
+
+def _typed(action, value, words):
     """Returns an option with its value as it is typed in a shell."""
     word = action.option_strings[0]
+    negated = f"--no-{word.removeprefix('--')}"
+    if value == "False" and negated in words:
+        return negated
     if action.nargs == 0:
         return word if value == "True" else f"no {word}"
-    parts = [part.strip().strip("'\"") for part in value.strip("()[]").split(",")]
-    text = shlex.quote(("x" if "x" in str(action.metavar) else ",").join(part for part in parts if part))
+    if "COLUMN" in str(action.metavar):
+        text = shlex.quote(_column_names(value))
+    else:
+        parts = [part.strip().strip("'\"") for part in value.strip("()[]").split(",")]
+        text = shlex.quote(("x" if "x" in str(action.metavar) else ",").join(part for part in parts if part))
     return f"{word}={text}" if text.startswith("-") else f"{word} {text}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from aezoo import models
 from aezoo.cli import parsing
+from aezoo.cli.output import say as say_notes
 from aezoo.cli.output import show_metrics
 from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
@@ -49,6 +50,7 @@ def add_train(commands: Any) -> None:
 def _add_training_arguments(parser, *, output):
     """Adds the arguments that every training takes, recipes and `aezoo train` alike."""
     _add_data(parser.add_argument_group("data"))
+    _add_table(parser.add_argument_group("tables", "what a .csv or .parquet file leaves open"))
     _add_settings(parser.add_argument_group("settings", "default: as the recipe says, else as stated here"))
     group = parser.add_argument_group("run")
     group.add_argument(
@@ -79,6 +81,26 @@ def _add_data(group):
         type=float,
         metavar="X",
         help="fraction of the training part to hold back for choosing the best epoch, default 0.1",
+    )
+
+
+def _add_table(group):
+    """Adds what may be said of a table; each is found out where it can be."""
+    group.add_argument("--labels", metavar="COLUMN", help="column that holds the classes")
+    group.add_argument(
+        "--no-labels", dest="labels", action="store_const", const=False, help="no column holds classes"
+    )
+    for name, text in (
+        ("columns", "the features, default all but the labels"),
+        ("drop", "columns to leave out"),
+    ):
+        group.add_argument(f"--{name}", metavar="COLUMN,COLUMN", type=parsing.names, help=text)
+    group.add_argument("--delimiter", metavar="C", help="between cells: a character, tab or space")
+    group.add_argument("--decimal", metavar="C", help="the decimal mark, '.' or ','")
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line holds the columns' names",
     )
 
 
@@ -155,7 +177,9 @@ def _begin(recipe, parsed, run, say):
         value_range=parsed.value_range,
         validation_fraction=recipe.validation_fraction if held_back is None else held_back,
         download=parsed.download,
+        **_table_options(parsed),
     )
+    say_notes(dataset.notes)
     try:
         check_kind(recipe.model, dataset)
     except OptionError as error:
@@ -183,6 +207,12 @@ def _begin(recipe, parsed, run, say):
     )
 
 
+def _table_options(parsed):
+    """Returns {name: value} of what was said of a table."""
+    names = ("labels", "columns", "drop", "delimiter", "decimal", "header")
+    return {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
+
+
 def _given_settings(parsed):
     """Returns {name: value} of the settings that were typed."""
     names = [field.name for field in dataclasses.fields(Settings)]
@@ -192,8 +222,8 @@ def _given_settings(parsed):
 
 def _check_same(recipe, parsed, info):
     """Raises OptionError where a run is to be resumed as something else than it was begun as."""
-    asked = {**_given_settings(parsed), **recipe.options}
-    begun = {**info["settings"], **info["options"], "model": info["model"]}
+    asked = {**_given_settings(parsed), **_table_options(parsed), **recipe.options}
+    begun = {**info["data"]["load_options"], **info["settings"], **info["options"], "model": info["model"]}
     if recipe.model is not None:
         asked["model"] = recipe.model
     if parsed.source is not None:

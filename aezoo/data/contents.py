@@ -21,17 +21,19 @@ class Contents:
 
     Attributes:
         parts: name -> (examples, labels or None); "train" always, "validation" and "test" where
-            the source has them. Rows and sequences are float32; images are as they are stored,
-            and `pixels` brings them to [0, 1]. Labels are (N,) int64.
+            the source has them. Labels are (N,) int64, examples numbers as they were stored, until
+            `in_float32` makes float32 of rows and sequences and `pixels` brings images to [0, 1].
         label_names: what label 0, 1, ... stand for, or None.
         feature_names: of rows, or None.
         unread_files: how many files of a folder were not read, by suffix.
+        notes: what was understood of the source and what was left out, a line each, for who reads it.
     """
 
     parts: dict[str, tuple[np.ndarray, np.ndarray | None]]
     label_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -50,7 +52,7 @@ class Contents:
             return self
         if (self.kind, kind) == ("rows", "sequences"):
             parts = {name: (examples[..., None], labels) for name, (examples, labels) in self.parts.items()}
-            return Contents(parts, self.label_names)
+            return Contents(parts, self.label_names, notes=self.notes)
         shape = tuple(self.parts["train"][0].shape[1:])
         raise OptionError(
             f"{source}: holds {self.kind}, not {kind}",
@@ -58,6 +60,16 @@ class Contents:
             expected=f"kind={self.kind!r}, or no kind",
             fix="leave kind out",
         )
+
+    def in_float32(self) -> "Contents":
+        """Returns the same with rows and sequences in float32."""
+        if self.kind == "images":
+            return self
+        parts = {
+            name: (examples.astype(np.float32, copy=False), labels)
+            for name, (examples, labels) in self.parts.items()
+        }
+        return dataclasses.replace(self, parts=parts)
 
     def sha256(self) -> str:
         """Returns the hash over dtype, shape and bytes of all parts, labels and names, in hexadecimal."""
@@ -95,10 +107,10 @@ def as_examples(
     kind: str | None = None,
     value_range: Sequence[float] | None = None,
 ) -> np.ndarray:
-    """Returns images (N, H, W, C) in the numbers that they are stored in; or float32 rows or sequences.
+    """Returns images (N, H, W, C) in the numbers that they are stored in; or rows or sequences likewise.
 
     (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255. Sequences and
-    rows keep their units.
+    rows keep their units and their dtype.
 
     Args:
         array: as it was stored.
@@ -134,30 +146,29 @@ def as_examples(
             fix="check how the file was written",
         )
     if array.ndim == 2:
-        return _as_floats(array, source)
+        return _checked_numbers(array, source)
     if array.ndim == 4:
         return _as_images(array, source, value_range)
     if kind is None and value_range is not None:  # only images have one
         kind = "images"
     if kind == "sequences" or (kind != "images" and looks_like_sequences(array)):
-        return _as_floats(array, source)
+        return _checked_numbers(array, source)
     if kind != "images":
         _refuse_neither(array, source)
     return _as_images(array[..., None], source, value_range)
 
 
-def _as_floats(array, source):
+def _checked_numbers(array, source):
     check_finite(array, source=source)
-    with np.errstate(over="ignore"):
-        floats = array.astype(np.float32)
-    if not np.isfinite(floats).all():
+    largest = np.finfo(np.float32).max
+    if array.dtype.itemsize > 4 and max(array.max(), -array.min()) > largest:
         raise DataError(
             f"{source}: a value is too large for float32",
-            got=position(array, ~np.isfinite(floats)),
+            got=position(array, np.abs(array) > largest),
             expected=f"values up to {np.finfo(np.float32).max:g}",
             fix="scale the column first, for example by its largest value",
         )
-    return floats
+    return array
 
 
 def _refuse_neither(array, source):
@@ -274,10 +285,11 @@ def numbered_labels(
 
 
 def check_alike(parts: Mapping[str, tuple[np.ndarray, np.ndarray | None]], *, source: str) -> None:
-    """Raises DataError unless the examples of all parts have one shape and one dtype."""
+    """Raises DataError unless the examples of all parts have one shape, and images one dtype."""
     train = parts["train"][0]
     for name, (examples, _) in parts.items():
-        if examples.shape[1:] != train.shape[1:] or examples.dtype != train.dtype:
+        other = train.ndim == 4 and examples.dtype != train.dtype
+        if examples.shape[1:] != train.shape[1:] or other:
             raise DataError(
                 f"{source}: the parts differ",
                 got=f"train {train.dtype} {train.shape[1:]}, {name} {examples.dtype} {examples.shape[1:]}",

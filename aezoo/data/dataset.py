@@ -27,6 +27,7 @@ class Dataset:
         label_names: the class that each label stands for, or None.
         class_count: K, how many classes the labels stand for, or None.
         feature_names: of rows, (F,) names, or None.
+        notes: what was understood of the source and what was left out, a line each, for who reads it.
         train, validation, test: a `Part` each.
         hasher: computes `content_hash`.
     """
@@ -46,6 +47,7 @@ class Dataset:
     pixel_range: tuple[float, float] | None = None
     pixel_dtype: str | None = None
     unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def value_range(self) -> tuple[float, float] | None:

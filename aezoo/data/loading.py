@@ -14,9 +14,10 @@ import functools
 import importlib.util
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from aezoo.core.digits import check_digits, constant_columns
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share, nearest
 from aezoo.data.dataset import Dataset
@@ -29,6 +30,7 @@ from aezoo.data.sources.numpy_files import read_numpy
 from aezoo.data.sources.scikit_learn import PREFIX, read_scikit_learn
 from aezoo.data.sources.sktime_series import PREFIX as SKTIME
 from aezoo.data.sources.sktime_series import read_sktime
+from aezoo.data.sources.table_options import TableOptions
 from aezoo.data.sources.tables import read_table
 from aezoo.data.sources.ts_files import problem_name, read_ts
 from aezoo.data.splitting import three_parts
@@ -40,6 +42,7 @@ READERS = {
     ".parquet": read_table,
     ".ts": read_ts,
 }
+TABLES = (".csv", ".parquet")
 PARTS = {"train": "training", "validation": "validation", "test": "test"}  # and the word for each
 _USUAL = (("uint8", BYTES), ("float32", UNIT))  # what images hold where nobody states a range
 _SOURCES = "an existing path, mnist_mini, quasi_periodic, sklearn:NAME, sktime:NAME"
@@ -58,6 +61,13 @@ def load(
     test_fraction: float = 0.1,
     seed: int = 0,
     download: bool = False,
+    labels: str | bool | None = None,
+    columns: Iterable[str] | None = None,
+    drop: Iterable[str] | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    header: bool | None = None,
+    feature_names: Sequence[str] | None = None,
 ) -> Dataset:
     """Returns a source of examples as a `Dataset` with three parts.
 
@@ -80,10 +90,20 @@ def load(
         seed: of the cut, and of signals that are generated. Sets of TensorFlow Datasets are cut at
             their end, as they lie shuffled.
         download: whether a set that is not prepared may be downloaded.
+        labels: of a table, the column that holds the classes, of an .npz file the array; False is none.
+        columns: of a table, the features, by name; None is every column but the labels.
+        drop: of a table, the columns to leave out, by name.
+        delimiter: between the cells of a CSV file: one character, "tab" or "space"; None finds it out.
+        decimal: "." or ",", the decimal mark of a CSV file; None finds it out.
+        header: whether the first line of a CSV file holds the names; None finds it out.
+        feature_names: of a model that is to take the data, () where it knows none: the columns of a table
+            are taken by these names, and the other options for tables count where the file leaves a choice.
+            None where a model is to be trained: then the table must be beyond doubt.
 
     Raises:
         OptionError: an option that cannot be used.
-        DataError: the source is not there, cannot be read, or breaks the contract of examples.
+        DataError: the source is not there, cannot be read, or breaks the contract of examples; or
+            float32 does not keep the digits of a column.
 
     >>> dataset = load("mnist_mini")
     >>> len(dataset.train), len(dataset.validation), len(dataset.test)
@@ -91,7 +111,13 @@ def load(
     """
     _check_source(source)
     scale = Scale.checked(value_range)
-    cut = _Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed)
+    table = TableOptions.checked(
+        labels=labels, columns=columns, drop=drop, delimiter=delimiter, decimal=decimal, header=header
+    )
+    names = None if feature_names is None else tuple(feature_names)
+    cut = _Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed, table, names)
+    if not str(source).lower().endswith(TABLES):
+        table.check_unused(str(source), takes_labels=str(source).lower().endswith(".npz"))
     if is_image_set(source):
         return _load_set(str(source), data_dir, download, cut)
     contents, name, source = _read(source, cut)
@@ -117,6 +143,8 @@ class _Cut:
     validation_fraction: float
     test_fraction: float
     seed: int
+    table: TableOptions
+    feature_names: tuple[str, ...] | None
 
     @classmethod
     def checked(
@@ -127,6 +155,8 @@ class _Cut:
         validation_fraction: float,
         test_fraction: float,
         seed: int,
+        table: TableOptions,
+        feature_names: tuple[str, ...] | None,
     ) -> "_Cut":
         if kind is not None:
             check_choice("kind", kind, KINDS)
@@ -137,6 +167,8 @@ class _Cut:
             check_share("validation_fraction", validation_fraction),
             check_share("test_fraction", test_fraction),
             check_positive("seed", seed, least=0),
+            table,
+            feature_names,
         )
         if cut.validation_fraction + cut.test_fraction >= 1.0:
             raise OptionError(
@@ -163,6 +195,7 @@ class _Cut:
             "value_range": None if value_range is None else list(value_range),
             **self.fractions,
             "seed": self.seed,
+            **self.table.given(),
         }
 
 
@@ -204,6 +237,14 @@ def _read(source, cut):
 
 
 def _dataset_of(contents, name, source, cut):
+    if contents.kind != "images" and cut.feature_names is None:
+        check_digits(
+            contents.parts["train"][0],
+            source=name,
+            names=contents.feature_names,
+            droppable=str(source).lower().endswith(TABLES),
+        )
+    contents = contents.in_float32()
     examples = contents.parts["train"][0]
     _check_image_shape(cut.image_shape, contents.kind, examples.shape[1:], name)
     cut.scale.check_kind(contents.kind, source=name)
@@ -226,8 +267,22 @@ def _dataset_of(contents, name, source, cut):
         pixel_range=pixel_range,
         pixel_dtype=str(examples.dtype) if contents.kind == "images" else None,
         unread_files=contents.unread_files,
+        notes=(*contents.notes, *_constants(name, contents, parts["train"])),
         **parts,
     )
+
+
+def _constants(name, contents, train):
+    """Yields a note on the columns that never vary in the training part: a change in them hardly counts."""
+    some = contents.kind != "images" and len(train) > 1
+    found = constant_columns(train.examples) if some else []
+    if found:
+        names = contents.feature_names or range(train.examples.shape[-1])
+        told = ", ".join(str(names[number]) for number in found[:10]) + ", ..." * (len(found) > 10)
+        yield (
+            f"{name}: always the same in the training part: {told}; with no spread to measure by, a change "
+            "there counts in the column's own units"
+        )
 
 
 def _read_path(path, cut):
@@ -244,7 +299,18 @@ def _read_path(path, cut):
             if image
             else "convert it to .npz or .csv",
         )
-    return read_numpy(path, cut.kind, cut.scale) if reader is read_numpy else reader(path)
+    if not path.is_file():  # a pipe would never end
+        raise DataError(
+            f"{path.name}: no file",
+            got=f"{path}, a pipe or a device",
+            expected="a regular file",
+            fix="save what comes out of it to a file first",
+        )
+    if reader is read_numpy:
+        return read_numpy(path, cut.kind, cut.scale, labels=cut.table.labels)
+    if reader is read_table:
+        return read_table(path, cut.table, expected=cut.feature_names)
+    return reader(path)
 
 
 def _check_image_shape(image_shape, kind, shape, name):

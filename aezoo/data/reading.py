@@ -6,7 +6,6 @@ read. SOURCE[train], SOURCE[validation] and SOURCE[test] are the parts that a tr
 """
 
 import dataclasses
-import itertools
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -19,13 +18,16 @@ from aezoo.core.examples import check_shape
 from aezoo.core.options import nearest
 from aezoo.data.classes import class_names
 from aezoo.data.dataset import Dataset
-from aezoo.data.loading import PARTS, READERS, is_image_set, load
+from aezoo.data.loading import PARTS, READERS, TABLES, is_image_set, load
 from aezoo.data.pixels import Scale, scaled
 from aezoo.data.sources.image_files import SUFFIXES, read_images
 from aezoo.data.sources.image_folder import images_at, labels_of_folders
 from aezoo.data.sources.numpy_files import read_arrays, read_numpy
+from aezoo.data.sources.table_options import TableOptions
+from aezoo.data.sources.tables import read_table
 from aezoo.data.sources.ts_files import read_ts
 
+_TABLE_OPTIONS = {field.name for field in dataclasses.fields(TableOptions)}
 _WITH_PART = re.compile(r"(?P<source>.+)\[(?P<part>\w*)\]", re.DOTALL)
 
 
@@ -42,6 +44,7 @@ class Examples:
         feature_names: of the columns of a table, or None.
         source: what they were read from, a text: "photos", "mnist_mini, test part".
         dataset: that they are a part of, or None where a path was read whole.
+        notes: what was understood of the source and what was left out, a line each, for who reads it.
     """
 
     array: np.ndarray
@@ -51,6 +54,7 @@ class Examples:
     feature_names: Sequence[str] | None
     source: str
     dataset: Dataset | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_for(
@@ -60,6 +64,7 @@ def read_for(
     run: Mapping[str, Any] | None = None,
     data_dir: str | pathlib.Path | None = None,
     value_range: Sequence[float] | None = None,
+    labels: str | None = None,
 ) -> Examples:
     """Reads the examples of a source as a model takes them.
 
@@ -71,6 +76,8 @@ def read_for(
             training, and a table has to have the columns of the training.
         data_dir: where TensorFlow Datasets lie prepared.
         value_range: (low, high) of images, in the place of that of the training; see `load`.
+        labels: the column of a table, or the array of an .npz file, that holds them; None is what the
+            training was told.
 
     Raises:
         DataError: there is no such source, it cannot be read, or its examples are none that the model takes.
@@ -80,11 +87,14 @@ def read_for(
     if pathlib.Path(source).expanduser().exists():
         columns = run["data"].get("feature_names") if run else model.feature_names
         dtype = "uint8" if takes_bytes else "float32"
+        table = _table_options(run, source, labels)
         scale = Scale.of_run(run, value_range)
-        found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns, scale=scale)
+        found = read_path(
+            source, model.example_shape, dtype=dtype, feature_names=columns, table=table, scale=scale
+        )
         return _with_class_numbers(found, model.classes)
     name, part = split_part(source)
-    dataset = load_for(model, name, run=run, data_dir=data_dir, value_range=value_range)
+    dataset = load_for(model, name, run=run, data_dir=data_dir, labels=labels, value_range=value_range)
     chosen = getattr(dataset, part)
     examples = chosen.array()
     if takes_bytes and dataset.stored_dtype == "uint8":
@@ -97,6 +107,7 @@ def read_for(
         dataset.feature_names,
         f"{dataset.name}, {PARTS[part]} part",
         dataset,
+        dataset.notes,
     )
 
 
@@ -107,6 +118,7 @@ def load_for(
     run: Mapping[str, Any] | None = None,
     data_dir: str | pathlib.Path | None = None,
     value_range: Sequence[float] | None = None,
+    labels: str | None = None,
 ) -> Dataset:
     """Loads a source with all its parts, in the shape that a model takes and cut as its training was.
 
@@ -116,6 +128,7 @@ def load_for(
         run: what run.json says of the model's training, or None.
         data_dir: where TensorFlow Datasets lie prepared.
         value_range: (low, high) of images, in the place of that of the training; see `load`.
+        labels: as for `read_for`.
 
     Raises:
         DataError: there is no such source, it cannot be read, or its examples have another shape.
@@ -140,11 +153,24 @@ def load_for(
         of_arrays = path.suffix.lower() in (".npy", ".npz")
         options["kind"] = model.kind if of_arrays else None
         options["image_shape"] = model.example_shape if resized and model.kind == "images" else None
+        options = {name: value for name, value in options.items() if name not in _TABLE_OPTIONS}
+        options |= _table_options(run, source, labels).given()
+        options["feature_names"] = (run["data"].get("feature_names") if run else model.feature_names) or ()
     dataset = load(source, **options)
     count = sum(len(getattr(dataset, part)) for part in PARTS)
     name = path.name if path.exists() else dataset.name
     check_shape(np.broadcast_to(False, (count, *dataset.shape)), model.example_shape, source=name)
     return dataset
+
+
+def _table_options(run, source, labels):
+    """Returns the `TableOptions` for a source: those of the training if it is a table, and the labels."""
+    suffix = pathlib.PurePath(source).suffix.lower()
+    if labels is not None and suffix not in (*TABLES, ".npz"):
+        TableOptions(labels).check_unused(str(source))
+    given = dict(run["data"]["load_options"]) if run and suffix in TABLES else {}
+    given = {name: value for name, value in given.items() if name in _TABLE_OPTIONS}
+    return TableOptions.checked(**given | ({} if labels is None else {"labels": labels}))
 
 
 def split_part(source: str | pathlib.Path) -> tuple[str, str]:
@@ -186,6 +212,7 @@ def read_path(
     dtype: str = "float32",
     feature_names: Sequence[str] | None = None,
     scale: Scale | None = None,
+    table: TableOptions | None = None,
 ) -> Examples:
     """Reads all examples of a file or a folder for a model of a given shape.
 
@@ -196,9 +223,10 @@ def read_path(
         path: an image, a folder of images at any depth, or a .npy, .npz, .csv, .parquet or .ts file.
         shape: of one example, (H, W, C), (T, F) or (F,); images of a folder are resized and
             converted to it, an array (N, ?, ?) is taken for images or sequences by it.
-        feature_names: of the columns that the model was trained on; a table with others is refused.
+        feature_names: of the columns that the model was trained on: a table's are taken by name.
         dtype: "float32" gives images in [0, 1]; "uint8" gives bytes, or floats where the images are deeper.
         scale: of images; None where nothing is known of a training.
+        table: what is known of a table, or None; of an .npz file its `labels` count.
 
     Raises:
         DataError: no such file, an unknown suffix, or examples that break the contract.
@@ -209,7 +237,7 @@ def read_path(
     if path.is_dir() or suffix in SUFFIXES:
         found = _read_images(path, shape)
     elif suffix in READERS and path.is_file():
-        found = _read_file(path, suffix, shape, feature_names, scale)
+        found = _read_file(path, suffix, shape, feature_names, table or TableOptions(), scale)
     else:
         raise DataError(
             "no examples can be read from there",
@@ -254,9 +282,8 @@ def _read_images(path, shape):
     )
 
 
-def _read_file(path, suffix, shape, feature_names, scale):
-    contents = _contents(path, suffix, shape, scale)
-    _check_columns(path, contents.feature_names, feature_names)
+def _read_file(path, suffix, shape, feature_names, table, scale):
+    contents = _contents(path, suffix, shape, feature_names, table, scale).in_float32()
     examples, labels = zip(*contents.parts.values(), strict=True)
     array = np.concatenate(examples)
     labelled = all(each is not None for each in labels)
@@ -268,35 +295,22 @@ def _read_file(path, suffix, shape, feature_names, scale):
         None if names is None else list(names),
         contents.feature_names or feature_names,
         path.name,
+        notes=contents.notes,
     )
 
 
-def _contents(path, suffix, shape, scale):
+def _contents(path, suffix, shape, feature_names, table, scale):
     """Returns the `Contents` of a file; what its axes leave open, the model's shape tells."""
     reader = READERS[suffix]
     if reader is read_ts:
         return read_ts(path, alone=True)
     kind = {2: "sequences", 3: "images"}.get(len(shape))
-    contents = read_numpy(path, kind, scale) if reader is read_numpy else reader(path)
+    if reader is read_table:
+        contents = read_table(path, table, expected=tuple(feature_names or ()))
+    else:
+        contents = read_numpy(path, kind, scale, labels=table.labels)
     rows_are_sequences = contents.kind == "rows" and kind == "sequences" and shape[-1] == 1
     return contents.as_kind("sequences", source=path.name) if rows_are_sequences else contents
-
-
-def _check_columns(path, found, expected):
-    """Raises DataError where a table names other columns than those of the training, or in another order."""
-    if not found or not expected or list(found) == list(expected):
-        return
-    number, pair = next(
-        (number, pair)
-        for number, pair in enumerate(itertools.zip_longest(found, expected), 1)
-        if pair[0] != pair[1]
-    )
-    raise DataError(
-        f"{path.name}: not the columns that the model was trained on",
-        got=f"column {number} is {pair[0]!r}",
-        expected=f"{pair[1]!r}; in all {', '.join(map(str, expected))}",
-        fix="bring the columns into that order",
-    )
 
 
 def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from aezoo.core import priors
+from aezoo.core.digits import check_digits
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_inputs, as_labels
 from aezoo.nn.inference import Predicting
@@ -259,9 +260,9 @@ class Autoencoder(Predicting, keras.Model):
             DataError: the examples break the contract of shape and range.
             OptionError: targets for a model that has an objective of its own, which knows none.
         """
-        x, y = self._checked(x, "examples"), self._checked(y, "targets")
+        given, x, y = x, self._checked(x, "examples"), self._checked(y, "targets")
         if self._standardize is not None and not int(ops.convert_to_numpy(self._standardize.adapted)):
-            self.adapt(x)
+            self.adapt(given)  # before it becomes float32, in which large values may be one
         pairs = y is not None or (
             isinstance(getattr(x, "element_spec", None), tuple) and len(x.element_spec) > 1
         )
@@ -294,19 +295,21 @@ class Autoencoder(Predicting, keras.Model):
         """Takes the mean and standard deviation of each column; a model of images ignores it.
 
         Args:
-            examples: (N, F) or (N, T, F) array, or a tf.data.Dataset of batches.
+            examples: (N, F) or (N, T, F) array in the type that it was stored in, or a tf.data.Dataset of
+                batches.
+
+        Raises:
+            DataError: float32 does not keep the digits of a column; see `aezoo.core.digits`.
         """
         if self._standardize is None:
             return
         if not isinstance(examples, np.ndarray) and hasattr(examples, "element_spec"):
             examples = np.concatenate([first(batch) for batch in examples.as_numpy_iterator()])
-        examples = np.asarray(ops.convert_to_numpy(examples), "float64")
-        rows = examples.reshape(-1, examples.shape[-1])
-        scale = rows.std(axis=0)
+        found = check_digits(ops.convert_to_numpy(examples), source="examples", names=self.feature_names)
         # A column that never varies is exactly reproduced by its mean: any scale but 0 will do.
-        scale[scale <= 1e-12 * np.maximum(1.0, np.abs(rows).max(axis=0))] = 1.0
+        scale = np.where(found["deviation"] > 0, found["deviation"], 1.0)
         for layer in (self._standardize, self._unstandardize):
-            layer.assign(rows.mean(axis=0).astype("float32"), scale.astype("float32"))
+            layer.assign(found["mean"].astype("float32"), scale.astype("float32"))
 
     # -- saving ---------------------------------------------------------------------------------
 

@@ -119,7 +119,7 @@ class _Affine(layers.Layer):
         )
         super().build(input_shape)
 
-    def assign(self, mean: Tensor, scale: float) -> None:
+    def assign(self, mean: Tensor, scale: Tensor) -> None:
         """Sets the statistics: mean and scale are (F,), in the units of the rows."""
         self.mean.assign(mean)
         self.scale.assign(scale)

@@ -258,6 +258,7 @@ def _describe(model, dataset, settings):
             "unread_files": dict(dataset.unread_files),
             "feature_names": dataset.feature_names and list(dataset.feature_names),
             "content_hash": dataset.content_hash,
+            "notes": list(dataset.notes),
             "train": len(dataset.train),
             "validation": len(dataset.validation),
             "test": len(dataset.test),

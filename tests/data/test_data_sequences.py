@@ -51,7 +51,7 @@ def test_ts_of_two_channels(tmp_path):
     examples, labels = contents.parts["train"]
     assert examples.tolist()[0] == [[1, 4], [2, 5], [3, 60]]
     assert examples.tolist()[1] == [[-1, 0], [-2, 0], [-3, 0]]
-    assert examples.dtype == np.float32
+    assert contents.in_float32().parts["train"][0].dtype == np.float32
     assert examples.flags.c_contiguous
     assert labels is contents.label_names is None
 

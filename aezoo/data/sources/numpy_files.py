@@ -17,7 +17,13 @@ _NPY = b"\x93NUMPY"  # how such a file begins
 _ANYTHING = Like("biufcUSmM")  # what is wrong with dates as examples is said where examples are looked at
 
 
-def read_numpy(path: pathlib.Path, kind: str | None = None, scale: Scale | None = None) -> Contents:
+def read_numpy(
+    path: pathlib.Path,
+    kind: str | None = None,
+    scale: Scale | None = None,
+    *,
+    labels: str | bool | None = None,
+) -> Contents:
     """Returns the `Contents` of one .npy or .npz file.
 
     An .npz holds one array of examples ("images", "x", "data", "arr_0", ...) and perhaps "labels"
@@ -31,6 +37,8 @@ def read_numpy(path: pathlib.Path, kind: str | None = None, scale: Scale | None 
         path: `pathlib.Path` of the file.
         kind: "images" or "sequences", what (N, ?, ?) is whatever the file says.
         scale: of images; what has a value range may hold any numbers.
+        labels: which array of an .npz file without parts holds the labels; False is none, None goes by
+            its name.
 
     Raises:
         DataError: an unreadable or truncated file, arrays that cannot be told apart, or examples
@@ -43,18 +51,23 @@ def read_numpy(path: pathlib.Path, kind: str | None = None, scale: Scale | None 
             {"train": (as_examples(arrays, source=path.name, kind=kind, value_range=known), None)}
         )
     keys = {key.lower(): key for key in reversed(arrays)}
-    chosen = _part_keys(keys) or {"train": _single_keys(path, keys, arrays)}
+    chosen = _part_keys(keys)
+    if isinstance(labels, str):
+        chosen = {"train": _with_labels(path, keys, arrays, chosen, labels)}
+    chosen = chosen or {"train": _single_keys(path, keys, arrays)}
+    if labels is False:
+        chosen = {part: (examples, None) for part, (examples, _) in chosen.items()}
     kind = kind or _kind([key for key, _ in chosen.values()], arrays)
     parts, names = {}, {}
     for part, (example_key, label_key) in chosen.items():
         source = f"{path.name}, array {example_key!r}"
         known = scale.known_for(arrays[example_key].dtype)
         examples = as_examples(arrays[example_key], source=source, kind=kind, value_range=known)
-        labels = None
+        numbers = None
         if label_key is not None:
             source = f"{path.name}, array {label_key!r}"
-            labels, names[part] = numbered_labels(arrays[label_key], len(examples), source=source)
-        parts[part] = (examples, labels)
+            numbers, names[part] = numbered_labels(arrays[label_key], len(examples), source=source)
+        parts[part] = (examples, numbers)
     check_alike(parts, source=path.name)
     return Contents(parts, label_names=_common_names(path, parts, names))
 
@@ -129,6 +142,22 @@ def _single_keys(path, keys, arrays):
     ):
         labels = ["arr_1"]
     return examples[0], labels[0] if labels else None
+
+
+def _with_labels(path, keys, arrays, chosen, labels):
+    """Returns (key of examples, key of labels) where the caller named the labels."""
+    if chosen or labels not in arrays:
+        raise DataError(
+            f"{path.name}: no array of labels is called {labels!r}",
+            got=f"labels={labels!r}; there are {', '.join(arrays)}",
+            expected="the name of an array, in a file without parts of its own",
+            fix="leave labels out: y_train and y_test are found by their names"
+            if chosen
+            else "check the spelling",
+        )
+    rest = {key: array for key, array in arrays.items() if key != labels}
+    example_key, _ = _single_keys(path, {low: key for low, key in keys.items() if key != labels}, rest)
+    return example_key, labels
 
 
 def _common_names(path, parts, names):

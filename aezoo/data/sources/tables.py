@@ -1,64 +1,141 @@
-"""Reads .csv and .parquet tables: numeric columns are features, a label column is the labels."""
+"""Reads .csv and .parquet tables by pandas: columns of numbers are features, a label column is the labels."""
 
 import csv
+import dataclasses
+import io
+import itertools
 import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.imports import need
-from aezoo.data.contents import Contents, as_examples, numbered_labels
+from aezoo.data.contents import Contents, as_examples
+from aezoo.data.sources.columns import LABEL_WORDS, UNNAMED, roles
+from aezoo.data.sources.dialects import Dialect, find_dialect, refuse_width, rows_of
+from aezoo.data.sources.table_cells import MISSING
+from aezoo.data.sources.table_columns import Columns
+from aezoo.data.sources.table_options import TableOptions
 
-LABEL_COLUMNS = ("label", "class", "target", "y")
-# Spellings of an empty cell. In a label column only the empty cell counts: "None" may be a class.
-MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "-"]
+_SAID = 5  # names of columns in a note
 
 
-def read_table(path: pathlib.Path) -> Contents:
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """A table as it was read, with nothing chosen.
+
+    Attributes:
+        frame: of pandas; its columns are numbered.
+        names: of the columns, texts.
+        named: whether the file has them; else they are numbers.
+        where: names the place of a row: the line of a CSV as an editor counts them, from 1, or the row of a
+            Parquet file, from 0.
+        told: how the text was read, in words; empty of a Parquet file.
+    """
+
+    frame: Any
+    names: list[str]
+    named: bool
+    where: Callable[[int], str]
+    told: str = ""
+
+
+def read_table(
+    path: pathlib.Path,
+    options: TableOptions | None = None,
+    *,
+    expected: Sequence[str] | None = None,
+) -> Contents:
     """Returns the `Contents` of one .csv or .parquet file: rows, with labels where a column has them.
 
-    A column "label", "class", "target" or "y" (in any case) becomes the labels, every other
-    column a feature; True and False become 1 and 0. A CSV whose first line is all numbers has no
-    header. Lines are counted as an editor shows them, from 1; rows of a Parquet file from 0.
+    Every column is a feature but the labels; True and False become 1 and 0. What the text of a CSV leaves
+    open is not guessed, see `dialects`. A first column without a name that numbers the rows, or names them,
+    is left out: pandas writes its index so.
+
+    The labels are the column that `options` names. Without one, a column "label", "class", "target" or "y"
+    is looked at: text, and a few whole numbers, are classes, below "y" only text; what else it may be, the
+    caller must say.
+
+    Args:
+        path: of the file.
+        options: what the caller says of it. For a model, decimal, delimiter and header count only where the
+            text leaves them open.
+        expected: names of the columns that a model takes, which are taken by name and in its order, or () of
+            a model that knows no names. None for a training.
 
     Raises:
-        DataError: an unreadable file, a text column, a missing or infinite value.
+        DataError: an unreadable file, a text column, a missing or infinite value, or two ways to read it.
+        MissingExtraError: pandas or pyarrow is not installed.
     """
-    pandas = need("pandas", extra="train")
-    if path.suffix.lower() == ".parquet":
-        need("pyarrow", extra="train")
-        try:
-            table, named = pandas.read_parquet(path), True
-        except (OSError, ValueError) as error:  # pyarrow's errors are one or the other
-            _refuse_file(path, error, "a complete Parquet file", "write it again with DataFrame.to_parquet")
-        table.columns = [str(name) for name in table.columns]
-    else:
-        table, named = _read_csv(pandas, path)
-    if len(table) == 0:
+    options = options or TableOptions()
+    pandas = need("pandas", extra="tables")
+    read = _read_parquet if path.suffix.lower() == ".parquet" else _read_csv
+    table = read(pandas, path, options, expected)
+    if len(table.frame) == 0:
         raise DataError(
             f"{path.name}: no rows",
             got=str(path),
             expected="at least three rows of numbers",
             fix="check how the file was written",
         )
-    label_column = _label_column(path, table)
-    features = [name for name in table.columns if name != label_column]
-    if not features:
-        raise DataError(
-            f"{path.name}: no feature column",
-            got=f"columns {list(table.columns)}",
-            expected="at least one column of numbers beside the labels",
-            fix="add the features, or rename the column if it is one",
-        )
-    rows = np.column_stack([_numbers(pandas, path, table[name], name) for name in features])
-    rows = as_examples(rows, source=path.name)
-    labels, label_names = None, None
-    if label_column is not None:
-        labels, label_names = _labels(pandas, path, table[label_column], label_column)
-    return Contents({"train": (rows, labels)}, label_names, tuple(features) if named else None)
+    found = roles(path.name, table.names, table.named, options, expected)
+    columns = Columns(pandas, path.name, table.frame, table.names, table.where, strict=expected is None)
+    if found.index is not None:
+        columns.check_index(found.index)
+    if found.label is not None:
+        found = columns.judge_label(found, ask=expected is None and options.columns is None)
+    rows = as_examples(columns.matrix(found.features), source=path.name)
+    labels, label_names = (None, None) if found.label is None else columns.labels(found.label)
+    names = tuple(table.names[number] for number in found.features) if table.named else None
+    notes = [_understood(path, table, found, labels)]
+    if names and expected is None:
+        notes += _row_numbers(path, rows, names)
+    return Contents({"train": (rows, labels)}, label_names, names, tuple(notes))
 
 
-def _refuse_file(path, error, expected, fix):
+def _row_numbers(path, rows, names):
+    """Yields a note on each feature that does nothing but count the rows."""
+    counts = np.arange(len(rows))
+    for number in np.flatnonzero(rows[-1] - rows[0] == len(rows) - 1):
+        if (
+            len(rows) > 1
+            and rows[0, number] in (0, 1)
+            and (rows[:, number] - rows[0, number] == counts).all()
+        ):
+            yield f"{path.name}: column {names[number]!r} numbers the rows, and is a feature nevertheless"
+
+
+def _understood(path, table, found, labels):
+    """Returns a line: how the table was read."""
+
+    def some(numbers):
+        names = [table.names[number] for number in numbers[:_SAID]]
+        return ", ".join(names) + (", ..." if len(numbers) > _SAID else "")
+
+    count = len(found.features)
+    columns = f"{count:,} column{'s' * (count != 1)}"
+    if table.named:
+        columns += f" ({some(found.features)})"
+    if found.moved:
+        columns += ", put into the model's order"
+    parts = [f"{len(table.frame):,} row{'s' * (len(table.frame) != 1)}, {columns}"]
+    parts += [table.told] * bool(table.told)
+    told = (
+        "none"
+        if labels is None
+        else f"column {table.names[found.label]!r} ({len(np.unique(labels))} classes)"
+    )
+    parts.append(f"labels: {told}")
+    if found.index is not None:
+        parts.append("left out: column 1, which has no name and names the rows")
+    if found.left_out:
+        parts.append(f"left out: {some(found.left_out)}")
+    return f"{path.name}: {'; '.join(parts)}"
+
+
+def _refuse_file(path: pathlib.Path, error: Exception, expected: str, fix: str) -> NoReturn:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     raise DataError(
         f"{path.name}: cannot be read",
@@ -68,174 +145,106 @@ def _refuse_file(path, error, expected, fix):
     ) from error
 
 
-def _read_csv(pandas, path):
-    """Returns (table, whether the file has a header)."""
+def _read_parquet(pandas, path, options, expected):
+    need("pyarrow", extra="tables")
+    for name in ("delimiter", "decimal", "header") if expected is None else ():
+        if getattr(options, name) is not None:
+            raise DataError(
+                f"{path.name}: a Parquet file has no {name}",
+                got=f"{name}={getattr(options, name)!r}",
+                expected="a CSV file",
+                fix=f"leave {name} out",
+            )
     try:
-        delimiter = _delimiter(path)
-        records = _records(path, delimiter)
-        _, first = next(records, (0, []))
-        number, second = next(records, (0, None))
-        _check_header(path, first, second, number)
-        named = not all(_is_number(cell) for cell in first)
-        names = [cell.strip() for cell in first] if named else [str(i) for i in range(len(first))]
-        missing = {name: [""] if name.lower() in LABEL_COLUMNS else MISSING for name in names}
-        table = pandas.read_csv(
-            path,
-            sep=delimiter,
-            header=0 if named else None,
-            names=names,
+        frame = pandas.read_parquet(path, engine="pyarrow")
+        if any(name is not None for name in frame.index.names):  # in a CSV it is a column, too
+            frame = frame.reset_index()
+    except Exception as error:  # what Arrow and pandas raise for a damaged file has no common kind
+        _refuse_file(path, error, "a complete Parquet file", "write it again with DataFrame.to_parquet")
+    names = [str(name).strip() for name in frame.columns]
+    frame.columns = range(len(names))
+    names[:1] = [names[0] or UNNAMED] if names else []
+    return _Table(frame, names, True, lambda index: f"row {index}")
+
+
+def _read_csv(pandas, path, options, expected):
+    known = {"delimiter": options.delimiter, "decimal": options.decimal, "header": options.header}
+    try:
+        dialect = _dialect(path, known, expected)
+        frame = _parsed(pandas, path, dialect, options)
+        _check_widths(path, dialect, frame)
+    except pandas.errors.ParserError as error:
+        _refuse_widths(path, dialect)
+        _refuse_file(path, error, "a CSV file", "write it again with DataFrame.to_csv(path, index=False)")
+    except pandas.errors.EmptyDataError:
+        frame = pandas.DataFrame(columns=range(dialect.width))
+    except (UnicodeError, csv.Error, OSError, OverflowError) as error:
+        fix = "save it as UTF-8: path.write_text(path.read_text(encoding='latin-1'), encoding='utf-8')"
+        text = isinstance(error, UnicodeError)
+        _refuse_file(path, error, "a CSV file in UTF-8", fix if text else "check how the file was written")
+
+    def where(index):
+        return f"line {next(itertools.islice(rows_of(path, dialect), index, None))[0]}"
+
+    names = list(dialect.names or map(str, range(dialect.width)))
+    names[0] = names[0] or UNNAMED
+    return _Table(frame, names, dialect.names is not None, where, dialect.told())
+
+
+def _dialect(path, known, expected):
+    """Returns the `Dialect`; for a model, what its training was told counts where the text leaves it open."""
+    if expected is None:
+        return find_dialect(path, **known)
+    try:
+        return find_dialect(path, expected=expected)
+    except DataError:
+        if not any(value is not None for value in known.values()):
+            raise
+        return find_dialect(path, **known, expected=expected)
+
+
+def _parsed(pandas: Any, path: pathlib.Path, dialect: Dialect, options: TableOptions) -> Any:
+    """Returns the rows as a DataFrame with numbered columns."""
+    missing: Any = list(MISSING)
+    names = dialect.names or ()
+    spelled = [
+        number
+        for number, name in enumerate(names)
+        if name == options.labels or name.strip().lower() in LABEL_WORDS
+    ]
+    if spelled:  # "None" may be a class
+        missing = {number: [""] if number in spelled else missing for number in range(dialect.width)}
+    separator = {None: "\x1f", " ": r"\s+"}.get(dialect.delimiter, dialect.delimiter)
+    with open(path, encoding=dialect.encoding, newline="") as file:
+        text: Any = file
+        for _ in range(dialect.lead):
+            file.readline()
+        if any(number >= dialect.lead for number in dialect.comments):
+            kept = (line for number, line in enumerate(file, dialect.lead) if number not in dialect.comments)
+            text = io.StringIO("".join(kept), newline="")
+        return pandas.read_csv(
+            text,
+            sep=separator,
+            decimal=dialect.decimal,
+            header=None,
+            names=range(dialect.width),
+            index_col=False,  # of "1,2," the last cell is none
             keep_default_na=False,
             na_values=missing,
             skipinitialspace=True,
-            encoding="utf-8-sig",
             low_memory=False,
         )
-    except pandas.errors.ParserError as error:
-        for number, record in _records(path, delimiter):
-            if len(record) > len(first):
-                _refuse_width(path, number, record, len(first))
-        _refuse_file(path, error, "a CSV file", "write it again with DataFrame.to_csv(path, index=False)")
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        _refuse_file(path, error, "a CSV file in UTF-8", "save it as UTF-8, with commas between the values")
-    return table, named
 
 
-def _delimiter(path):
-    """Returns what separates the values of the first line: a comma, or else a semicolon or a tab."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        line = next((line for line in file if line.strip()), "")
-    return next((mark for mark in ",;\t" if mark in line), ",")
+def _check_widths(path, dialect, frame):
+    """Raises DataError for a row that ends early, which pandas fills up. Its last cell is empty then."""
+    if len(frame) and dialect.width > 1 and frame[dialect.width - 1].isna().any():
+        _refuse_widths(path, dialect)
 
 
-def _records(path, delimiter):
-    """Yields (line number from 1, cells) of every record that is not blank, as pandas counts them."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader, line = csv.reader(file, delimiter=delimiter, skipinitialspace=True), 1
-        for cells in reader:
-            if cells and (len(cells) > 1 or cells[0].strip()):
-                yield line, cells
-            line = reader.line_num + 1
-
-
-def _is_number(cell):
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_header(path, header, second, number):
-    """Raises DataError for an empty file, unnamed or repeated columns, or rows of another width."""
-    names = [cell.strip() for cell in header]
-    repeated = [name for name in names if names.count(name) > 1]
-    if not names:
-        raise DataError(
-            f"{path.name}: an empty file",
-            got=str(path),
-            expected="a header line, then one line for each row",
-            fix="check how the file was written",
-        )
-    if "" in names or (repeated and not all(_is_number(name) for name in names)):
-        column = names.index("") + 1 if "" in names else names.index(repeated[0]) + 1
-        raise DataError(
-            f"{path.name}: a column without a name of its own",
-            got=f"column {column} is called {names[column - 1]!r}",
-            expected="one name for each column, all different",
-            fix="name it; a column of row numbers goes away with DataFrame.to_csv(path, index=False)",
-        )
-    if second is not None and len(second) != len(names):
-        _refuse_width(path, number, second, len(names))
-
-
-def _refuse_width(path, number, record, width):
-    raise DataError(
-        f"{path.name}: line {number} has another number of values",
-        got=f"line {number}: {len(record)} values",
-        expected=f"{width}, as in the first line",
-        fix=f"mend line {number}; values with commas in them need quotes",
-    )
-
-
-def _where(path, index):
-    """Names a row: the line of a CSV as an editor counts them, or the row of a Parquet file."""
-    if path.suffix.lower() == ".parquet":
-        return f"row {index}"
-    delimiter = _delimiter(path)
-    records = _records(path, delimiter)
-    lines = (line for line, _ in records)
-    _, first = next(_records(path, delimiter))
-    if not all(_is_number(cell) for cell in first):
-        next(lines)
-    return f"line {next(line for i, line in enumerate(lines) if i == index)}"
-
-
-def _label_column(path, table):
-    found = [name for name in table.columns if name.strip().lower() in LABEL_COLUMNS]
-    if len(found) > 1:
-        raise DataError(
-            f"{path.name}: more than one label column",
-            got=f"columns {', '.join(found)}",
-            expected=f"at most one column called {', '.join(LABEL_COLUMNS)}",
-            fix="rename or drop all but one",
-        )
-    return found[0] if found else None
-
-
-def _numbers(pandas, path, column, name):
-    """Returns a column as float64, or raises DataError for its first cell that is no finite number."""
-    types = pandas.api.types
-    if types.is_numeric_dtype(column) or types.is_bool_dtype(column):
-        numbers, text = column, None
-    else:
-        numbers = pandas.to_numeric(column.astype(object), errors="coerce")
-        text = (numbers.isna() & column.notna()).to_numpy()
-        if types.is_datetime64_any_dtype(column):  # to_numeric would make nanoseconds of a date
-            text = column.notna().to_numpy()
-    if text is not None and text.any():
-        index = int(np.argmax(text))
-        where = _where(path, index)
-        raise DataError(
-            f"{path.name}: column {name!r} is no column of numbers",
-            got=f"{column.iloc[index]!r} in {where}, column {name!r}",
-            expected=f"numbers; text only in a label column ({', '.join(LABEL_COLUMNS)})",
-            fix=f"drop or encode column {name!r}, or call it label",
-        )
-    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    broken = ~np.isfinite(values)
-    if broken.any():
-        index = int(np.argmax(broken))
-        where = _where(path, index)
-        raise DataError(
-            f"{path.name}: a missing or infinite value",
-            got=f"{values[index]} in {where}, column {name!r}",
-            expected="a finite number in every cell",
-            fix=f"drop {where} or fill the cell, for example with the column's mean",
-        )
-    return values
-
-
-def _labels(pandas, path, column, name):
-    """Returns ((N,) int64, names or None); bool labels are named False and True."""
-    if column.isna().any():
-        where = _where(path, int(np.argmax(column.isna())))
-        raise DataError(
-            f"{path.name}: a missing label",
-            got=f"an empty cell in {where}, column {name!r}",
-            expected="a label in every row, or no label column",
-            fix=f"drop {where}, or give it a label",
-        )
-    types = pandas.api.types
-    if types.is_bool_dtype(column) or not types.is_numeric_dtype(column):
-        return numbered_labels(column.astype(str).to_numpy(dtype=str), len(column), source=path.name)
-    values = column.to_numpy()
-    broken = values != np.rint(values)
-    if broken.any():
-        index = int(np.argmax(broken))
-        raise DataError(
-            f"{path.name}: column {name!r} is taken for labels, and is none",
-            got=f"{values[index]} in {_where(path, index)}, column {name!r}",
-            expected="whole numbers or text",
-            fix=f"rename column {name!r} if it is a feature, or drop it",
-        )
-    return numbered_labels(values, len(column), source=path.name)
+def _refuse_widths(path, dialect):
+    """Raises DataError for the first row that has another number of cells than most, if one has."""
+    whole = {dialect.width, dialect.width + 1} if dialect.trailing else {dialect.width}
+    for line, cells in rows_of(path, dialect):
+        if len(cells) not in whole:
+            refuse_width(path, line, len(cells), dialect.width, dialect.delimiter)
