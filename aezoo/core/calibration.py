@@ -32,7 +32,7 @@ class Calibration:
     Attributes:
         table: float32 (1000,), ascending.
         base, step: a p-value is base + step * (number of entries that are at least the score).
-        threshold: float; a score above it is an anomaly.
+        threshold: float; a score that is not within it is an anomaly, one that is no number too.
         false_positive_rate: share of normal examples that may pass the threshold.
         examples: number of normal scores, n.
         interval: (low, high), within which the true rate of this very threshold lies with a
@@ -106,13 +106,15 @@ class Calibration:
         return (np.float32(self.base) + np.float32(self.step) * above.astype("float32")).astype("float32")
 
     def is_anomaly(self, scores: ArrayLike, threshold: float | None = None) -> np.ndarray:
-        """Returns which scores (B,) are above the threshold, bool (B,)."""
-        return np.asarray(scores, "float32") > np.float32(self.threshold if threshold is None else threshold)
+        """Returns which scores (B,) are not known to be within the threshold, bool (B,); NaN is not."""
+        limit = np.float32(self.threshold if threshold is None else threshold)
+        return ~(np.asarray(scores, "float32") <= limit)
 
     def is_sure(self, scores: ArrayLike, margin: float = 1e-5) -> np.ndarray:
         """Returns which scores no rounding by a share of `margin` moves across an entry or the threshold."""
         scores = np.asarray(scores, "float64")
-        low, high = scores - margin * np.abs(scores), scores + margin * np.abs(scores)
+        margins = margin * np.abs(scores, where=np.isfinite(scores), out=np.zeros_like(scores))
+        low, high = scores - margins, scores + margins
         return (self.p_values(low) == self.p_values(high)) & (self.is_anomaly(low) == self.is_anomaly(high))
 
     def figures(self) -> dict[str, Any]:
