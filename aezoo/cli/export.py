@@ -1,7 +1,6 @@
 """`aezoo export` and `aezoo verify`: bundles of proven files."""
 
 import argparse
-import json
 import math
 import textwrap
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from aezoo.cli import parsing
 from aezoo.cli.output import show_parity
 from aezoo.cli.score import FALSE_POSITIVES
+from aezoo.core.json_text import json_text
 from aezoo.core.strict_json import to_json
 
 _FORMATS = "saved_model, onnx, litert, openvino or c; default saved_model,onnx"
@@ -174,7 +174,7 @@ def _tell(folder, place, models, servers, as_json):
     figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
     if as_json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
-        print(json.dumps({"bundle": str(folder), "artifacts": to_json(figures), **laid_out}))
+        print(json_text({"bundle": str(folder), "artifacts": to_json(figures), **laid_out}))
         return
     show_parity(f"{folder}: proven", figures)
     if models:
@@ -208,6 +208,6 @@ def verify(parsed: argparse.Namespace) -> None:
 
     figures = parity.verify(parsed.bundle)
     if parsed.json:
-        print(json.dumps(to_json(figures)))
+        print(json_text(to_json(figures)))
     else:
         show_parity(f"{parsed.bundle}: proven again", figures)

@@ -1,9 +1,10 @@
 """What the commands print and write."""
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from aezoo.core.json_text import json_text
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
@@ -40,7 +41,7 @@ def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequen
 
 def short(value: object) -> str:
     """Returns a value as one line of at most 100 characters."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json_text(value)
     return text if len(text) <= 100 else text[:97] + "..."
 
 
@@ -74,7 +75,7 @@ def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Seq
     def write(results: Any, names: Sequence[str]) -> None:
         outputs.write(path, results, names, as_images=as_images, sources=sources)
         if parsed.json:
-            print(json.dumps({"output": path, "shape": list(results.shape)}))
+            print(json_text({"output": path, "shape": list(results.shape)}))
         else:
             print(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
 

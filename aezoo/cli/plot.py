@@ -2,12 +2,12 @@
 
 import argparse
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
 from aezoo.cli import opening, parsing
 from aezoo.core.errors import DataError
+from aezoo.core.json_text import json_text
 
 
 def add_plot(commands: Any) -> None:
@@ -63,7 +63,7 @@ def plot(parsed: argparse.Namespace) -> None:
         files = _draw(model, shown, obstacles, folder, suffixes, parsed)
     skipped = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
     if parsed.json:
-        print(json.dumps({"files": files, "skipped": skipped, "examples": shown.source}))
+        print(json_text({"files": files, "skipped": skipped, "examples": shown.source}))
         return
     for file in files:
         print(file)

@@ -2,12 +2,12 @@
 
 import argparse
 import csv
-import json
 import pathlib
 import sys
 from typing import Any
 
 from aezoo.cli import opening, parsing
+from aezoo.core.json_text import json_text
 
 FALSE_POSITIVES = "fraction of normal examples that may be flagged as anomalies, default 0.01"
 
@@ -45,7 +45,7 @@ def score(parsed: argparse.Namespace) -> None:
         for number, name in enumerate(found.names)
     ]
     if parsed.json:
-        print(json.dumps(rows))
+        print(json_text(rows))
         return
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(rows[0])
@@ -79,7 +79,7 @@ def calibrate(parsed: argparse.Namespace) -> None:
     folder, rate = pathlib.Path(parsed.bundle), parsed.false_positive_rate
     found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate)
     if parsed.json:
-        print(json.dumps({**found.figures(), "removed": gone}))
+        print(json_text({**found.figures(), "removed": gone}))
         return
     low, high = found.interval
     print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")

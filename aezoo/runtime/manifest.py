@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from aezoo.core import strict_json
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.files import sha256_of
+from aezoo.core.json_text import json_text
 from aezoo.core.strict_json import Damaged
 from aezoo.runtime.schema import CALIBRATION, GOLDEN, PRIOR, SCHEMA_VERSION, TRACE, Artifact, Manifest
 
@@ -155,7 +156,7 @@ def read_manifest(folder: Folder, digest: str | None = None) -> Manifest:
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:
     """Writes the manifest of a bundle in the making; what could not be read again raises BundleError."""
-    text = json.dumps(strict_json.to_json(manifest), indent=2) + "\n"
+    text = json_text(strict_json.to_json(manifest), indent=2) + "\n"
     (pathlib.Path(folder) / MANIFEST).write_text(text, encoding="utf-8")
     read_manifest(folder)
 
