@@ -11,9 +11,10 @@ import numpy as np
 
 from aezoo import __version__
 from aezoo.core import files
-from aezoo.core.calibration import Calibration, refuse_training_data, roc_area
+from aezoo.core.calibration import Calibration, roc_area
 from aezoo.core.errors import ExportError, OptionError
 from aezoo.core.examples import as_labels
+from aezoo.core.fingerprints import refuse_training_data
 from aezoo.core.imports import refused_by_tensorflow
 from aezoo.core.options import check_choice
 from aezoo.core.versions import versions
@@ -71,7 +72,7 @@ def export_bundle(
         anomalies: examples (N, ...) known to be anomalies. With them the scorer's ROC area is measured, and a
             scorer of lower precision is held to it.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
-        trained_on: sketch of the training examples, see `aezoo.core.calibration.sketch`; None knows none.
+        trained_on: sketch of the training examples, see `aezoo.core.fingerprints.sketch`; None knows none.
         info, metrics: content of a run's run.json and metrics.json, copied into the manifest.
 
     Returns:

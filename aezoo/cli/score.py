@@ -89,6 +89,9 @@ def calibrate(parsed: argparse.Namespace) -> None:
     )
     row = read_manifest(parsed.bundle).calibration
     if row is not None and row.training_examples == "unknown":
-        print("whether these were trained on is unknown: the bundle keeps no fingerprints of its training")
+        print(
+            "whether these were trained on is unknown: the bundle keeps no fingerprints of its training, "
+            "or its values repeat so much that they tell nothing"
+        )
     for file in gone:
         print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.core.calibration import fingerprints, sketch
 from aezoo.core.errors import DataError, OptionError, RunError
 from aezoo.core.files import replacing, write_json
+from aezoo.core.fingerprints import fingerprints, sketch
 from aezoo.core.versions import versions
 from aezoo.data import Dataset
 from aezoo.nn.autoencoder import Autoencoder

@@ -184,8 +184,8 @@ class Run:
 
     @property
     def held_out(self) -> dict[str, "np.ndarray"]:
-        """A few test examples: {"examples": float32 (N, ...), "trained_on": uint64, a sketch of the
-        training examples, see `calibration.sketch`}; for a conditional model also {"labels": (N,) int32}.
+        """A few test examples: {"examples": float32 (N, ...), "trained_on": uint64 (2, K), a sketch of the
+        training examples, see `fingerprints.sketch`}; for a conditional model also {"labels": (N,) int32}.
         """
         import numpy as np
 
