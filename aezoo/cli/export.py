@@ -6,7 +6,7 @@ import textwrap
 from typing import Any
 
 from aezoo.cli import parsing
-from aezoo.cli.output import show_parity
+from aezoo.cli.output import not_all, show_parity
 from aezoo.cli.score import FALSE_POSITIVES
 from aezoo.core.json_text import json_text
 from aezoo.core.strict_json import to_json
@@ -168,13 +168,13 @@ def _exported(parsed, run, formats):
 
 
 def _tell(folder, place, models, servers, as_json):
-    from aezoo.runtime.manifest import read_manifest
+    from aezoo.runtime.manifest import digest_of, read_manifest
 
-    manifest = read_manifest(folder)
+    manifest, digest = read_manifest(folder), digest_of(folder)
     figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
     if as_json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
-        print(json_text({"bundle": str(folder), "artifacts": to_json(figures), **laid_out}))
+        print(json_text({"bundle": str(folder), "digest": digest, "artifacts": to_json(figures), **laid_out}))
         return
     show_parity(f"{folder}: proven", figures)
     if models:
@@ -192,22 +192,25 @@ def _tell(folder, place, models, servers, as_json):
     runnable = dict.fromkeys(row.precision for row in manifest.artifacts if row.format == "onnx")
     if runnable and "float32" not in runnable:  # which the commands run where nothing else is said
         taken += f" --precision {next(iter(runnable))}"
+    print(f"digest: {digest}")
     print(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 
 def add_verify(commands: Any) -> None:
     """Adds `aezoo verify`."""
     summary = "prove every file of a bundle again"
-    command = parsing.add_command(commands, "verify", verify, summary, "aezoo verify bundle")
+    command = parsing.add_command(commands, "verify", verify, summary, "aezoo verify bundle --digest SHA256")
     parsing.add_bundle(command)
+    parsing.add_trust(command)
 
 
-def verify(parsed: argparse.Namespace) -> None:
-    """Proves a bundle again."""
+def verify(parsed: argparse.Namespace) -> int:
+    """Proves a bundle again; returns the exit status."""
     from aezoo.export.proof import parity
 
-    figures = parity.verify(parsed.bundle)
+    figures = parity.verify(parsed.bundle, trust=parsed.trust, digest=parsed.digest)
     if parsed.json:
         print(json_text(to_json(figures)))
     else:
         show_parity(f"{parsed.bundle}: proven again", figures)
+    return not_all(any(isinstance(row, parity.Skipped) for row in figures.values()), "proven")

@@ -58,6 +58,7 @@ def serve_layout(parsed: argparse.Namespace) -> None:
         precision=parsed.precision,
         max_batch=parsed.max_batch,
         threshold=parsed.threshold,
+        digest=parsed.digest,
     )
     if parsed.json:
         print(json_text({"models": [str(pathlib.Path(model)) for model in models]}))
