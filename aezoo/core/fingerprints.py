@@ -1,8 +1,9 @@
 """Whether examples were trained on, by a sample of the training examples' fingerprints. NumPy only.
 
-Equal values alone prove nothing: rows of whole numbers repeat, and so do blank tiles. Of the values that training holds once or not at all, new examples of the same kind meet the former in a share
-that training itself tells: about 2 b / (2 b + a), where a values occur there once and b twice. Examples that
-were trained on meet them nearly always.
+Equal values alone prove nothing: rows of whole numbers repeat, and so do blank tiles. Of the values that
+training holds once or not at all, new examples of the same kind meet the former in a share that training
+itself tells: about 2 b / (2 b + a), where a values occur there once and b twice. Examples that were trained
+on meet them nearly always.
 
 Source: Good 1953, "The population frequencies of species and the estimation of population parameters",
 doi:10.1093/biomet/40.3-4.237, equation 2: (r + 1) n_(r+1) / N is the share of new examples whose value has

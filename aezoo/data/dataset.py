@@ -24,6 +24,7 @@ class Dataset:
         class_count: K, how many classes the labels stand for, or None.
         feature_names: of rows, (F,) names, or None.
         train, validation, test: a `Part` each.
+        cut_parts: names of those that were cut from the training examples.
         hasher: computes `content_hash`.
     """
 
@@ -39,6 +40,7 @@ class Dataset:
     validation: Part = dataclasses.field(repr=False)
     test: Part = dataclasses.field(repr=False)
     hasher: Callable[[], str] = dataclasses.field(repr=False)
+    cut_parts: tuple[str, ...] = ()
 
     @property
     def value_range(self) -> tuple[float, float] | None:

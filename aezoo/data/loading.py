@@ -202,6 +202,7 @@ def _dataset_of(contents, name, source, cut):
         label_names=contents.label_names,
         feature_names=contents.feature_names,
         hasher=lambda: digest,
+        cut_parts=tuple(name for name in ("validation", "test") if name not in contents.parts),
         **three_parts(contents, **cut.fractions, seed=cut.seed, source=name),
     )
 
@@ -285,6 +286,7 @@ def _load_set(source, data_dir, download, cut):
         stored_dtype="uint8",
         label_names=label_names,
         feature_names=None,
+        cut_parts=tuple(name for name in ("validation", "test") if parts[name].split == parts["train"].split),
         hasher=functools.partial(tfds_images.hash_files, builder, shape),
         **parts,
     )
