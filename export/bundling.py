@@ -11,9 +11,10 @@ import numpy as np
 
 from aezoo import __version__
 from aezoo.core import files, priors
-from aezoo.core.calibration import Calibration, refuse_training_data, roc_area
+from aezoo.core.calibration import Calibration, roc_area
 from aezoo.core.errors import ExportError, OptionError
 from aezoo.core.examples import as_labels
+from aezoo.core.fingerprints import refuse_training_data
 from aezoo.core.imports import refused_by_tensorflow
 from aezoo.core.options import check_choice
 from aezoo.core.strict_json import Damaged
@@ -36,6 +37,7 @@ from aezoo.runtime.schema import (
     GoldenRow,
     Likelihood,
     Manifest,
+    NormalSource,
     PriorRow,
     Tensor,
 )
@@ -56,6 +58,7 @@ def export_bundle(
     anomalies: np.ndarray | None = None,
     representative: np.ndarray | None = None,
     trained_on: np.ndarray | None = None,
+    source: NormalSource = "held-out examples",
     info: dict[str, Any] | None = None,
     metrics: dict[str, Any] | None = None,
 ) -> pathlib.Path:
@@ -73,7 +76,8 @@ def export_bundle(
         anomalies: examples (N, ...) known to be anomalies. With them the scorer's ROC area is measured, and a
             scorer of lower precision is held to it.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
-        trained_on: sketch of the training examples, see `aezoo.core.calibration.sketch`; None knows none.
+        trained_on: sketch of the training examples, see `aezoo.core.fingerprints.sketch`; None knows none.
+        source: of the examples, a word for the manifest.
         info, metrics: content of a run's run.json and metrics.json, copied into the manifest.
 
     Returns:
@@ -87,7 +91,7 @@ def export_bundle(
         DataError: too few normal examples for the rate, or such as were trained on.
     """
     folder, options = pathlib.Path(folder), ExportOptions() if options is None else options
-    given = Given(examples, labels, normals, anomalies, representative, trained_on, info, metrics)
+    given = Given(examples, labels, normals, anomalies, representative, trained_on, source, info, metrics)
     given = validate(model, options, given)
     contract.check_target(folder)
     draft, provers = files.make_draft(folder), parity.start(format for format, _ in options.pairs)
@@ -197,8 +201,7 @@ def write(
             own = _calibrate_own(draft, artifact, given, proof.calibration, options)
             calibrations[artifact.precision] = own
             artifacts[number] = contract.rehashed(draft, artifact)
-    held_out = given.normals is None
-    row = write_calibration(draft, calibrations, options.score, given.trained_on, proof.overlap, held_out)
+    row = write_calibration(draft, calibrations, options.score, given, proof.overlap)
     manifest = _manifest(draft, model, options, given, proof, row, tuple(artifacts))
     return golden_file.write_golden(draft, manifest, proof.arrays)
 

@@ -9,6 +9,7 @@ import numpy as np
 from aezoo.core.calibration import Calibration, figures, write_tables
 from aezoo.export import scorer
 from aezoo.export.budget import LABELLED
+from aezoo.export.given import Given
 from aezoo.export.golden import stored_examples
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.runtime import manifest as contract
@@ -66,18 +67,17 @@ def write_calibration(
     draft: pathlib.Path,
     calibrations: Mapping[str, Calibration],
     score: Any,
-    trained_on: np.ndarray | None,
+    given: Given,
     overlap: Any,
-    held_out: bool,
 ) -> CalibrationRow | None:
     """Writes what the scorers go by, {precision: `Calibration`}; returns the row of the manifest, or None."""
     if not calibrations:
         return None
-    write_tables(draft / contract.CALIBRATION, calibrations, trained_on)
+    write_tables(draft / contract.CALIBRATION, calibrations, given.trained_on)
     return CalibrationRow(
         **figures(calibrations),
         score=score,
-        source="held-out examples" if held_out else "examples that were given",
+        source=given.normal_source,
         training_examples=overlap,
         files=contract.hash_files(draft, contract.CALIBRATION),
     )

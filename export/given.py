@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from aezoo.core.calibration import Calibration
-from aezoo.runtime.schema import Anomalies
+from aezoo.runtime.schema import Anomalies, NormalSource
 
 Arrays = dict[str, np.ndarray]
 
@@ -21,6 +21,7 @@ class Given:
     anomalies: np.ndarray | None
     representative: np.ndarray | None
     trained_on: np.ndarray | None
+    source: NormalSource
     info: dict[str, Any] | None
     metrics: dict[str, Any] | None
 
@@ -28,6 +29,11 @@ class Given:
     def normal(self) -> np.ndarray | None:
         """What a scorer is calibrated on, or None."""
         return self.examples if self.normals is None else self.normals
+
+    @property
+    def normal_source(self) -> NormalSource:
+        """Where that is from."""
+        return self.source if self.normals is None else "examples that were given"
 
 
 @dataclasses.dataclass(frozen=True)

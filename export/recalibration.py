@@ -8,9 +8,10 @@ import shutil
 import numpy as np
 
 from aezoo.core import files
-from aezoo.core.calibration import Calibration, figures, refuse_training_data, write_tables
+from aezoo.core.calibration import Calibration, figures, write_tables
 from aezoo.core.errors import BundleError
 from aezoo.core.examples import as_inputs, as_labels
+from aezoo.core.fingerprints import refuse_training_data
 from aezoo.core.imports import need
 from aezoo.export import model_card
 from aezoo.export.budget import SURE

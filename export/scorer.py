@@ -6,7 +6,7 @@
         reconstruction_error  (B,) its mean
         negative_elbo         (B,) nats, of a variational model whose score it is
         p_value               (B,) of the score, among those of normal examples
-        is_anomaly            (B,) whether the score is above the threshold
+        is_anomaly            (B,) whether the score is above the threshold, or no number
 
 An ONNX file has a second input, `threshold` (1,), which may be left out: its default lies in the file.
 """
@@ -103,7 +103,8 @@ class PValue(layers.Layer):
         self.steps = self.add_weight(name="steps", shape=(2,), initializer="zeros", trainable=False)
 
     def call(self, score: Any) -> Any:
-        above = ops.cast(self.table[None] >= score[:, None], "float32")
+        # `table >= score` would be the same, but OpenVINO answers it with true where the score is NaN.
+        above = ops.cast(score[:, None] <= self.table[None], "float32")
         return self.steps[0] + self.steps[1] * ops.sum(above, axis=1)
 
     def compute_output_shape(self, score_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -115,14 +116,18 @@ class PValue(layers.Layer):
 
 @keras.saving.register_keras_serializable("aezoo")
 class IsAnomaly(layers.Layer):
-    """Whether a score (B,) is above the threshold: (B,) bool."""
+    """Whether a score (B,) is not within the threshold: (B,) bool. A score that is no number is not.
+
+    The comparison becomes a number before it is turned round: `not (a <= b)` is what optimisers of graphs
+    make `a > b` of, which NaN passes as normal.
+    """
 
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
         self.threshold = self.add_weight(name="threshold", shape=(1,), initializer="zeros", trainable=False)
 
     def call(self, score: Any) -> Any:
-        return score > self.threshold
+        return ops.cast(score <= self.threshold, "float32") < 0.5
 
     def compute_output_spec(self, score: Any) -> Any:
         return keras.KerasTensor(score.shape, dtype="bool")

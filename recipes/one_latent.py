@@ -22,7 +22,6 @@ Leaves model.keras, metrics.json and one_latent.png in its folder.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ from aezoo.cli.parsing import add_common_arguments, add_data_dir
 from aezoo.cli.shell import guarded
 from aezoo.core.files import replacing, write_json
 from aezoo.core.imports import print_anything
+from aezoo.core.json_text import json_text
 from aezoo.plots import style
 from aezoo.training.recipe import build_for
 from aezoo.training.settings import Settings
@@ -180,7 +180,7 @@ def follow(parsed: argparse.Namespace) -> dict[str, Any]:
         model.save(path)
     with style.style():
         style.save(folder / "one_latent.png", picture(model, dataset, history, turned))
-    print(json.dumps(found, indent=1))
+    print(json_text(found, indent=1))
     for metric, (value, tolerance) in {} if parsed.quick else EXPECTED.get(dataset.name, {}).items():
         verdict = "as expected" if abs(found[metric] - value) <= tolerance else "NOT as expected"
         print(f"{metric}: {found[metric]:.4g}, {verdict} ({value:g} ± {tolerance:g})")

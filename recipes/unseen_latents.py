@@ -21,7 +21,6 @@ Leaves the three runs, metrics.json and unseen_latents.png in its folder.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,6 +34,7 @@ from aezoo.cli.parsing import add_common_arguments, add_data_dir
 from aezoo.cli.shell import guarded
 from aezoo.core.files import write_json
 from aezoo.core.imports import print_anything
+from aezoo.core.json_text import json_text
 from aezoo.plots import style
 from aezoo.training.recipe import build_for, unversioned
 from aezoo.training.settings import Settings
@@ -154,7 +154,7 @@ def follow(parsed: argparse.Namespace) -> dict[str, dict[str, float]]:
     write_json(folder / "metrics.json", {"data": dataset.name, **found})
     with style.style():
         style.save(folder / "unseen_latents.png", picture(found, images))
-    print(json.dumps(found, indent=1))
+    print(json_text(found, indent=1))
     for metric, (value, tolerance) in {} if parsed.quick else EXPECTED.get(dataset.name, {}).items():
         name, key = metric.split(".")
         verdict = "as expected" if abs(found[name][key] - value) <= tolerance else "NOT as expected"

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import math
 import pathlib
 import sys
@@ -14,6 +13,7 @@ from aezoo.cli.output import not_all
 from aezoo.core.errors import OptionError
 from aezoo.core.files import replacing
 from aezoo.core.imports import need
+from aezoo.core.json_text import json_text
 
 
 def add_bench(commands: Any) -> None:
@@ -87,7 +87,7 @@ def bench(parsed: argparse.Namespace) -> int:
     if parsed.plot is not None:
         save_plot(found, parsed.plot)
     if parsed.json:
-        print(json.dumps(found))
+        print(json_text(found))
     else:
         show(found)
         for what, target in (("rows", parsed.csv), ("plot", parsed.plot)):

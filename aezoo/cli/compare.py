@@ -1,11 +1,11 @@
 """`aezoo compare`: whether latents of two bundles can be used together."""
 
 import argparse
-import json
 from typing import Any
 
 from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import AezooError, OptionError
+from aezoo.core.json_text import json_text
 from aezoo.core.options import check_positive
 
 
@@ -62,7 +62,7 @@ def compare(parsed: argparse.Namespace) -> None:
         **{name: limit for name, limit in limits.items() if limit is not None},
     )
     if parsed.json:
-        print(json.dumps(found))
+        print(json_text(found))
     else:
         output.print_table(f"A: {parsed.first}, B: {parsed.second}", ("figure", "value"), _rows(found))
         print(comparison.say(found))

@@ -1,13 +1,13 @@
 """`aezoo evaluate`: the figures of a run or a bundle."""
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
 from aezoo.cli import opening, parsing
 from aezoo.cli.output import say, show_metrics
 from aezoo.core.errors import OptionError
+from aezoo.core.json_text import json_text
 from aezoo.core.options import check_positive
 
 _DATA = (
@@ -79,7 +79,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
         target = Run(parsed.model).metrics_file
     write_json(target, metrics)
     if parsed.json:
-        print(json.dumps(metrics))
+        print(json_text(metrics))
         return
     show_metrics(metrics)
     print(f"figures: {target}")

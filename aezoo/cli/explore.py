@@ -2,13 +2,13 @@
 
 import argparse
 import contextlib
-import json
 import pathlib
 import sys
 from typing import Any
 
 from aezoo.cli import parsing
 from aezoo.core.errors import OptionError
+from aezoo.core.json_text import json_text
 from aezoo.explorer import web_runtime
 from aezoo.explorer.server import open_server
 from aezoo.explorer.site import FACTS, lay_out
@@ -95,7 +95,7 @@ def _tell(parsed, folder, facts):
             "points": facts["points"],
             "source": facts["source"],
         }
-        print(json.dumps(told), flush=True)
+        print(json_text(told), flush=True)
         return
     print(f"{folder}: {size / 1e6:.1f} MB, static files for any web server")
     print(f"map: {facts['points']} point{'s' * (facts['points'] != 1)}, {facts['source']}")

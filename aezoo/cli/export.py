@@ -1,7 +1,6 @@
 """`aezoo export` and `aezoo verify`: bundles of proven files."""
 
 import argparse
-import json
 import math
 import textwrap
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from aezoo.cli import parsing
 from aezoo.cli.output import not_all, say, show_parity
 from aezoo.cli.score import FALSE_POSITIVES
+from aezoo.core.json_text import json_text
 from aezoo.core.strict_json import to_json
 
 _FORMATS = "saved_model, onnx, litert, openvino or c; default saved_model,onnx"
@@ -94,12 +94,14 @@ def _add_scorer(group):
     group.add_argument(
         "--normals",
         metavar="SOURCE",
-        help="normal examples that were not used in training; default: held-out ones",
+        help="normal examples that were not used in training; default: held-out ones of the classes that "
+        "training has",
     )
     group.add_argument(
         "--anomalies",
         metavar="SOURCE",
-        help="known anomalies: measures the ROC area, of which int8 may then lose --budget",
+        help="known anomalies: measures the ROC area, of which int8 may then lose --budget; default: test "
+        "examples of classes that training has not, if there are 20",
     )
     group.add_argument(
         "--false-positive-rate",
@@ -128,7 +130,7 @@ def export(parsed: argparse.Namespace) -> None:
     folder = _exported(parsed, run, formats)
     place = f"{str(parsed.output).rstrip('/')}-models"
     models = lay_out(folder, place, servers, version=next_version(place)) if servers else []
-    _tell(folder, place, models, servers, parsed.json)
+    _tell(folder, place, models, servers, parsed)
 
 
 def _exported(parsed, run, formats):
@@ -158,29 +160,29 @@ def _exported(parsed, run, formats):
         false_positive_rate=parsed.false_positive_rate,
         licence=parsed.licence,
     )
+    held_out = run.held_out
+    if parsed.anomalies is not None or not options.wants("scorer"):
+        held_out["anomalies"] = examples(parsed.anomalies)
     return export_bundle(
         run.model,
         parsed.output,
         options,
-        **run.held_out,
+        **held_out,
         representative=examples(parsed.representative),
         normals=examples(parsed.normals),
-        anomalies=examples(parsed.anomalies),
         info=run.info,
         metrics=run.metrics,
     )
 
 
-def _tell(folder, place, models, servers, as_json):
+def _tell(folder, place, models, servers, parsed):
     from aezoo.runtime.manifest import digest_of, read_manifest
 
     manifest, digest = read_manifest(folder), digest_of(folder)
     figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
-    if as_json:
+    if parsed.json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
-        print(
-            json.dumps({"bundle": str(folder), "digest": digest, "artifacts": to_json(figures), **laid_out})
-        )
+        print(json_text({"bundle": str(folder), "digest": digest, "artifacts": to_json(figures), **laid_out}))
         return
     show_parity(f"{folder}: proven", figures)
     if models:
@@ -192,6 +194,15 @@ def _tell(folder, place, models, servers, as_json):
             f"scorer: threshold {calibration.threshold:.6g}, from {calibration.examples} "
             f"{calibration.source}; false positive rate {calibration.false_positive_rate:.2g}, "
             f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
+        )
+    if manifest.anomalies is not None:
+        unseen = (manifest.metrics or {}).get("unseen_classes", {}).get("classes", [])
+        told = (
+            "that were given" if parsed.anomalies is not None else f"from the test part: {', '.join(unseen)}"
+        )
+        print(
+            f"anomalies: one scores above a normal example {manifest.anomalies.roc_area:.2%} of the time "
+            f"(ROC area), of {manifest.anomalies.examples} {told}"
         )
     verb = "score" if {row.part for row in manifest.artifacts} == {"scorer"} else "encode"
     taken = {"images": "IMAGES", "rows": "TABLE"}.get(manifest.kind, "EXAMPLES")
@@ -218,7 +229,7 @@ def verify(parsed: argparse.Namespace) -> int:
     figures = parity.verify(parsed.bundle, trust=parsed.trust, digest=parsed.digest)
     foreign = contract.foreign_files(parsed.bundle, contract.read_manifest(parsed.bundle, parsed.digest))
     if parsed.json:
-        print(json.dumps({**to_json(figures), "foreign_files": foreign}))
+        print(json_text({**to_json(figures), "foreign_files": foreign}))
     else:
         show_parity(f"{parsed.bundle}: proven again", figures)
         for name in foreign:

@@ -1,10 +1,10 @@
 """`aezoo film`: two latents while they are trained."""
 
 import argparse
-import json
 from typing import Any
 
 from aezoo.cli import output, parsing
+from aezoo.core.json_text import json_text
 
 
 def add_film(commands: Any) -> None:
@@ -103,7 +103,7 @@ def _tell(made, paths, as_json):
         for panel in made.panels
     ]
     if as_json:
-        print(json.dumps({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows}))
+        print(json_text({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows}))
         return
     table = [
         (row["panel"], f"{row['test_mse']:.4f}", f"{row['largest_latent']:.3g}")

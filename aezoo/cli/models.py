@@ -1,7 +1,6 @@
 """`aezoo list` and `aezoo info`."""
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
@@ -9,6 +8,7 @@ from aezoo import models
 from aezoo.cli.output import print_table, short
 from aezoo.cli.parsing import add_command
 from aezoo.core.errors import OptionError, RunError
+from aezoo.core.json_text import json_text
 from aezoo.core.options import nearest
 
 
@@ -40,7 +40,7 @@ def list_models(parsed: argparse.Namespace) -> None:
             {"name": e.name, "kinds": sorted(e.kinds), "paper": e.paper, "summary": e.summary}
             for e in entries
         ]
-        print(json.dumps(rows))
+        print(json_text(rows))
         return
     table = [(entry.name, ", ".join(sorted(entry.kinds)), entry.summary) for entry in entries]
     print_table(None, ("name", "takes", "summary"), table)
@@ -86,7 +86,7 @@ def info(parsed: argparse.Namespace) -> None:
             "options": entry.options(),
         }
     if parsed.json:
-        print(json.dumps(found))
+        print(json_text(found))
         return
     for key, value in found.items():
         if isinstance(value, dict):

@@ -1,10 +1,11 @@
 """What the commands print and write."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from aezoo.core.json_text import json_text
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
@@ -47,7 +48,7 @@ def say(notes: Iterable[str]) -> None:
 
 def short(value: object) -> str:
     """Returns a value as one line of at most 100 characters."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json_text(value)
     return text if len(text) <= 100 else text[:97] + "..."
 
 
@@ -110,7 +111,7 @@ def writer(
         more = {} if scale is None else {"scale": scale}
         outputs.write(path, results, names, as_images=as_images, sources=sources, **more)
         if parsed.json:
-            print(json.dumps({"output": path, "shape": list(results.shape)}))
+            print(json_text({"output": path, "shape": list(results.shape)}))
         else:
             print(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
 

@@ -2,13 +2,13 @@
 
 import argparse
 import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import DataError
+from aezoo.core.json_text import json_text
 
 
 def add_plot(commands: Any) -> None:
@@ -66,7 +66,7 @@ def plot(parsed: argparse.Namespace) -> None:
         files = _draw(model, shown, obstacles, folder, suffixes, parsed)
     skipped = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
     if parsed.json:
-        print(json.dumps({"files": files, "skipped": skipped, "examples": shown.source}))
+        print(json_text({"files": files, "skipped": skipped, "examples": shown.source}))
         return
     for file in files:
         print(file)

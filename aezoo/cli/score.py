@@ -2,12 +2,12 @@
 
 import argparse
 import csv
-import json
 import pathlib
 import sys
 from typing import Any
 
 from aezoo.cli import opening, parsing
+from aezoo.core.json_text import json_text
 
 FALSE_POSITIVES = "fraction of normal examples that may be flagged as anomalies, default 0.01"
 
@@ -45,7 +45,7 @@ def score(parsed: argparse.Namespace) -> None:
         for number, name in enumerate(found.names)
     ]
     if parsed.json:
-        print(json.dumps(rows))
+        print(json_text(rows))
         return
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(rows[0])
@@ -82,7 +82,7 @@ def calibrate(parsed: argparse.Namespace) -> None:
     found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate, **vouched)
     digest = digest_of(folder)
     if parsed.json:
-        print(json.dumps({**found.figures(), "removed": gone, "digest": digest}))
+        print(json_text({**found.figures(), "removed": gone, "digest": digest}))
         return
     low, high = found.interval
     print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
@@ -92,7 +92,10 @@ def calibrate(parsed: argparse.Namespace) -> None:
     )
     row = read_manifest(parsed.bundle).calibration
     if row is not None and row.training_examples == "unknown":
-        print("whether these were trained on is unknown: the bundle keeps no fingerprints of its training")
+        print(
+            "whether these were trained on is unknown: the bundle keeps no fingerprints of its training, "
+            "or its values repeat so much that they tell nothing"
+        )
     for file in gone:
         print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
     print(f"digest: {digest}")

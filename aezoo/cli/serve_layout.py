@@ -1,11 +1,11 @@
 """`aezoo serve-layout`: a bundle as model servers want it."""
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
 from aezoo.cli import parsing
+from aezoo.core.json_text import json_text
 
 
 def add_serve_layout(commands: Any) -> None:
@@ -61,7 +61,7 @@ def serve_layout(parsed: argparse.Namespace) -> None:
         digest=parsed.digest,
     )
     if parsed.json:
-        print(json.dumps({"models": [str(pathlib.Path(model)) for model in models]}))
+        print(json_text({"models": [str(pathlib.Path(model)) for model in models]}))
         return
     for model in models:
         print(f"{model}: version {parsed.version}")

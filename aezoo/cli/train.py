@@ -16,6 +16,7 @@ from aezoo.cli.output import show_metrics
 from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
+from aezoo.core.json_text import json_text
 from aezoo.core.options import KINDS
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
@@ -151,7 +152,7 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
         run = _begin(recipe, parsed, run, say)
     metrics = run.metrics
     if parsed.json:
-        print(json.dumps({"run": str(run.folder), **metrics}))
+        print(json_text({"run": str(run.folder), **metrics}))
         return run
     show_metrics(metrics)
     if not parsed.quick:

@@ -8,11 +8,10 @@ Source: Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World",
 Candès, Lei, Romano & Sesia 2023, "Testing for outliers with conformal p-values", arXiv:2104.08279.
 """
 
-import hashlib
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,8 +24,6 @@ TABLE = 1000  # scores that a graph holds: a table of one size can be exchanged 
 # What a file of tables holds at least; of another precision the same, with its name in front.
 TABLES = {"table": Like("f", (TABLE,)), "steps": Like("f", (2,)), "threshold": Like("f", (1,))}
 _LOWEST = np.finfo("float32").min  # fills a table up: no score is as low
-_SKETCH = 4096  # fingerprints of training examples that are kept
-_OVERLAP = 0.05  # share of known fingerprints from which examples count as those of the training
 
 
 class Calibration:
@@ -35,7 +32,7 @@ class Calibration:
     Attributes:
         table: float32 (1000,), ascending.
         base, step: a p-value is base + step * (number of entries that are at least the score).
-        threshold: float; a score above it is an anomaly.
+        threshold: float; a score that is not within it is an anomaly, one that is no number too.
         false_positive_rate: share of normal examples that may pass the threshold.
         examples: number of normal scores, n.
         interval: (low, high), within which the true rate of this very threshold lies with a
@@ -109,13 +106,15 @@ class Calibration:
         return (np.float32(self.base) + np.float32(self.step) * above.astype("float32")).astype("float32")
 
     def is_anomaly(self, scores: ArrayLike, threshold: float | None = None) -> np.ndarray:
-        """Returns which scores (B,) are above the threshold, bool (B,)."""
-        return np.asarray(scores, "float32") > np.float32(self.threshold if threshold is None else threshold)
+        """Returns which scores (B,) are not known to be within the threshold, bool (B,); NaN is not."""
+        limit = np.float32(self.threshold if threshold is None else threshold)
+        return ~(np.asarray(scores, "float32") <= limit)
 
     def is_sure(self, scores: ArrayLike, margin: float = 1e-5) -> np.ndarray:
         """Returns which scores no rounding by a share of `margin` moves across an entry or the threshold."""
         scores = np.asarray(scores, "float64")
-        low, high = scores - margin * np.abs(scores), scores + margin * np.abs(scores)
+        margins = margin * np.abs(scores, where=np.isfinite(scores), out=np.zeros_like(scores))
+        low, high = scores - margins, scores + margins
         return (self.p_values(low) == self.p_values(high)) & (self.is_anomaly(low) == self.is_anomaly(high))
 
     def figures(self) -> dict[str, Any]:
@@ -215,55 +214,3 @@ def _interval(count, rank, level):
         return math.nan, math.nan
     low = beta.ppf((1 - level) / 2, count - rank, rank + 1) if rank < count else 0.0
     return low, beta.ppf((1 + level) / 2, count + 1 - rank, rank)
-
-
-# -- whether examples were trained on ----------------------------------------------------------------
-
-
-def fingerprints(examples: np.ndarray) -> np.ndarray:
-    """Returns a number of 64 bits for each example (N,), uint64; equal examples have equal ones.
-
-    Args:
-        examples: (N, ...): bytes, floats in [0, 1] that are rounded to bytes, or rows as float32.
-    """
-    examples = np.asarray(examples)
-    if examples.ndim > 3 and examples.dtype != np.uint8:
-        examples = np.rint(np.clip(examples, 0, 1) * 255).astype("uint8")
-    elif examples.dtype != np.uint8:
-        examples = examples.astype("float32")
-    digests = b"".join(hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in examples)
-    return np.frombuffer(digests, "<u8")
-
-
-def sketch(numbers: np.ndarray) -> np.ndarray:
-    """Returns the smallest 4,096 of fingerprints, uint64, ascending: a sample that examples meet again in.
-
-    Source: Bar-Yossef, Jayram, Kumar, Sivakumar & Trevisan 2002, "Counting Distinct Elements in a Data
-    Stream", doi:10.1007/3-540-45726-7_1.
-    """
-    return np.unique(numbers)[:_SKETCH]
-
-
-def refuse_training_data(examples: np.ndarray, kept: np.ndarray | None) -> Literal["none found", "unknown"]:
-    """Raises DataError where examples are those of the training, by what was kept of those.
-
-    Args:
-        examples: (N, ...).
-        kept: `sketch` of the training examples' fingerprints, or None.
-
-    Returns:
-        What is known, a text for the manifest: "none found", or "unknown" where nothing was kept.
-    """
-    if kept is None or not len(kept):
-        return "unknown"
-    numbers = fingerprints(examples)
-    comparable = numbers[numbers <= kept[-1]] if len(kept) == _SKETCH else numbers
-    known = np.isin(comparable, kept)
-    if len(comparable) and known.mean() > _OVERLAP:
-        raise DataError(
-            "these examples were trained on; their errors are lower than those of new ones",
-            got=f"{known.sum()} of {len(comparable)} examples that can be compared are training examples",
-            expected="normal examples that the model has never seen",
-            fix="hold some back: a test or validation part",
-        )
-    return "none found"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aezoo.core.errors import RunError
+from aezoo.core.json_text import json_text
 
 DRAFT = ".writing-"  # folders of files that are being written; a killed process leaves one
 
@@ -57,7 +58,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Writes a JSON file, whole or not at all."""
     with replacing(path) as new:
-        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        new.write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -29,6 +29,7 @@ class Dataset:
         feature_names: of rows, (F,) names, or None.
         notes: what was understood of the source and what was left out, a line each, for who reads it.
         train, validation, test: a `Part` each.
+        cut_parts: names of those that were cut from the training examples.
         hasher: computes `content_hash`.
     """
 
@@ -48,6 +49,7 @@ class Dataset:
     pixel_dtype: str | None = None
     unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    cut_parts: tuple[str, ...] = ()
 
     @property
     def value_range(self) -> tuple[float, float] | None:

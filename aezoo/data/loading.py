@@ -268,6 +268,7 @@ def _dataset_of(contents, name, source, cut):
         pixel_dtype=str(examples.dtype) if contents.kind == "images" else None,
         unread_files=contents.unread_files,
         notes=(*contents.notes, *_constants(name, contents, parts["train"])),
+        cut_parts=tuple(name for name in ("validation", "test") if name not in contents.parts),
         **parts,
     )
 
@@ -382,6 +383,7 @@ def _load_set(source, data_dir, download, cut):
         stored_dtype="uint8",
         label_names=label_names,
         feature_names=None,
+        cut_parts=tuple(name for name in ("validation", "test") if parts[name].split == parts["train"].split),
         hasher=functools.partial(tfds_images.hash_files, builder, shape),
         pixel_range=BYTES,
         pixel_dtype="uint8",

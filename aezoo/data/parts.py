@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # TensorFlow is imported where batches are made
 
 
 ENDLESS = 2**62  # epochs; the last one that fits an int64 with room to count on
+_AT_ONCE = 256  # examples, where some are chosen from a stream
 
 
 def unit_floats(examples: np.ndarray) -> np.ndarray:
@@ -62,6 +63,20 @@ class Part:
             OptionError: `limit` is no whole number of at least 1.
         """
         raise NotImplementedError
+
+    def chosen(self, numbers: np.ndarray) -> "ArrayPart":
+        """Returns the examples at positions (M,), which rise, as a part in memory."""
+        kept: list[np.ndarray] = []
+        start = 0
+        batches = self.batches(_AT_ONCE).as_numpy_iterator() if len(numbers) else ()
+        for batch in batches:
+            here = numbers[(numbers >= start) & (numbers < start + len(batch))] - start
+            kept.append(batch[here])
+            start += len(batch)
+            if start > numbers[-1]:
+                break
+        examples = np.concatenate(kept) if kept else np.empty((0, *self.shape), np.float32)
+        return ArrayPart(examples, None if self.labels is None else self.labels[numbers], self.classes)
 
     @property
     def class_numbers(self) -> np.ndarray:
@@ -194,6 +209,11 @@ class ArrayPart(Part):
         if limit is not None:
             limit = check_positive("limit", limit)
         return unit_floats(self.examples[:limit])
+
+    def chosen(self, numbers: np.ndarray) -> "ArrayPart":
+        """As `Part.chosen`; in the stored dtype."""
+        labels = None if self.labels is None else self.labels[numbers]
+        return ArrayPart(self.examples[numbers], labels, self.classes)
 
     @functools.cached_property
     def _tensor(self):

@@ -7,6 +7,7 @@ import numpy as np
 
 from aezoo.core.model import Model
 from aezoo.core.options import check_positive
+from aezoo.data.held_out import apart
 from aezoo.evaluation import baselines, codebook, generation, latents, likelihood, reconstruction
 
 MOST_TESTED = 10_000  # test examples; all of MNIST's
@@ -39,12 +40,14 @@ def evaluate(
     Returns:
         dict, fit for JSON: `test_examples`; `mse` (for sequences and rows in standard deviations of
         the columns), for images also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as
-        many components as the last axis of the latents is long, fitted on the training part; for a
+        many components as the last axis of the latents is long, fitted on the training part; where the test
+        part has classes that training has not, all of these without them, and `unseen_classes` of them; for a
         denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
         `likelihood`, `codebook`, `sparsity` and `generation`. docs/reference/figures.md defines every figure.
     """
     check_positive("likelihood_samples", likelihood_samples, usual=200)
     check_positive("likelihood_examples", likelihood_examples, usual=1000)
+    dataset, others, unseen = apart(dataset, MOST_TESTED)
     examples, scale = dataset.test.array(MOST_TESTED), model.error_scale
     # Of maps as many components as D, since all positions together often beat the pixels.
     pca = baselines.fit_pca(dataset.train.array(baselines.MOST_FITTED) / scale, model.latent_shape[-1])
@@ -57,6 +60,10 @@ def evaluate(
         **_compare(examples, again, scale),
         "pca": {"components": int(pca.n_components_), **_compare(examples, linear, scale)},
     }
+    if others is not None and not model.takes_labels:
+        odd = others.array()
+        found = _compare(odd, model.reconstruct(odd), scale)
+        figures["unseen_classes"] = {"classes": unseen, "examples": len(odd), **found}
     if model.corruption is not None and model.kind == "images":
         figures["denoising"] = denoising_figures(model, examples, pca)
     ours, linear_one = (latents.explained_variance(examples, each, scale) for each in (again, linear))

@@ -40,6 +40,9 @@ def rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """
     pca = f"PCA, {metrics['pca']['components']} components"
     found = [("model", _named(metrics, _RECONSTRUCTION)), (pca, _named(metrics["pca"], _RECONSTRUCTION))]
+    if odd := metrics.get("unseen_classes"):
+        told = f"{odd['examples']:,} of other classes: {', '.join(map(str, odd['classes'][:3]))}"
+        found.append((told + (", ..." if len(odd["classes"]) > 3 else ""), _named(odd, _RECONSTRUCTION)))
     noisy = metrics.get("denoising", {})
     for name in _DENOISERS:
         if name in noisy:

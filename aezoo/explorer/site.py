@@ -9,13 +9,13 @@ page/
   runtime/                           onnxruntime-web and its licence
 """
 
-import json
 import pathlib
 import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from aezoo.core.errors import BundleError, OptionError
+from aezoo.core.json_text import json_text
 from aezoo.core.strict_json import to_json
 from aezoo.explorer import web_runtime
 from aezoo.runtime import manifest as contract
@@ -79,7 +79,7 @@ def lay_out(
 
     examples = _starting_points(read)
     facts = _facts(bundle, manifest, artifacts, read, examples, engine)
-    contents = {FACTS: (json.dumps(facts, separators=(",", ":"), allow_nan=False) + "\n").encode()}
+    contents = {FACTS: (json_text(facts, separators=(",", ":")) + "\n").encode()}
     contents["examples.bin"] = _packed(read.examples[examples]).tobytes()
     if facts["map"] is not None:
         contents["points.bin"] = read.latents.astype("<f4").tobytes()

@@ -33,6 +33,9 @@ def scores(model: Model, shown: Any, seed: int) -> Figure:
     """Returns a histogram of anomaly scores with the threshold; by class where there are two."""
     values, threshold, name, how = _scored(model, shown)
     figure, axes = style.subplots(figsize=(6.4, 3.4))
+    known = np.isfinite(values)  # float32 overflows at examples that nothing like them was seen of
+    if not known.all():
+        values = np.where(known, values, np.max(values, where=known, initial=threshold or 0))
     low, high = values.min(), max(values.max(), threshold or 0)
     logarithmic = low > 0 and high / low > 20
     bins = np.geomspace(low, high, _BINS) if logarithmic else np.linspace(low, high + 1e-9, _BINS)
@@ -54,7 +57,7 @@ def scores(model: Model, shown: Any, seed: int) -> Figure:
         axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
         axes.set_xticks([], minor=True)
     if threshold is not None:
-        share = np.mean(values > threshold)
+        share = 1 - np.mean(values <= threshold)
         label = f"threshold {threshold:.4g}:\n{how}\n{share:.2%} of these"
         axes.axvline(threshold, color="black", linewidth=1.4, linestyle="--", label=label)
     axes.set(xlabel=f"{name}, of each example", ylabel="examples")

@@ -18,7 +18,6 @@ A bundle is written under another name, proven, and only then takes its own.
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 import re
@@ -28,6 +27,7 @@ from collections.abc import Iterator
 
 from aezoo.core import strict_json
 from aezoo.core.errors import AezooError, BundleError, OptionError
+from aezoo.core.json_text import json_text
 from aezoo.core.strict_json import Damaged
 from aezoo.runtime import checked
 from aezoo.runtime.checked import (
@@ -179,8 +179,7 @@ def read_manifest(folder: Folder, digest: str | None = None) -> Manifest:
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:
     """Writes the manifest of a bundle in the making; what could not be read again raises BundleError."""
-    text = json.dumps(strict_json.to_json(manifest), indent=2) + "\n"
-    content = text.encode("utf-8")
+    content = (json_text(strict_json.to_json(manifest), indent=2) + "\n").encode("utf-8")
     (pathlib.Path(folder) / MANIFEST).write_bytes(content)
     line = f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n"
     (pathlib.Path(folder) / SIDECAR).write_bytes(line.encode())

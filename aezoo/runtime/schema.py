@@ -32,6 +32,7 @@ SCHEMA_VERSION = 6
 Layout = Literal["nhwc", "nchw"]
 Kind = Literal["images", "sequences", "rows"]
 Score = Literal["reconstruction_error", "negative_elbo"]
+NormalSource = Literal["held-out examples", "validation examples", "examples that were given"]
 _Dtype = Literal["float32", "float16", "uint8", "int8", "int32", "int64", "bool"]
 
 
@@ -236,7 +237,7 @@ class CalibrationRow:
     examples: _Size
     thresholds: dict[Precision, _Float32]
     score: Score
-    source: Literal["held-out examples", "examples that were given"]
+    source: NormalSource
     training_examples: Literal["none found", "unknown"]
     files: _Files
 

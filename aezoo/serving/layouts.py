@@ -19,6 +19,7 @@ from typing import Any
 
 from aezoo.core import files
 from aezoo.core.errors import OptionError
+from aezoo.core.json_text import json_text
 from aezoo.core.options import check_choice, check_positive
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fixed_batch
@@ -236,7 +237,7 @@ def _texts(name, version, artifact, servers, max_batch, threshold):
         if "triton" in servers:
             texts[CONFIG] = config_pbtxt(name, artifact, max_batch=max_batch, threshold=threshold)
         if "mlserver" in servers:
-            texts[SETTINGS] = json.dumps(model_settings(name, version, artifact), indent=2) + "\n"
+            texts[SETTINGS] = json_text(model_settings(name, version, artifact), indent=2) + "\n"
     return texts
 
 

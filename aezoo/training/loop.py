@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.core.calibration import fingerprints, sketch
 from aezoo.core.errors import DataError, OptionError, RunError
 from aezoo.core.files import replacing, write_json
+from aezoo.core.fingerprints import fingerprints, sketch
 from aezoo.core.versions import versions
 from aezoo.data import Dataset
+from aezoo.data.held_out import apart, normal_examples
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras
 from aezoo.nn.saving import load_model
@@ -28,6 +29,8 @@ from aezoo.training.settings import Settings
 
 _FINGERPRINTED = 256  # examples at a time
 _HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
+_ENOUGH = 99  # of them, for a false positive rate of 0.01
+_TELLING = 20  # anomalies from which a ROC area says anything
 _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
 
@@ -212,13 +215,8 @@ def _finish(run, dataset, seconds):
     from aezoo.plots import pictures
 
     model = run.model
-    held_out = {"examples": dataset.test.array(_HELD_OUT)}
-    if model.takes_labels:
-        held_out["labels"] = dataset.test.class_numbers[:_HELD_OUT]
-    trained_on = [fingerprints(batch) for batch in dataset.train.batches(_FINGERPRINTED).as_numpy_iterator()]
-    held_out["trained_on"] = sketch(np.concatenate(trained_on))
     with replacing(run.held_out_file) as path:
-        np.savez_compressed(path, **held_out)
+        np.savez_compressed(path, **_held_out(model, dataset))
     if model.prior is None:  # so that what a plain model leaves of its latent space can be drawn from
         model.fit_prior(dataset.train.array(_FOR_PRIOR))
         with replacing(run.model_file) as path:
@@ -237,6 +235,22 @@ def _finish(run, dataset, seconds):
     write_json(run.info_file, info)
     run.checkpoint_file.unlink(missing_ok=True)
     return run
+
+
+def _held_out(model, dataset):
+    """Returns the arrays of held_out.npz, see `Run.held_out`."""
+    normals, from_test = normal_examples(dataset, _HELD_OUT, _ENOUGH)
+    held_out = {"examples": normals.array()}
+    if not from_test:
+        held_out["source"] = np.asarray("validation examples")
+    if model.takes_labels:
+        held_out["labels"] = normals.class_numbers
+    else:
+        _, others, _ = apart(dataset, _HELD_OUT)
+        if others is not None and len(others) >= _TELLING:
+            held_out["anomalies"] = others.array()
+    trained_on = [fingerprints(batch) for batch in dataset.train.batches(_FINGERPRINTED).as_numpy_iterator()]
+    return {**held_out, "trained_on": sketch(np.concatenate(trained_on))}
 
 
 def _describe(model, dataset, settings):

@@ -5,7 +5,7 @@ run/
   model.keras          the model at the epoch with the lowest validation loss
   history.csv          one row an epoch
   metrics.json         the test figures, PCA of the same latent size beside them
-  held_out.npz         a few test examples, from which an export is proven
+  held_out.npz         a few normal examples that were not trained on, by which an export is proven
   reconstructions.png  latents.png  loss.png
   checkpoint.keras     only while training is unfinished: everything that `resume` needs
 """
@@ -22,8 +22,6 @@ from aezoo.core.files import DRAFT, read_json, replacing
 from aezoo.runtime.manifest import is_bundle
 
 if TYPE_CHECKING:  # a run is looked into without Keras
-    import numpy as np
-
     from aezoo.nn.autoencoder import Autoencoder
 
 
@@ -183,16 +181,21 @@ class Run:
         return load_model(self.model_file)
 
     @property
-    def held_out(self) -> dict[str, "np.ndarray"]:
-        """A few test examples: {"examples": float32 (N, ...), "trained_on": uint64, a sketch of the
-        training examples, see `calibration.sketch`}; for a conditional model also {"labels": (N,) int32}.
+    def held_out(self) -> dict[str, Any]:
+        """A few examples that were not trained on, as `export_bundle` takes them, a dict.
+
+        "examples": float32 (N, ...), of classes that training has; "source": "held-out examples" of the test
+        part, or "validation examples"; "labels": (N,) int32, of a conditional model; "anomalies": (M, ...),
+        of the test part's other classes, where it has at least 20; "trained_on": uint64 (2, K), a sketch of
+        the training examples, see `fingerprints.sketch`.
         """
         import numpy as np
 
         try:
             # np.load itself leaves a broken archive open
             with open(self.held_out_file, "rb") as file, np.load(file) as arrays:
-                return {**arrays, "examples": arrays["examples"]}
+                source = str(arrays.get("source", "held-out examples"))
+                return {**arrays, "examples": arrays["examples"], "source": source}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RunError(
                 "the held-out examples of the run cannot be read",

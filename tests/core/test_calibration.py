@@ -1,10 +1,10 @@
-"""Calibration: p-values are what conformal prediction promises, and training examples are refused."""
+"""Calibration: p-values are what conformal prediction promises."""
 
 import numpy as np
 import pytest
 from conftest import four_lines
 
-from aezoo.core.calibration import TABLE, Calibration, fingerprints, refuse_training_data, sketch
+from aezoo.core.calibration import TABLE, Calibration
 from aezoo.core.errors import DataError, OptionError
 
 
@@ -77,20 +77,3 @@ def test_scores_that_are_no_numbers_are_refused():
     with pytest.raises(DataError) as error:
         Calibration.fit([1.0, np.nan, 2.0], 0.4)
     four_lines(error, "no numbers", "1 of 3")
-
-
-@pytest.mark.parametrize("shape", [(6, 5, 1), (6,), (7, 2)])
-def test_training_examples_are_refused_and_others_are_not(shape):
-    draw = np.random.Generator(np.random.Philox(4))
-    trained, new = (draw.random((9000, *shape), dtype="float32") for _ in range(2))
-    kept = sketch(fingerprints(trained))
-    assert len(kept) == 4096
-    refuse_training_data(new[:500], kept)
-    refuse_training_data(trained[:500], None)
-    with pytest.raises(DataError) as error:
-        refuse_training_data(trained[:500], kept)
-    four_lines(error, "were trained on", "hold some back")
-    if len(shape) == 3:  # bytes and floats of one image are one image
-        stored = np.rint(trained[:500] * 255).astype("uint8")
-        with pytest.raises(DataError):
-            refuse_training_data(stored, kept)

@@ -11,8 +11,8 @@ from conftest import four_lines
 import aezoo
 from aezoo import runtime
 from aezoo.cli import main
-from aezoo.core.calibration import fingerprints, sketch
 from aezoo.core.errors import BundleError, DataError, OptionError, ParityError
+from aezoo.core.fingerprints import fingerprints, sketch
 from aezoo.evaluation.likelihood import elbo_nats
 from aezoo.export import ExportOptions, export_bundle, scorer
 from aezoo.export.proof import parity

@@ -92,7 +92,7 @@ def read_table(
     notes = [_understood(path, table, found, labels)]
     if names and expected is None:
         notes += _row_numbers(path, rows, names)
-    return Contents({"train": (rows, labels)}, label_names, names, tuple(notes))
+    return Contents({"train": (rows, labels)}, label_names, names, notes=tuple(notes))
 
 
 def _row_numbers(path, rows, names):

@@ -5,7 +5,7 @@ const [WIDTH, HEIGHT, TOP] = [320, 96, 14];
 const [UP, RIGHT, LEFT] = ["M0 0l7 12h-14z", "M0 0l-12 -7v14z", "M0 0l12 -7v14z"];
 
 export function figure(number) {
-  if (number === 0) return "0";
+  if (number === 0 || !Number.isFinite(number)) return String(number);
   const usual = Math.abs(number) >= 1e-3 && Math.abs(number) < 1e5;
   return usual ? String(Number(number.toPrecision(3))) : number.toExponential(1);
 }
@@ -85,9 +85,9 @@ export class Score {
   /** An arrow up to a score on the scale, or one that leads out of it. */
   mark(score) {
     const { low, high } = this.facts;
-    const way = Number(score > high) - Number(score < low);
+    const way = Number(!(score <= high)) - Number(score < low); // a score that is no number lies beyond, too
     this.marker.setAttribute("d", way ? (way > 0 ? RIGHT : LEFT) : UP);
-    this.marker.setAttribute("transform", `translate(${this.x(score)} ${HEIGHT + (way ? 8 : 2)})`);
+    this.marker.setAttribute("transform", `translate(${this.x(way > 0 ? high : score)} ${HEIGHT + (way ? 8 : 2)})`);
     this.beyond.textContent = way ? `${figure(score)}, beyond the scale` : "";
     this.beyond.setAttribute("x", way > 0 ? WIDTH - 18 : 18);
     this.beyond.setAttribute("text-anchor", way > 0 ? "end" : "start");

@@ -70,7 +70,7 @@ def _summed(graph, value, like):
 def p_value(graph: Graph, layer: Any, score: Tensor) -> Tensor:
     """How many entries of the table are at least the score, in steps."""
     column = graph.node("Unsqueeze", [score, graph.indices("axis", (1,))])
-    above = graph.node("GreaterOrEqual", [graph.constant("table", as_float32(layer.table)[None]), column])
+    above = graph.node("LessOrEqual", [column, graph.constant("table", as_float32(layer.table)[None])])
     above = graph.node("Cast", [above], to=1)
     count = graph.node("ReduceSum", [above, graph.indices("axis", (1,))], keepdims=0)
     base, step = as_float32(layer.steps)
@@ -80,6 +80,7 @@ def p_value(graph: Graph, layer: Any, score: Tensor) -> Tensor:
 
 @emits(IsAnomaly)
 def is_anomaly(graph: Graph, layer: Any, score: Tensor) -> Tensor:
-    """Compared with an input of the graph that may be left out."""
+    """Compared with an input of the graph that may be left out; NaN is not within it."""
     threshold = graph.optional_input("threshold", as_float32(layer.threshold))
-    return graph.result(graph.node("Greater", [score, threshold]), dtype="bool")
+    within = graph.node("Cast", [graph.node("LessOrEqual", [score, threshold])], to=1)
+    return graph.result(graph.node("Less", [within, graph.scalar(0.5)]), dtype="bool")
