@@ -1,7 +1,6 @@
 """`aezoo compare`: whether latents of two bundles can be used together."""
 
 import argparse
-import json
 from typing import Any
 
 from aezoo.cli import opening, output, parsing
@@ -62,10 +61,10 @@ def compare(parsed: argparse.Namespace) -> None:
         **{name: limit for name, limit in limits.items() if limit is not None},
     )
     if parsed.json:
-        print(json.dumps(found))
+        output.say_json(found)
     else:
         output.print_table(f"A: {parsed.first}, B: {parsed.second}", ("figure", "value"), _rows(found))
-        print(comparison.say(found))
+        output.say(comparison.say(found))
     if parsed.require and comparison.VERDICTS.index(found["verdict"]) > comparison.VERDICTS.index(
         parsed.require
     ):

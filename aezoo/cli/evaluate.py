@@ -1,12 +1,10 @@
 """`aezoo evaluate`: the figures of a run or a bundle."""
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
-from aezoo.cli import opening, parsing
-from aezoo.cli.output import show_metrics
+from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive
 
@@ -76,7 +74,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
         target = Run(parsed.model).metrics_file
     write_json(target, metrics)
     if parsed.json:
-        print(json.dumps(metrics))
+        output.say_json(metrics)
         return
-    show_metrics(metrics)
-    print(f"figures: {target}")
+    output.show_metrics(metrics)
+    output.say(f"figures: {target}")

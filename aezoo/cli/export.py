@@ -1,13 +1,11 @@
 """`aezoo export` and `aezoo verify`: bundles of proven files."""
 
 import argparse
-import json
 import math
 import textwrap
 from typing import Any
 
-from aezoo.cli import parsing
-from aezoo.cli.output import show_parity
+from aezoo.cli import output, parsing
 from aezoo.cli.score import FALSE_POSITIVES
 from aezoo.core.strict_json import to_json
 
@@ -174,15 +172,15 @@ def _tell(folder, place, models, servers, as_json):
     figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
     if as_json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
-        print(json.dumps({"bundle": str(folder), "artifacts": to_json(figures), **laid_out}))
+        output.say_json({"bundle": str(folder), "artifacts": to_json(figures), **laid_out})
         return
-    show_parity(f"{folder}: proven", figures)
+    output.show_parity(f"{folder}: proven", figures)
     if models:
-        print(f"models for {', '.join(servers)}: {place}")
+        output.say(f"models for {', '.join(servers)}: {place}")
     calibration = manifest.calibration
     if calibration is not None:
         low, high = calibration.false_positive_rate_interval or (math.nan, math.nan)
-        print(
+        output.say(
             f"scorer: threshold {calibration.threshold:.6g}, from {calibration.examples} "
             f"{calibration.source}; false positive rate {calibration.false_positive_rate:.2g}, "
             f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
@@ -192,7 +190,7 @@ def _tell(folder, place, models, servers, as_json):
     runnable = dict.fromkeys(row.precision for row in manifest.artifacts if row.format == "onnx")
     if runnable and "float32" not in runnable:  # which the commands run where nothing else is said
         taken += f" --precision {next(iter(runnable))}"
-    print(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
+    output.say(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 
 def add_verify(commands: Any) -> None:
@@ -208,6 +206,6 @@ def verify(parsed: argparse.Namespace) -> None:
 
     figures = parity.verify(parsed.bundle)
     if parsed.json:
-        print(json.dumps(to_json(figures)))
+        output.say_json(to_json(figures))
     else:
-        show_parity(f"{parsed.bundle}: proven again", figures)
+        output.show_parity(f"{parsed.bundle}: proven again", figures)

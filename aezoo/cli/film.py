@@ -1,7 +1,6 @@
 """`aezoo film`: two latents while they are trained."""
 
 import argparse
-import json
 from typing import Any
 
 from aezoo.cli import output, parsing
@@ -100,7 +99,7 @@ def _tell(made, paths, as_json):
         for panel in made.panels
     ]
     if as_json:
-        print(json.dumps({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows}))
+        output.say_json({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows})
         return
     table = [
         (row["panel"], f"{row['test_mse']:.4f}", f"{row['largest_latent']:.3g}")
@@ -110,4 +109,4 @@ def _tell(made, paths, as_json):
     columns = ("panel", "test mse", "largest latent", "standard deviations")
     output.print_table(f"after {made.steps[-1]:,} steps", columns, table)
     for path in paths:
-        print(f"{path}: {path.stat().st_size / 1000:,.0f} kB")
+        output.say(f"{path}: {path.stat().st_size / 1000:,.0f} kB")

@@ -3,45 +3,66 @@
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TextIO
+
+from aezoo.core import strict_json
+from aezoo.core.shown import console, one_line
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
     """Prints the figures of metrics.json as tables."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Column, Table
-
     from aezoo.evaluation.table import tables
 
-    console = Console(highlight=False)
     title: str | None = f"{metrics['test_examples']:,} test examples"
     for names, rows in tables(metrics):
         # Folded rather than cut where the terminal is narrow: a figure must keep its name.
-        columns = [Column(name, overflow="fold") for name in names]
-        table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE, title=title)
-        for label, cells in rows:
-            table.add_row(label, *cells)
-        console.print(table)
+        print_table(title, ("", *names), [(label, *cells) for label, cells in rows], overflow="fold")
         title = None
 
 
-def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table of rich."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def print_table(
+    title: str | None,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    overflow: Literal["fold", "ellipsis"] = "ellipsis",
+) -> None:
+    """Prints a table; its texts are shown as they are, whatever they hold.
 
-    table = Table(*columns, box=box.SIMPLE, title=title)
+    Args:
+        title: above it, or None.
+        columns: their names.
+        rows: a cell a column.
+        overflow: what becomes of texts for which the terminal is too narrow.
+    """
+    from rich import box
+    from rich.table import Column, Table
+
+    heads = [Column(one_line(name), overflow=overflow) for name in columns]
+    table = Table(*heads, box=box.SIMPLE, title=None if title is None else one_line(title))
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*map(one_line, row))
+    console().print(table)
+
+
+def say(text: object, file: TextIO | None = None) -> None:
+    """Prints one line, at once; whatever a name in it holds, the terminal obeys none of it.
+
+    Args:
+        text: of the line.
+        file: where to; None is standard output.
+    """
+    print(one_line(text), file=file, flush=True)
+
+
+def say_json(found: Any) -> None:
+    """Prints JSON and nothing else: ASCII alone, and null for a number that is not finite."""
+    print(strict_json.dumps(found), flush=True)
 
 
 def short(value: object) -> str:
-    """Returns a value as one line of at most 100 characters."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 100 else text[:97] + "..."
+    """Returns a value as one line of about 100 letters."""
+    return one_line(value if isinstance(value, str) else json.dumps(value), most=100)
 
 
 def show_parity(title: str, figures: Mapping[str, Any]) -> None:
@@ -74,9 +95,9 @@ def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Seq
     def write(results: Any, names: Sequence[str]) -> None:
         outputs.write(path, results, names, as_images=as_images, sources=sources)
         if parsed.json:
-            print(json.dumps({"output": path, "shape": list(results.shape)}))
+            say_json({"output": path, "shape": list(results.shape)})
         else:
-            print(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
+            say(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
 
     return write
 

@@ -2,11 +2,10 @@
 
 import argparse
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
-from aezoo.cli import opening, parsing
+from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import DataError
 
 
@@ -63,13 +62,13 @@ def plot(parsed: argparse.Namespace) -> None:
         files = _draw(model, shown, obstacles, folder, suffixes, parsed)
     skipped = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
     if parsed.json:
-        print(json.dumps({"files": files, "skipped": skipped, "examples": shown.source}))
+        output.say_json({"files": files, "skipped": skipped, "examples": shown.source})
         return
     for file in files:
-        print(file)
+        output.say(file)
     for name, obstacle in skipped.items():
-        print(f"{name}: skipped, {obstacle}")
-    print(f"examples: {shown.source}")
+        output.say(f"{name}: skipped, {obstacle}")
+    output.say(f"examples: {shown.source}")
 
 
 def open_shown(

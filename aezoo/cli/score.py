@@ -2,12 +2,11 @@
 
 import argparse
 import csv
-import json
 import pathlib
 import sys
 from typing import Any
 
-from aezoo.cli import opening, parsing
+from aezoo.cli import opening, output, parsing
 
 FALSE_POSITIVES = "fraction of normal examples that may be flagged as anomalies, default 0.01"
 
@@ -45,7 +44,7 @@ def score(parsed: argparse.Namespace) -> None:
         for number, name in enumerate(found.names)
     ]
     if parsed.json:
-        print(json.dumps(rows))
+        output.say_json(rows)
         return
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(rows[0])
@@ -79,16 +78,18 @@ def calibrate(parsed: argparse.Namespace) -> None:
     folder, rate = pathlib.Path(parsed.bundle), parsed.false_positive_rate
     found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate)
     if parsed.json:
-        print(json.dumps({**found.figures(), "removed": gone}))
+        output.say_json({**found.figures(), "removed": gone})
         return
     low, high = found.interval
-    print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
-    print(
+    output.say(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
+    output.say(
         f"false positive rate: {found.false_positive_rate:g} asked for, "
         f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
     )
     row = read_manifest(parsed.bundle).calibration
     if row is not None and row.training_examples == "unknown":
-        print("whether these were trained on is unknown: the bundle keeps no fingerprints of its training")
+        output.say(
+            "whether these were trained on is unknown: the bundle keeps no fingerprints of its training"
+        )
     for file in gone:
-        print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
+        output.say(f"removed: {file}, whose calibration cannot be changed; export again with --normals")

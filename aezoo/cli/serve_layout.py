@@ -1,11 +1,10 @@
 """`aezoo serve-layout`: a bundle as model servers want it."""
 
 import argparse
-import json
 import pathlib
 from typing import Any
 
-from aezoo.cli import parsing
+from aezoo.cli import output, parsing
 
 
 def add_serve_layout(commands: Any) -> None:
@@ -60,7 +59,7 @@ def serve_layout(parsed: argparse.Namespace) -> None:
         threshold=parsed.threshold,
     )
     if parsed.json:
-        print(json.dumps({"models": [str(pathlib.Path(model)) for model in models]}))
+        output.say_json({"models": [str(pathlib.Path(model)) for model in models]})
         return
     for model in models:
-        print(f"{model}: version {parsed.version}")
+        output.say(f"{model}: version {parsed.version}")

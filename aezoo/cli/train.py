@@ -10,8 +10,7 @@ import sys
 from typing import Any
 
 from aezoo import models
-from aezoo.cli import parsing
-from aezoo.cli.output import show_metrics
+from aezoo.cli import output, parsing
 from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
@@ -118,7 +117,7 @@ def main(recipe: Recipe, description: str, arguments: list[str] | None = None) -
 def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
     """Trains as a recipe says, arguments of the command line over it; prints and returns the run."""
     run = Run(parsed.output)
-    say = (lambda *_: None) if parsed.json else print
+    say = (lambda _: None) if parsed.json else output.say
     if parsed.resume:
         if run.exists():
             _check_same(recipe, parsed, run.info)
@@ -129,14 +128,14 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
         run = _begin(recipe, parsed, run, say)
     metrics = run.metrics
     if parsed.json:
-        print(json.dumps({"run": str(run.folder), **metrics}))
+        output.say_json({"run": str(run.folder), **metrics})
         return run
-    show_metrics(metrics)
+    output.show_metrics(metrics)
     if not parsed.quick:
         expected = recipe.expected.get(unversioned(run.info["data"]["source"]), {})
         for line in _against(expected, metrics):
-            print(line)
-    print(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
+            output.say(line)
+    output.say(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
     return run
 
 

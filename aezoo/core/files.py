@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from aezoo.core import strict_json
 from aezoo.core.errors import RunError
 
 DRAFT = ".writing-"  # folders of files that are being written; a killed process leaves one
@@ -55,9 +56,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file, whole or not at all; null stands for a number that is not finite."""
     with replacing(path) as new:
-        new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        new.write_text(strict_json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
