@@ -118,19 +118,19 @@ def open_inside(folder: pathlib.Path, path: str) -> BinaryIO | None:
     try:
         if place.resolve(strict=True) != place:
             return None
-        file = open(os.open(place, flags | getattr(os, "O_BINARY", 0)), "rb")
+        number = os.open(place, flags | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError):
         return None
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
+    if stat.S_ISREG(os.fstat(number).st_mode):
+        return os.fdopen(number, "rb")
+    os.close(number)
     return None
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     """A thread for each of a few connections; where one more comes, another ends for it.
 
-    That is the oldest of those that have not asked for anything yet, or else the one whose answer rests longest.
+    That is the oldest of those that have not asked for anything yet, else the one whose answer rests longest.
     """
 
     daemon_threads = True  # Ctrl-C waits for none of them

@@ -15,7 +15,9 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from aezoo.core import files
 from aezoo.core.errors import BundleError, OptionError
+from aezoo.core.shown import one_line
 from aezoo.core.strict_json import to_json
 from aezoo.explorer import web_runtime
 from aezoo.runtime import manifest as contract
@@ -24,7 +26,8 @@ FACTS = "explorer.json"
 _ASSETS = pathlib.Path(__file__).parent / "page"
 _EXAMPLES = 24  # images to start from
 # What the page knows of a file.
-_SHOWN = ("file", "precision", "size_bytes", "inputs", "outputs")
+_SHOWN = ("precision", "size_bytes", "inputs", "outputs")
+_LETTERS = 100  # of a name; the page writes names as texts, never as HTML
 _BARS = 48  # of the histogram of normal scores
 
 
@@ -83,11 +86,17 @@ def lay_out(
     contents["examples.bin"] = _packed(read.examples[examples]).tobytes()
     if facts["map"] is not None:
         contents["points.bin"] = read.latents.astype("<f4").tobytes()
-    copies = {path.name: path for path in sorted(_ASSETS.iterdir()) if path.is_file()}
-    copies |= {artifact.file: contract_file for artifact, contract_file in artifacts.values()}
-    copies |= {f"runtime/{name}": engine / name for name in web_runtime.FILES}
+    # name in the page, in which the bundle has no say: (source, sha256 or None)
+    copies: dict[str, tuple[pathlib.Path, str | None]]
+    copies = {path.name: (path, None) for path in sorted(_ASSETS.iterdir()) if path.is_file()}
+    copies |= {_name_of(part): (path, row.files[row.file]) for part, (row, path) in artifacts.items()}
+    copies |= {f"runtime/{name}": (engine / name, digest) for name, digest in web_runtime.FILES.items()}
     _write(folder, contents, copies)
     return facts
+
+
+def _name_of(part):
+    return f"{part}.onnx"
 
 
 def _write(folder, contents, copies):
@@ -96,11 +105,18 @@ def _write(folder, contents, copies):
     licences = ("LICENSE.txt", "ThirdPartyNotices.txt")
     names = [*contents, *copies, *(f"runtime/{name}" for name in licences)]
     outputs.clear_folder(folder, sorted(names))
-    for name, source in copies.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / name)
+    for name, (source, digest) in copies.items():
+        place = shutil.copyfile(source, files.place_in(folder, name))
+        if digest is not None and files.sha256_of(place) != digest:
+            place.unlink()
+            raise BundleError(
+                "a file was changed while it was copied",
+                got=f"{source}: another sha256 than before",
+                expected=f"sha256 {digest[:16]}...",
+                fix="run it again, with files that nobody changes meanwhile",
+            )
     for name, content in contents.items():
-        (folder / name).write_bytes(content)
+        files.place_in(folder, name).write_bytes(content)
     web_runtime.write_licences(folder / "runtime")
 
 
@@ -191,18 +207,19 @@ def _facts(manifest, artifacts, read, examples, engine):
         }
     wasm = "ort-wasm-simd-threaded.wasm"
     return {
-        "model": manifest.model,
-        "aezoo_version": manifest.aezoo_version,
+        "model": one_line(manifest.model or "autoencoder", _LETTERS),
+        "aezoo_version": one_line(manifest.aezoo_version, _LETTERS),
         "parameters": manifest.parameters,
         "example_shape": list(manifest.example_shape),
         "latent_shape": list(manifest.latent_shape),
         "codebook_size": manifest.codebook_size,
         "classes": manifest.classes,
-        "label_names": read.label_names,
-        "source": read.source,
+        "label_names": read.label_names and [one_line(name, _LETTERS) for name in read.label_names],
+        "source": one_line(read.source, _LETTERS),
         "points": len(read.latents),
         "parts": {
-            part: {key: to_json(getattr(row, key)) for key in _SHOWN} for part, (row, _) in artifacts.items()
+            part: {"file": _name_of(part), **{key: to_json(getattr(row, key)) for key in _SHOWN}}
+            for part, (row, _) in artifacts.items()
         },
         "runtime": {
             "version": web_runtime.VERSION,

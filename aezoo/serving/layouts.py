@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from aezoo.core import files
+from aezoo.core import files, strict_json
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice, check_positive
 from aezoo.runtime import manifest as contract
@@ -34,6 +34,8 @@ CONFIG = "config.pbtxt"
 SETTINGS = "model-settings.json"
 MODELS = "models.config"
 RUNTIME = "aezoo.serving.mlserver.OnnxModel"
+_DRAFT = "layout"  # what is being written hides beside the models
+_PLAIN = frozenset(range(32, 127)) - frozenset(b'"\\')  # bytes that protobuf's text format takes as they are
 
 # NumPy's name -> the name in the Open Inference Protocol; Triton's has TYPE_ before it
 _DATATYPES = {
@@ -92,8 +94,9 @@ def lay_out(
     check_positive("max_batch", max_batch, usual=64)
     jobs = _jobs(bundle, manifest, servers, name, precision)
     folder = pathlib.Path(folder)
+    _check_links(folder, [model / number for model, _ in jobs])
     _check_repository(folder)
-    draft = files.make_draft(folder / "layout")
+    draft = files.make_draft(folder / _DRAFT)
     try:
         for model, artifact in jobs:
             _copy(bundle, artifact, draft / model / number)
@@ -180,7 +183,7 @@ def config_pbtxt(name: str, artifact: Artifact, *, max_batch: int = 64, threshol
     scorer = artifact.part == "scorer"
     batches = fixed_batch(artifact.inputs[0]) is None and not (scorer and threshold)
     lines = [
-        f'name: "{name}"',
+        f"name: {_quoted(name)}",
         'platform: "onnxruntime_onnx"',
         f"max_batch_size: {max_batch if batches else 0}",
     ]
@@ -201,8 +204,14 @@ def _tensor(end, row, batches, more=""):
     dims = shape[1:] if batches else shape
     if not dims:
         dims, more = [1], "reshape { shape: [ ] }"
-    rows = [f'name: "{row.name}"', f"data_type: TYPE_{_DATATYPES[row.dtype]}", f"dims: {dims}", more]
+    rows = [f"name: {_quoted(row.name)}", f"data_type: TYPE_{_DATATYPES[row.dtype]}", f"dims: {dims}", more]
     return "\n".join([f"{end} {{", *(f"  {line}" for line in rows if line), "}"])
+
+
+def _quoted(text):
+    """Returns a string of protobuf's text format, which ends where the text does: other bytes are octal."""
+    spelled = (chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in os.fsencode(text))
+    return f'"{"".join(spelled)}"'
 
 
 def model_settings(name: str, version: str, artifact: Artifact) -> dict[str, Any]:
@@ -243,12 +252,12 @@ def _copy(bundle, artifact, target):
     What an ONNX file keeps beside itself keeps its name, by which the file knows it.
     """
     root = pathlib.PurePosixPath(artifact.file)
+    target.mkdir(parents=True)
     for file in artifact.files:
         inner = pathlib.PurePosixPath(file)
         inner = pathlib.PurePosixPath("model.onnx") if inner == root else inner
         inner = inner.relative_to(root) if inner.is_relative_to(root) else inner
-        (target / inner).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(pathlib.Path(bundle) / file, target / inner)
+        shutil.copyfile(pathlib.Path(bundle) / file, files.place_in(target, inner.as_posix()))
 
 
 def _check_repository(folder):
@@ -272,6 +281,14 @@ def _check_repository(folder):
         )
 
 
+def _check_links(folder, models):
+    """Raises DataError where a link below the folder would lead what is written elsewhere."""
+    files.check_place(folder, _DRAFT)
+    for model in models:
+        for name in (model, model.with_name(CONFIG), model.with_name(SETTINGS), model.parents[1] / MODELS):
+            files.check_place(folder, name)
+
+
 def _is_model(path):
     """Whether a path is a model of a repository, its list, or hidden, which no server reads."""
     if path.name.startswith(".") or path.name == MODELS:
@@ -289,7 +306,7 @@ def _check_place(model, version, texts):
         problem, got = "this version is there already", f"{model / version}"
     for file, text in texts.items():
         there = model / file
-        if there.is_file() and _tensors(there.read_text("utf-8")) != _tensors(text):
+        if there.is_file() and _tensors(there.read_text("utf-8", errors="replace")) != _tensors(text):
             problem, got = "a model of this name has another configuration", f"{there}"
             fix = f"pass another name or another folder, or remove {model}"
     if problem:
@@ -299,11 +316,15 @@ def _check_place(model, version, texts):
 
 
 def _tensors(text):
-    """Returns what settings say of inputs and outputs, whatever the version is; Triton's say no version."""
-    if not text.startswith("{"):
+    """Returns what settings say of inputs and outputs, whatever the version is; Triton's say no version.
+
+    Settings that somebody else wrote, and that are no JSON, are another text.
+    """
+    try:
+        settings = strict_json.parse(text.encode())
+    except strict_json.Damaged:
         return text
-    settings = json.loads(text)
-    return settings.get("inputs"), settings.get("outputs")
+    return (settings.get("inputs"), settings.get("outputs")) if isinstance(settings, dict) else text
 
 
 def _publish(draft, model, version):
@@ -322,18 +343,20 @@ def _list_models(place):
         path.parent.name for path in place.glob("*/[0-9]*") if not path.parent.name.startswith(".")
     )
     rows = "".join(
-        f'  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}\n'
+        f"  config {{ name: {_quoted(name)} base_path: {_quoted('/models/' + name)} "
+        'model_platform: "tensorflow" }\n'
         for name in dict.fromkeys(names)
     )
-    (place / MODELS).write_text(f"model_config_list {{\n{rows}}}\n", encoding="utf-8")
+    with files.replacing(place / MODELS) as new:
+        new.write_text(f"model_config_list {{\n{rows}}}\n", encoding="utf-8")
 
 
 def _check_name(name):
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}", name):
         raise OptionError(
             "this cannot be the name of a served model",
-            got=f"name={name!r}",
-            expected="letters, digits, '_', '-' and '.', as a folder and an address have",
+            got=f"name={name!r}"[:100],
+            expected="at most 200 letters, digits, '_', '-' and '.', as a folder and an address have",
             fix="pass name='digits'",
         )
     return name
