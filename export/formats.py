@@ -26,6 +26,7 @@ LAYOUTS: tuple[str, ...] = typing.get_args(Layout)
 OPSETS = range(17, 25)  # of ONNX
 
 C_COMPILER = "a C compiler"
+WOULD_RUN = "would run its code"  # of a file that is not opened, since nobody vouches for its bundle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Format:
         without: pairs (part, precision) that are not written.
         parts: the parts that are written in this format, where a model has them; None is all of them.
         threads: whether its runtime can be told a number of threads; then its opener takes `threads`.
+        executes: whether a file can make its runtime do more than arithmetic: write files, or run any code.
+            Nobody opens such a file of a bundle that its caller does not vouch for.
     """
 
     file: str
@@ -56,6 +59,7 @@ class Format:
     parts: tuple[str, ...] | None = None
     without: tuple[tuple[str, str], ...] = ()
     threads: bool = False
+    executes: bool = False
 
     def has(self, part: str, precision: str) -> bool:
         """Whether a part is written in this format and precision."""
@@ -70,6 +74,7 @@ FORMATS: dict[str, Format] = {
         writer="aezoo.export.to_saved_model",
         opener="open_saved_model",
         threads=True,
+        executes=True,  # a graph reads and writes files, and calls what its process has loaded
         tolerances={"float32": (1e-5, "the same kernels, but batches are divided otherwise")},
     ),
     "onnx": Format(
@@ -123,6 +128,7 @@ FORMATS: dict[str, Format] = {
         extra="train",
         writer="aezoo.export.to_c",
         opener="open_c",
+        executes=True,
         tolerances={
             "float32": (1e-5, "float32 sums in another order, and an erf that is off by at most 3e-7"),
             "int8": (None, "weights and activations of 8 bits"),
@@ -235,6 +241,18 @@ def is_installed(format: str) -> bool:
     if FORMATS[format].runtime == C_COMPILER:
         return c_compiler() is not None
     return importlib.util.find_spec(FORMATS[format].runtime) is not None
+
+
+def why_skipped(format: str, trusted: bool) -> str | None:
+    """Returns why a bundle's files of a format are not opened here, or None where they are.
+
+    Args:
+        format: of `FORMATS`.
+        trusted: whether the caller vouches for the bundle.
+    """
+    if FORMATS[format].executes and not trusted:
+        return WOULD_RUN
+    return None if is_installed(format) else f"{FORMATS[format].runtime} is not installed"
 
 
 def c_compiler() -> str | None:

@@ -13,7 +13,7 @@ from aezoo.core.examples import as_inputs, as_labels
 from aezoo.core.imports import need
 from aezoo.export import model_card
 from aezoo.export.budget import SURE
-from aezoo.export.formats import is_installed
+from aezoo.export.formats import WOULD_RUN, is_installed, why_skipped
 from aezoo.export.proof import golden_file, parity, readers, tracing
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fitted
@@ -28,8 +28,12 @@ def recalibrate(
     *,
     labels: np.ndarray | None = None,
     false_positive_rate: float = 0.01,
+    trust: bool = False,
+    digest: str | None = None,
 ) -> tuple[Calibration, list[str]]:
     """Calibrates a bundle's scorer anew; what is published is proven, as at the export.
+
+    So it opens every file, and of a bundle with a SavedModel or a C header somebody must vouch for them.
 
     ONNX files, of whatever precision, are calibrated on their own scores. A SavedModel and OpenVINO's files
     take over the float32 figures where TensorFlow, or OpenVINO, is installed. A scorer in LiteRT's format,
@@ -40,17 +44,21 @@ def recalibrate(
         normals: (N, ...) as the bundle takes them; normal examples that were not trained on.
         labels: (N,) class numbers, for a conditional model.
         false_positive_rate: share of normal examples that may count as anomalies.
+        trust: whether the caller vouches for the bundle, see `aezoo.export.proof.parity.verify`.
+        digest: which the bundle must have; who knows it vouches.
 
     Returns:
         (`Calibration` of the float32 scorer, files that left the bundle).
 
     Raises:
-        BundleError: no scorer there, or a file is missing or altered.
+        BundleError: no scorer there, a file is missing or altered, the bundle has another digest, or it holds
+            files that would run code and nobody vouches for them.
         DataError: too few examples for the rate, or such as were trained on.
         ParityError: a changed file does not compute what it should.
     """
     folder = pathlib.Path(folder)
-    manifest = contract.read_manifest(folder)
+    manifest = contract.read_manifest(folder, digest)
+    _check_trust(manifest, trust or digest is not None)
     for held in contract.files_of(manifest):
         contract.check_files(folder, held)
     check_scorer(manifest)
@@ -97,6 +105,18 @@ def check_scorer(manifest: Manifest) -> None:
         )
 
 
+def _check_trust(manifest: Manifest, trusted: bool) -> None:
+    """Raises BundleError where a file that is here to be proven would run code, and nobody vouches for it."""
+    skipped = [row.file for row in manifest.artifacts if why_skipped(row.format, trusted) == WOULD_RUN]
+    if skipped:
+        raise BundleError(
+            "a calibrated bundle is proven anew, and that would run code out of this one",
+            got=f"{', '.join(skipped[:3])}{', ...' if skipped[3:] else ''}",
+            expected="the digest that the export printed, or a bundle of somebody whom you trust",
+            fix="pass digest='...', as the export printed it; or trust=True where you know who made it",
+        )
+
+
 def _score(manifest: Manifest) -> Score:
     """Returns what the verdicts of a bundle go by; with a scorer in it, its manifest says so."""
     assert manifest.calibration is not None
@@ -130,7 +150,7 @@ def _calibrate(draft, manifest, normals, labels, false_positive_rate):
 def _prove(draft, manifest, golden):
     """Proves a draft, and writes its manifest and its card; files whose runtime is not here keep figures."""
     contract.write_manifest(draft, manifest)
-    found = {file: one for file, one in parity.verify(draft).items() if isinstance(one, Parity)}
+    found = {file: one for file, one in parity.verify(draft, trust=True).items() if isinstance(one, Parity)}
     artifacts = tuple(
         dataclasses.replace(row, parity=found.get(row.file, row.parity)) for row in manifest.artifacts
     )

@@ -103,7 +103,7 @@ def test_what_a_locale_cannot_say_is_spelled_out(monkeypatch):
 def test_a_folder_that_the_runtimes_cannot_spell(exported, tmp_path):
     folder = tmp_path / "Bücher ö"
     shutil.copytree(exported, folder / "bundle")
-    verify = ["-m", "aezoo", "verify", "bundle"]
+    verify = ["-m", "aezoo", "verify", "bundle", "--trust"]
     refused = python(*verify, cwd=folder, **ASCII)
     # -X utf8 is no setting of the environment, and what proves is a process of its own.
     passed = python("-X", "utf8", *verify, cwd=folder, **ASCII)

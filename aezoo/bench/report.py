@@ -172,8 +172,8 @@ def check_gates(
     """Holds rows to the limits of a gate.
 
     `min_throughput` acts on every row, `max_mse` on every row of a part that gives reconstructions: decoder,
-    reconstructor, scorer and code decoder. A row that was refused misses both; one whose runtime is not
-    installed does where its format is among `named`, and is left out else.
+    reconstructor, scorer and code decoder. A row that was refused misses both; one that was skipped
+    does where its format is among `named`, and is left out else.
 
     Args:
         rows: of `latency.measure`.

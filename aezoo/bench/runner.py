@@ -20,7 +20,7 @@ import numpy as np
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.options import check_choice
 from aezoo.core.processes import Process
-from aezoo.export.formats import FORMATS, is_installed
+from aezoo.export.formats import FORMATS, why_skipped
 from aezoo.export.proof import golden_file, readers
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.schema import Artifact
@@ -87,6 +87,8 @@ def measure(
     parts: Sequence[str] | None = None,
     formats: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
+    trust: bool = False,
+    digest: str | None = None,
     progress: Callable[[str, int, int], object] | None = None,
 ) -> dict[str, Any]:
     """Measures the files of a bundle.
@@ -97,6 +99,8 @@ def measure(
         parts: names of parts; None is all that the bundle holds.
         formats: names of formats, likewise.
         precisions: likewise.
+        trust: whether the caller vouches for the bundle, see `aezoo.export.proof.parity.verify`.
+        digest: which the bundle must have; who knows it vouches.
         progress: function of (what is being done, how much is done, of how much), called as it goes.
 
     Returns:
@@ -105,18 +109,19 @@ def measure(
         bytes; `mse` of reconstructions and `cosine` of latents are against what Keras computed in float32
         from the same golden inputs, the former of rows and sequences in standard deviations; None is
         what a row does not have. `status` is "proven", "not proven",
-        "not installed: ..." or "refused: ...".
+        "skipped: ..." or "refused: ...".
 
     Raises:
-        BundleError: no bundle, or its golden arrays or its manifest were altered.
+        BundleError: no bundle, it has another digest, or its golden arrays or its manifest were altered.
         OptionError: a part, format or precision that it does not hold.
     """
     folder = pathlib.Path(folder).absolute()
-    manifest = contract.read_manifest(folder)
+    manifest = contract.read_manifest(folder, digest)
     chosen = _chosen(manifest, parts, formats, precisions)
     golden_file.read_golden(folder, manifest)
     with tempfile.TemporaryDirectory() as scratch:
-        bench = _Bench(folder, manifest, chosen, settings or Settings(), progress or (lambda *_: None))
+        vouched = trust or digest is not None, digest or contract.digest_of(folder)
+        bench = _Bench(folder, manifest, chosen, vouched, settings or Settings(), progress)
         try:
             return bench.run(pathlib.Path(scratch))
         finally:
@@ -175,8 +180,10 @@ class _Case:
 
 
 class _Bench:
-    def __init__(self, folder, manifest, chosen, settings, progress):
-        self.folder, self.manifest, self.settings, self.progress = folder, manifest, settings, progress
+    def __init__(self, folder, manifest, chosen, vouched, settings, progress):
+        self.folder, self.manifest, self.settings = folder, manifest, settings
+        self.trusted, self.digest = vouched
+        self.progress = progress or (lambda *_: None)
         self.begun, self.machine = time.perf_counter(), machine()
         self.bare, self.bare_peaks, self.processes, self.rounds = [], [], {}, 0
         self.files = [file for number in chosen for file in self._files(number)]
@@ -211,8 +218,8 @@ class _Bench:
         for done, file in enumerate(self.files):
             self.progress("checking files", done, len(self.files))
             format = file.artifact.format
-            if not is_installed(format):
-                file.refuse(f"not installed: {FORMATS[format].runtime}")
+            if reason := why_skipped(format, self.trusted):
+                file.refuse(f"skipped: {reason}")
                 continue
             try:
                 contract.check_files(self.folder, file.artifact.files)
@@ -249,7 +256,7 @@ class _Bench:
         """Returns (seconds from starting a process to its answer, the answer)."""
         number, options = (None, {}) if file is None else (file.number, file.options)
         begun = time.perf_counter()
-        process = _process({"folder": str(self.folder), "cold": True, "artifact": number, "options": options})
+        process = self._process(cold=True, artifact=number, options=options)
         try:
             answer = process.answer()
             return time.perf_counter() - begun, answer
@@ -290,11 +297,16 @@ class _Bench:
         """Returns the answer of the process of a file's runtime and threads; a dead one is started anew."""
         key = file.artifact.format, file.threads
         if key not in self.processes:
-            self.processes[key] = _process({"folder": str(self.folder), "cold": False})
+            self.processes[key] = self._process(cold=False)
         answer = self.processes[key].answer({"artifact": file.number, "options": file.options, **question})
         if answer.get("died"):
             self.processes.pop(key).stop()
         return answer
+
+    def _process(self, **order):
+        order |= {"folder": str(self.folder), "digest": self.digest}
+        # Whole logs: holding them back costs a temporary file at each call, within what is timed.
+        return Process(MEASURER, order, environment={"AEZOO_VERBOSE": "1"})
 
     def stop(self) -> None:
         """Ends every process."""
@@ -328,11 +340,6 @@ class _Bench:
             "cosine": file.figures.get("cosine"),
             "status": case.refusal or file.status,
         }
-
-
-def _process(order):
-    # Whole logs: holding them back costs a temporary file at each call, within what is timed.
-    return Process(MEASURER, order, environment={"AEZOO_VERBOSE": "1"})
 
 
 def _median(values, factor=1):

@@ -1,9 +1,9 @@
 """A process that opens files of a bundle and measures them, for `runner`. NumPy and a runtime, no Keras.
 
-Started with one argument, JSON: {"folder", "cold", "artifact", "options"}. With "cold" it says how much
-memory it has held, and with an artifact opens that first and computes one batch. Else it answers questions,
-a line of JSON each way, until its input ends: a fresh process for each runtime and number of threads, so
-that a runtime that dies takes no other with it.
+Started with one argument, JSON: {"folder", "digest", "cold", "artifact", "options"}. With "cold" it says
+how much memory it has held, and with an artifact opens that first and computes one batch. Else it answers
+questions, a line of JSON each way, until its input ends: a fresh process for each runtime and number of
+threads, so that a runtime that dies takes no other with it.
 """
 
 import json
@@ -140,7 +140,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a runtime prints is no answer
     order = json.loads(sys.argv[1])
-    manifest = contract.read_manifest(order["folder"])
+    manifest = contract.read_manifest(order["folder"], order["digest"])
     if order["cold"]:
         try:
             answer = _cold(order, manifest)

@@ -26,6 +26,7 @@ def add_bench(commands: Any) -> None:
         "  aezoo bench bundle --quick --formats onnx --min-throughput 500 --max-mse 1e-8",
     )
     parsing.add_bundle(command)
+    parsing.add_trust(command)
     command.add_argument("--parts", metavar="P,P", help="default: all parts in the bundle")
     command.add_argument(
         "--formats", metavar="F,F", help="default: all in the bundle; a format named here must be installed"
@@ -59,8 +60,8 @@ def add_bench(commands: Any) -> None:
     )
 
 
-def bench(parsed: argparse.Namespace) -> None:
-    """Measures a bundle, shows what was found, and holds it to the gates."""
+def bench(parsed: argparse.Namespace) -> int:
+    """Measures a bundle, shows what was found, and holds it to the gates; returns the exit status."""
     sizes = {
         setting: _whole(option, getattr(parsed, setting))
         for setting, option in (("batch_sizes", "batch"), ("threads", "threads"))
@@ -72,6 +73,7 @@ def bench(parsed: argparse.Namespace) -> None:
     if parsed.plot is not None:
         need("matplotlib", extra="train")  # now, not after minutes
     from aezoo.bench import runner
+    from aezoo.export.formats import WOULD_RUN
 
     settings = dataclasses.replace(runner.QUICK if parsed.quick else runner.Settings(), **sizes)
     forms = None if parsed.formats is None else parsing.words(parsed.formats)
@@ -91,6 +93,7 @@ def bench(parsed: argparse.Namespace) -> None:
             if target is not None:
                 output.say(f"{what}: {target}")
     check_gates(found["rows"], parsed.min_throughput, parsed.max_mse, named=forms or ())
+    return output.not_all(any(row["status"] == f"skipped: {WOULD_RUN}" for row in found["rows"]), "measured")
 
 
 def _measured(parsed, settings, forms):
@@ -127,6 +130,8 @@ def _measured(parsed, settings, forms):
                 parts=None if parsed.parts is None else parsing.words(parsed.parts),
                 formats=forms,
                 precisions=None if parsed.precisions is None else parsing.words(parsed.precisions),
+                trust=parsed.trust,
+                digest=parsed.digest,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -166,13 +166,13 @@ def _exported(parsed, run, formats):
 
 
 def _tell(folder, place, models, servers, as_json):
-    from aezoo.runtime.manifest import read_manifest
+    from aezoo.runtime.manifest import digest_of, read_manifest
 
-    manifest = read_manifest(folder)
+    manifest, digest = read_manifest(folder), digest_of(folder)
     figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
     if as_json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
-        output.say_json({"bundle": str(folder), "artifacts": to_json(figures), **laid_out})
+        output.say_json({"bundle": str(folder), "digest": digest, "artifacts": to_json(figures), **laid_out})
         return
     output.show_parity(f"{folder}: proven", figures)
     if models:
@@ -190,22 +190,25 @@ def _tell(folder, place, models, servers, as_json):
     runnable = dict.fromkeys(row.precision for row in manifest.artifacts if row.format == "onnx")
     if runnable and "float32" not in runnable:  # which the commands run where nothing else is said
         taken += f" --precision {next(iter(runnable))}"
+    output.say(f"digest: {digest}")
     output.say(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 
 def add_verify(commands: Any) -> None:
     """Adds `aezoo verify`."""
     summary = "prove every file of a bundle again"
-    command = parsing.add_command(commands, "verify", verify, summary, "aezoo verify bundle")
+    command = parsing.add_command(commands, "verify", verify, summary, "aezoo verify bundle --digest SHA256")
     parsing.add_bundle(command)
+    parsing.add_trust(command)
 
 
-def verify(parsed: argparse.Namespace) -> None:
-    """Proves a bundle again."""
+def verify(parsed: argparse.Namespace) -> int:
+    """Proves a bundle again; returns the exit status."""
     from aezoo.export.proof import parity
 
-    figures = parity.verify(parsed.bundle)
+    figures = parity.verify(parsed.bundle, trust=parsed.trust, digest=parsed.digest)
     if parsed.json:
         output.say_json(to_json(figures))
     else:
         output.show_parity(f"{parsed.bundle}: proven again", figures)
+    return output.not_all(any(isinstance(row, parity.Skipped) for row in figures.values()), "proven")

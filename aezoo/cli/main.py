@@ -1,6 +1,7 @@
 """The command `aezoo`. Imports nothing heavy before a command needs it.
 
-Exit status: 0 done, 1 an error, 2 a wrong option or argument, 130 stopped by Ctrl-C.
+Exit status: 0 done, 1 an error, 2 a wrong option or argument, 3 done but for the files that the output
+names as skipped, 130 stopped by Ctrl-C.
 """
 
 import argparse

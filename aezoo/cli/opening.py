@@ -13,7 +13,8 @@ def open_bundle(parsed: argparse.Namespace) -> tuple[Any, Mapping | None]:
     """Loads the bundle of a command, its files of --precision; returns it and what it says of its run."""
     from aezoo import runtime
 
-    bundle = runtime.load(parsed.bundle, precision=getattr(parsed, "precision", "float32"))
+    precision = getattr(parsed, "precision", "float32")
+    bundle = runtime.load(parsed.bundle, precision=precision, digest=parsed.digest)
     return bundle, bundle.manifest.run
 
 

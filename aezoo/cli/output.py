@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TextIO
 
@@ -74,6 +75,26 @@ def show_parity(title: str, figures: Mapping[str, Any]) -> None:
         for file, row in figures.items()
     ]
     print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)
+
+
+NOT_ALL = 3  # exit status
+
+
+def not_all(skipped: bool, done: str) -> int:
+    """Returns the exit status of a command that may have left files out; says so on standard error.
+
+    Args:
+        skipped: whether it has.
+        done: what it has not done with them, "proven".
+    """
+    if not skipped:
+        return 0
+    say(
+        f"not everything was {done}: see the skipped rows. What would run code is opened with --digest, as "
+        "export printed it, or with --trust where you know who made the bundle",
+        file=sys.stderr,
+    )
+    return NOT_ALL
 
 
 def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Sequence[str]], None]:

@@ -17,7 +17,7 @@ _LABELS = "class of each example, for a conditional model: one for each, one for
 def add_command(
     commands: Any,
     name: str,
-    run: Callable[[argparse.Namespace], None],
+    run: Callable[[argparse.Namespace], int | None],
     summary: str,
     example: str,
     *,
@@ -28,7 +28,7 @@ def add_command(
     Args:
         commands: of `ArgumentParser.add_subparsers`.
         name: of the command.
-        run: is called with what was typed.
+        run: is called with what was typed; returns an exit status, None for 0.
         summary: one line, in lower case and without a full stop.
         example: a command line to show; further ones on lines of their own.
         json: whether it takes --json.
@@ -74,6 +74,19 @@ def add_model(command: argparse.ArgumentParser) -> None:
 def add_bundle(command: argparse.ArgumentParser) -> None:
     """Adds the bundle that a command works on."""
     command.add_argument("bundle", metavar="BUNDLE", help="folder of a bundle")
+    command.add_argument(
+        "--digest", metavar="SHA256", help="refuse the bundle unless this is its digest, as export printed it"
+    )
+
+
+def add_trust(command: argparse.ArgumentParser) -> None:
+    """Adds by what a bundle's code may be run, beside `add_bundle`."""
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="open SavedModels and C headers too, which can run any code: only for bundles of people whom "
+        "you trust; not needed with --digest",
+    )
 
 
 def add_source(command: Any, name: str = "source", text: str = SOURCE, **options: Any) -> None:

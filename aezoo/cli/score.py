@@ -58,9 +58,10 @@ def add_calibrate(commands: Any) -> None:
         "calibrate",
         calibrate,
         "calibrate a bundle's anomaly scores on normal examples that were not used in training",
-        "aezoo calibrate bundle normals/ --false-positive-rate 0.01",
+        "aezoo calibrate bundle normals/ --false-positive-rate 0.01 --trust",
     )
     parsing.add_bundle(command)
+    parsing.add_trust(command)
     parsing.add_source(command)
     command.add_argument("--false-positive-rate", type=float, default=0.01, metavar="X", help=FALSE_POSITIVES)
     parsing.add_labels(command)
@@ -69,16 +70,18 @@ def add_calibrate(commands: Any) -> None:
 def calibrate(parsed: argparse.Namespace) -> None:
     """Calibrates a bundle's scorer on normal examples."""
     from aezoo.export.recalibration import check_scorer, recalibrate
-    from aezoo.runtime.manifest import read_manifest
+    from aezoo.runtime.manifest import digest_of, read_manifest
 
-    check_scorer(read_manifest(parsed.bundle))
+    check_scorer(read_manifest(parsed.bundle, parsed.digest))
     bundle, run = opening.open_bundle(parsed)
     normals = opening.read_source(parsed, bundle, run)
     labels = opening.labels_for(parsed, bundle, normals).get("labels")
     folder, rate = pathlib.Path(parsed.bundle), parsed.false_positive_rate
-    found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate)
+    vouched = {"trust": parsed.trust, "digest": parsed.digest}
+    found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate, **vouched)
+    digest = digest_of(folder)
     if parsed.json:
-        output.say_json({**found.figures(), "removed": gone})
+        output.say_json({**found.figures(), "removed": gone, "digest": digest})
         return
     low, high = found.interval
     output.say(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
@@ -93,3 +96,4 @@ def calibrate(parsed: argparse.Namespace) -> None:
         )
     for file in gone:
         output.say(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
+    output.say(f"digest: {digest}")

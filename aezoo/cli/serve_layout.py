@@ -57,6 +57,7 @@ def serve_layout(parsed: argparse.Namespace) -> None:
         precision=parsed.precision,
         max_batch=parsed.max_batch,
         threshold=parsed.threshold,
+        digest=parsed.digest,
     )
     if parsed.json:
         output.say_json({"models": [str(pathlib.Path(model)) for model in models]})

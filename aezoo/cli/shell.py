@@ -14,18 +14,18 @@ def guarded(command: Callable[[], object], parsed: argparse.Namespace) -> int:
     """Runs a command; errors become text on standard error and an exit status.
 
     Args:
-        command: is called without arguments.
+        command: is called without arguments; may return an exit status.
         parsed: with `verbose`, `imports` and the `parser` that made it, in whose words a fix is told.
 
     Returns:
-        0, 1 for an error, 2 for an option that cannot be used, 130 after Ctrl-C.
+        The command's, else 0; 1 for an error, 2 for an option that cannot be used, 130 after Ctrl-C.
     """
     if parsed.verbose:
         os.environ["AEZOO_VERBOSE"] = "1"
     try:
         _import_modules(parsed)
-        command()
-        return 0
+        status = command()
+        return status if isinstance(status, int) else 0
     except AezooError as error:
         error.fix = in_words_of(parsed.parser, error.fix)
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

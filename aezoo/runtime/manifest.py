@@ -82,8 +82,8 @@ def is_bundle(folder: Folder) -> bool:
 def digest_of(folder: Folder) -> str:
     """Returns the digest of a bundle: the sha256 of its manifest.json, in hexadecimal.
 
-    The manifest holds the sha256 of every other file, so that who knows the digest knows the bundle. It is what
-    `sha256sum bundle/manifest.json` prints.
+    The manifest holds the sha256 of every other file, so that who knows the digest knows the bundle. It is
+    what `sha256sum bundle/manifest.json` prints.
     """
     return sha256_of(pathlib.Path(folder) / MANIFEST)
 
@@ -116,8 +116,8 @@ def read_manifest(folder: Folder, digest: str | None = None) -> Manifest:
         digest: that the bundle must have, see `digest_of`; None accepts any.
 
     Raises:
-        BundleError: no bundle there, it has another digest, another aezoo wrote it, or its manifest is damaged;
-            then the error names the place inside the JSON.
+        BundleError: no bundle there, it has another digest, another aezoo wrote it, or its manifest is
+            damaged; then the error names the place inside the JSON.
         OptionError: the digest is no sha256.
     """
     path = pathlib.Path(folder) / MANIFEST

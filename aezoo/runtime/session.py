@@ -34,6 +34,7 @@ def load(
     providers: Providers | None = None,
     intra_op_threads: int | None = None,
     inter_op_threads: int | None = None,
+    digest: str | None = None,
 ) -> "Bundle":
     """Opens a bundle; every ONNX file's sha256 is checked first.
 
@@ -43,15 +44,17 @@ def load(
         providers: onnxruntime's execution providers, in order; None is the CPU.
         intra_op_threads: threads inside an operator; None is one a core.
         inter_op_threads: threads across operators; None is onnxruntime's choice.
+        digest: sha256 that the bundle must have, as the export printed it; None accepts any.
 
     Returns:
         A `Bundle`.
 
     Raises:
-        BundleError: no bundle there, none of this precision, or a file of it is missing or altered.
+        BundleError: no bundle there, none of this precision, one of another digest, or a file of it is
+            missing or altered.
         OptionError: a provider is not available here, or a number of threads is none.
     """
-    return Bundle(folder, precision, providers, intra_op_threads, inter_op_threads)
+    return Bundle(folder, precision, providers, intra_op_threads, inter_op_threads, digest)
 
 
 class Bundle(Model):
@@ -77,9 +80,10 @@ class Bundle(Model):
         providers: Providers | None = None,
         intra_op_threads: int | None = None,
         inter_op_threads: int | None = None,
+        digest: str | None = None,
     ) -> None:
         self.folder = pathlib.Path(folder)
-        manifest = self.manifest = contract.read_manifest(self.folder)
+        manifest = self.manifest = contract.read_manifest(self.folder, digest)
         self.precision = contract.check_precision(manifest, precision)
         self.model_name = manifest.model
         self.example_shape = manifest.example_shape

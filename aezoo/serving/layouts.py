@@ -62,6 +62,7 @@ def lay_out(
     precision: str = "float32",
     max_batch: int = 64,
     threshold: bool = False,
+    digest: str | None = None,
 ) -> list[pathlib.Path]:
     """Copies the parts of a bundle into the repositories of servers, as `NAME_PART/VERSION/`.
 
@@ -78,6 +79,8 @@ def lay_out(
             whose requests have that size.
         threshold: whether Triton's scorer takes the optional input `threshold` (1,), for which it then
             gives up putting requests together.
+        digest: which the bundle must have; None accepts any. A server runs what it is given: a SavedModel of
+            somebody whom you do not know is his program.
 
     Returns:
         Folders of the models, a list of `pathlib.Path`.
@@ -88,7 +91,7 @@ def lay_out(
         BundleError: no bundle, one without files of the format, or a file of it is missing or altered.
     """
     servers = check_servers(servers)
-    manifest = contract.read_manifest(bundle)
+    manifest = contract.read_manifest(bundle, digest)
     name = _check_name(manifest.model or "model" if name is None else name)
     number = str(check_positive("version", version, usual=1))
     check_positive("max_batch", max_batch, usual=64)

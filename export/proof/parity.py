@@ -23,7 +23,7 @@ from aezoo.core.calibration import read_table
 from aezoo.core.errors import BundleError, ParityError
 from aezoo.core.processes import end, fresh
 from aezoo.export.budget import NOT_JUDGED, SURE, area_lost, lost
-from aezoo.export.formats import FORMATS, is_installed
+from aezoo.export.formats import FORMATS, why_skipped
 from aezoo.export.proof import readers, tracing
 from aezoo.export.proof.golden_file import read_golden
 from aezoo.runtime import manifest as contract
@@ -235,9 +235,9 @@ def _failed(artifact, problem, got, expected):
 # -- a bundle ----------------------------------------------------------------------------------------
 
 
-def prove_format(folder: contract.Folder, format: str) -> dict[str, Parity]:
+def prove_format(folder: contract.Folder, format: str, digest: str | None = None) -> dict[str, Parity]:
     """Proves a bundle's artifacts of one format in this process; returns {file: figures}."""
-    manifest = contract.read_manifest(folder)
+    manifest = contract.read_manifest(folder, digest)
     golden = read_golden(folder, manifest)
     chosen = [artifact for artifact in manifest.artifacts if artifact.format == format]
     return {artifact.file: prove(folder, artifact, golden) for artifact in chosen}
@@ -245,41 +245,49 @@ def prove_format(folder: contract.Folder, format: str) -> dict[str, Parity]:
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A file that was not proven, and the reason: its runtime is not installed."""
+    """A file that was not proven, and the reason: `WOULD_RUN`, or that its runtime is not installed."""
 
     skipped: str
 
 
-def verify(folder: contract.Folder) -> dict[str, Parity | Skipped]:
+def verify(
+    folder: contract.Folder, *, trust: bool = False, digest: str | None = None
+) -> dict[str, Parity | Skipped]:
     """Proves every artifact of a bundle anew, each format in a fresh process.
 
     Args:
         folder: of the bundle.
+        trust: whether the caller vouches for whoever made the bundle; a SavedModel or a C header can run any
+            code on this machine, and is opened for that alone.
+        digest: which the bundle must have, see `aezoo.runtime.manifest.digest_of`; who knows it vouches.
 
     Returns:
-        {file: figures}, `Parity`; for a format whose runtime is not installed `Skipped`.
+        {file: figures}, `Parity`; `Skipped` for a format that would run code of a bundle that nobody vouches
+        for, or whose runtime is not installed.
 
     Raises:
-        BundleError: a file is missing or altered.
+        BundleError: a file is missing or altered, or the bundle has another digest.
         ParityError: a file does not compute what the Keras model computed.
     """
-    manifest = contract.read_manifest(folder)
+    manifest = contract.read_manifest(folder, digest)
+    trusted = trust or digest is not None
+    # What has been judged is what is proven: its processes hold the bundle to this digest.
+    digest = contract.digest_of(folder) if digest is None else digest
     # Hashes first, all of them: an altered file is named even where its runtime is not installed.
     for files in contract.files_of(manifest):
         contract.check_files(folder, files)
     held = dict.fromkeys(artifact.format for artifact in manifest.artifacts)
-    provers = {format: Prover(format) for format in held if is_installed(format)}
+    skipped = {format: reason for format in held if (reason := why_skipped(format, trusted))}
+    provers = [Prover(format) for format in held if format not in skipped]
     try:
         figures: dict[str, Parity | Skipped] = {
-            row.file: Skipped(f"{FORMATS[row.format].runtime} is not installed")
-            for row in manifest.artifacts
-            if row.format not in provers
+            row.file: Skipped(skipped[row.format]) for row in manifest.artifacts if row.format in skipped
         }
-        for prover in provers.values():
-            figures.update(prover.prove(folder))
+        for prover in provers:
+            figures.update(prover.prove(folder, digest))
         return figures
     finally:
-        for prover in provers.values():
+        for prover in provers:
             prover.stop()
 
 
@@ -296,10 +304,16 @@ class Prover:
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (closed by stop)
         self.process = fresh("aezoo.export.proof.parity", format, stderr=self.errors)
 
-    def prove(self, folder: contract.Folder) -> dict[str, Parity]:
-        """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does."""
+    def prove(self, folder: contract.Folder, digest: str | None = None) -> dict[str, Parity]:
+        """Returns {file: figures} of a bundle's artifacts of this format, or raises as `prove` does.
+
+        Args:
+            folder: of the bundle.
+            digest: which it must have; None for a draft.
+        """
+        question = {"folder": str(pathlib.Path(folder).absolute()), "digest": digest}
         with contextlib.suppress(BrokenPipeError):  # it is dead, which the answer says
-            self.process.stdin.write(f"{pathlib.Path(folder).absolute()}\n")
+            self.process.stdin.write(f"{json.dumps(question)}\n")
             self.process.stdin.flush()
         answer = self._answer()
         if "error" in answer:
@@ -334,7 +348,7 @@ def start(formats: Iterable[str]) -> list[Prover]:
 
 
 def main() -> None:
-    """Answers questions on standard input, a folder to prove each; an answer is one line of JSON."""
+    """Answers questions on standard input, {"folder", "digest"} to prove each, both ways in lines of JSON."""
     format = sys.argv[1]
     if format == "saved_model":  # seconds, which the exporting process uses to write
         from aezoo.core.imports import silent_stderr
@@ -343,12 +357,12 @@ def main() -> None:
         with silent_stderr():
             importlib.import_module(FORMATS[format].runtime)
     for line in sys.stdin:  # until the exporting process is gone
-        print(json.dumps(_answer(line.rstrip("\n"), format)), flush=True)
+        print(json.dumps(_answer(format, **json.loads(line))), flush=True)
 
 
-def _answer(folder, format):
+def _answer(format, folder, digest):
     try:
-        answer = {"figures": strict_json.to_json(prove_format(folder, format))}
+        answer = {"figures": strict_json.to_json(prove_format(folder, format, digest))}
         if format != "saved_model" and sys.modules.get("tensorflow"):
             raise ParityError(
                 "the proof of a file that must run without TensorFlow imported TensorFlow",

@@ -58,7 +58,7 @@ def rows_of(found, **wanted):
 
 def test_table_csv_plot_and_json(whole, tiny, tmp_path, capfd):
     table, plot = tmp_path / "bench.csv", tmp_path / "bench.png"
-    options = ["--quick", "--parts", "encoder,decoder", "--csv", table, "--plot", plot]
+    options = ["--quick", "--parts", "encoder,decoder", "--trust", "--csv", table, "--plot", plot]
     assert run("bench", whole, *options) == 0
     printed = capfd.readouterr()
     assert printed.err == ""
@@ -103,7 +103,7 @@ def list_index(rows, file):
 
 def test_threads_are_rows(whole):
     settings = runner.dataclasses.replace(TINY, batch_sizes=(1,), threads=(1, 2))
-    found = runner.measure(whole, settings, parts=["encoder"], precisions=["float32"])
+    found = runner.measure(whole, settings, parts=["encoder"], precisions=["float32"], trust=True)
     threads = {form: [row["threads"] for row in rows_of(found, format=form)] for form in SOME}
     assert threads == {"onnx": [1, 2], "litert": [1, 2], "openvino": [1, 2], "c": [None]}
     assert all(row["p50_ms"] > 0 for row in found["rows"])
@@ -139,7 +139,7 @@ def test_a_second_thread_is_a_second_thread(form, whole, exported):
 @pytest.mark.exhaustive
 def test_saved_model_bytes_fixed_batch_and_channels_first(trained, exported, tmp_path):
     settings = runner.dataclasses.replace(TINY, cold_starts=1)
-    found = runner.measure(exported, settings, parts=["decoder"], formats=["saved_model"])
+    found = runner.measure(exported, settings, parts=["decoder"], formats=["saved_model"], trust=True)
     assert [row["status"] for row in found["rows"]] == ["proven"] * 2
     # TensorFlow alone holds more than all of the others.
     assert found["rows"][0]["peak_bytes"] > 2e8 > found["rows"][0]["bare_peak_bytes"]
@@ -171,12 +171,12 @@ def test_no_round_begins_after_the_limit(whole):
 
 def test_a_runtime_that_is_not_installed_is_a_row(whole, tiny, monkeypatch, capfd):
     asked = formats.is_installed
-    monkeypatch.setattr(runner, "is_installed", lambda form: form != "litert" and asked(form))
-    options = ["--quick", "--parts", "encoder", "--precision", "float32", "--batch", "1"]
+    monkeypatch.setattr(formats, "is_installed", lambda form: form != "litert" and asked(form))
+    options = ["--quick", "--parts", "encoder", "--precision", "float32", "--batch", "1", "--trust"]
     assert run("bench", whole, *options, "--json", "--min-throughput", "0.001") == 0
     found = json.loads(capfd.readouterr().out)
     (row,) = rows_of(found, format="litert")
-    assert row["status"] == "not installed: ai_edge_litert"
+    assert row["status"] == "skipped: ai_edge_litert is not installed"
     assert row["p50_ms"] is row["cold_start_ms"] is row["cosine"] is None
     assert row["size_bytes"] > 1000
     assert {row["status"] for row in found["rows"] if row["format"] != "litert"} == {"proven"}
@@ -184,8 +184,8 @@ def test_a_runtime_that_is_not_installed_is_a_row(whole, tiny, monkeypatch, capf
     options += ["--formats", "onnx,litert", "--min-throughput", "0.001"]
     assert run("bench", whole, *options) == 1
     printed = capfd.readouterr()
-    assert "not installed: ai_edge_litert" in printed.out
-    four_lines(printed.err.strip(), "litert", "not installed")
+    assert "skipped: ai_edge_litert is not installed" in printed.out
+    four_lines(printed.err.strip(), "litert", "is not installed")
 
 
 def test_an_altered_file_is_refused_and_the_others_are_measured(copy):
@@ -205,7 +205,7 @@ def test_a_file_that_does_not_open_is_refused(form, cold, copy):
     (copy / row.file).write_text(text, encoding="utf-8")
     rehash(copy)  # as if it had been proven elsewhere
     settings = runner.dataclasses.replace(TINY, cold_starts=cold)
-    found = runner.measure(copy, settings, parts=["encoder", "decoder"], precisions=["float32"])
+    found = runner.measure(copy, settings, parts=["encoder", "decoder"], precisions=["float32"], trust=True)
     for row in found["rows"]:
         if (row["part"], row["format"]) == ("encoder", form):
             assert row["status"].startswith("refused: ")
@@ -333,7 +333,7 @@ def row(part="encoder", form="onnx", speed=1000.0, mse=None, status="proven", **
 
 
 REFUSED = row(speed=None, status="refused: died with signal 11 (SIGSEGV)")
-ABSENT = row(form="openvino", speed=None, status="not installed: openvino")
+ABSENT = row(form="openvino", speed=None, status="skipped: openvino is not installed")
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ ABSENT = row(form="openvino", speed=None, status="not installed: openvino")
         ([row()], {"max_mse": 1e-9}, ["nothing to act on", "max_mse"]),
         ([row("decoder", mse=0.0), REFUSED], {"max_mse": 1e-9}, ["SIGSEGV"]),
         ([row(), ABSENT], {"min_throughput": 1}, None),
-        ([row(), ABSENT], {"min_throughput": 1, "named": ("openvino",)}, ["not installed"]),
+        ([row(), ABSENT], {"min_throughput": 1, "named": ("openvino",)}, ["is not installed"]),
         ([ABSENT], {"min_throughput": 1}, ["nothing to act on"]),
         ([row(speed=float(n)) for n in range(9)], {"min_throughput": 100}, ["9 misses", "and 3 more"]),
         ([REFUSED], {}, None),

@@ -1,5 +1,6 @@
 """The command, as a user types it: one path through all of it, then its errors and its silence."""
 
+import hashlib
 import importlib
 import json
 import os
@@ -52,8 +53,10 @@ def test_the_whole_path(tmp_path, monkeypatch, capfd):
     )
     assert done.returncode == 0
     assert "proven" in done.stdout
+    digest = hashlib.sha256(pathlib.Path("bundle/manifest.json").read_bytes()).hexdigest()
+    assert f"digest: {digest}\n" in done.stdout
     assert done.stderr == ""
-    assert run("verify", "bundle", "--json") == 0
+    assert run("verify", "bundle", "--json", "--digest", digest) == 0
     assert len(json.loads(capfd.readouterr().out)) == 8
     assert run("evaluate", "bundle") == 2  # a bundle carries no path of the machine it was made on
     assert "--data" in capfd.readouterr().err

@@ -82,7 +82,7 @@ def truncate(path):
 )
 def test_a_spoiled_file_fails_hash_and_proof(copy, spoil, words):
     spoil(copy / "encoder.onnx")
-    for use in (runtime.load, parity.verify):
+    for use in (runtime.load, parity.verify):  # known by its hash, trusted or not
         with pytest.raises(BundleError) as error:
             use(copy)
         four_lines(error, "encoder.onnx is not the file that was proven")
@@ -141,7 +141,7 @@ def test_a_link_to_a_bundle_stays_a_link(trained, copy, tmp_path):
 def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
     """Neither what the current folder holds nor what a program has imported may matter."""
     (tmp_path / "onnxruntime.py").write_text("raise SystemExit('the wrong onnxruntime')", encoding="utf-8")
-    code = f"from aezoo.export.proof import parity; print(len(parity.verify({str(exported)!r})))"
+    code = f"from aezoo.export.proof import parity; print(len(parity.verify({str(exported)!r}, trust=True)))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=tmp_path,
@@ -154,7 +154,7 @@ def test_verify_from_a_program_in_a_folder_of_traps(exported, tmp_path):
 
 def test_verify_proves_both_formats_in_fresh_processes(exported, fresh_prover, monkeypatch):
     monkeypatch.setattr(parity, "Prover", fresh_prover)
-    figures = parity.verify(exported)
+    figures = parity.verify(exported, trust=True)
     assert len(figures) == 8
     for row in figures.values():
         floor = 4 * np.spacing(np.float32(8))  # no value of this small model is larger
@@ -169,11 +169,11 @@ def test_verify_finds_a_changed_saved_model(copy):
     content[len(content) // 2] ^= 0x40
     index.write_bytes(content)
     with pytest.raises(BundleError) as error:
-        parity.verify(copy)
+        parity.verify(copy, trust=True)
     four_lines(error, "saved_model/decoder/variables")
     rehash(copy)
     with pytest.raises(ParityError) as error:
-        parity.verify(copy)
+        parity.verify(copy, trust=True)
     four_lines(error, "saved_model/decoder")
 
 
@@ -357,7 +357,7 @@ def test_the_prover_that_dies_is_reported(exported, fresh_prover, monkeypatch):
     monkeypatch.setattr(parity, "Prover", fresh_prover)
     monkeypatch.setattr(parity, "fresh", dies)
     with pytest.raises(ParityError) as error:
-        parity.verify(exported)
+        parity.verify(exported, trust=True)
     four_lines(error, "died", "exit status 1", "out of memory")
 
 

@@ -185,17 +185,17 @@ def test_calibrated_again_without_training(trained, exported, tmp_path):
     folder = tmp_path / "bundle"
     shutil.copytree(exported, folder)
     with pytest.raises(DataError) as error:
-        recalibrate(folder, smooth_examples(SHAPE, 64))
+        recalibrate(folder, smooth_examples(SHAPE, 64), trust=True)
     four_lines(error, "were trained on")
     before = runtime.load(folder).manifest.calibration
     normals, fresh = smooth_examples(SHAPE, 1500, seed=3), smooth_examples(SHAPE, 3000, seed=4)
-    found, gone = recalibrate(folder, normals, false_positive_rate=0.1)
+    found, gone = recalibrate(folder, normals, false_positive_rate=0.1, trust=True)
     assert gone == []
     bundle = runtime.load(folder)
     assert bundle.manifest.calibration.threshold == found.threshold != before.threshold
     low, high = found.interval
     assert low - 0.02 < bundle.score(fresh)["is_anomaly"].mean() < high + 0.02
-    figures = parity.verify(folder)  # both formats, in fresh processes
+    figures = parity.verify(folder, trust=True)  # both formats, in fresh processes
     assert {"scorer.onnx", "saved_model/scorer"} <= set(figures)
     np.testing.assert_allclose(
         bundle.score(fresh)["p_value"], found.p_values(bundle.score(fresh)["reconstruction_error"]), atol=1e-6
@@ -212,7 +212,7 @@ def test_edge_formats_are_calibrated_or_leave(trained, tmp_path):
     found, gone = recalibrate(str(folder), smooth_examples(SHAPE, 1500, seed=3), false_positive_rate=0.1)
     assert gone == ["scorer.tflite", "scorer.float16.tflite"]
     assert not list(folder.glob("*.tflite"))
-    figures = parity.verify(folder)
+    figures = parity.verify(folder, trust=True)
     assert {"openvino/scorer.xml", "openvino/scorer.float16.xml"} < set(figures)
     after = (folder / "openvino" / "scorer.xml").read_text("utf-8")
     assert [len(text.splitlines()) for text in (before, after)] == [len(before.splitlines())] * 2
@@ -239,14 +239,18 @@ def test_commands(exported, tmp_path, capsys):
     assert len(rows) == 401
     assert main.main(["score", folder, normals, "--threshold", "0", "--json"]) == 0
     assert all(row["is_anomaly"] is True for row in json.loads(capsys.readouterr().out))
-    assert main.main(["calibrate", folder, str(tmp_path / "trained.npy")]) == 1
+    assert main.main(["calibrate", folder, str(tmp_path / "trained.npy"), "--trust"]) == 1
     assert "were trained on" in capsys.readouterr().err
-    assert main.main(["calibrate", folder, normals, "--false-positive-rate", "0.25"]) == 0
+    digest = contract.digest_of(folder)
+    options = ["--false-positive-rate", "0.25", "--digest", digest]
+    assert main.main(["calibrate", folder, normals, *options]) == 0
     printed = capsys.readouterr().out
+    assert f"digest: {contract.digest_of(folder)}" in printed
+    assert digest not in printed
     assert "from 400 normal examples" in printed
     assert "confidence of 95 %" in printed
     assert contract.read_manifest(folder).calibration.false_positive_rate == 0.25
-    assert main.main(["calibrate", folder, normals, "--false-positive-rate", "0.0001"]) == 1
+    assert main.main(["calibrate", folder, normals, "--false-positive-rate", "0.0001", "--trust"]) == 1
     assert "too few normal examples" in capsys.readouterr().err
 
 
@@ -294,7 +298,7 @@ def test_labels_of_normal_examples_are_checked(labels, word, tmp_path):
 
 def test_labels_are_not_ignored(exported):
     with pytest.raises((DataError, OptionError)) as error:
-        recalibrate(exported, smooth_examples(SHAPE, 200, seed=5), labels=[1] * 200)
+        recalibrate(exported, smooth_examples(SHAPE, 200, seed=5), labels=[1] * 200, trust=True)
     four_lines(error, "label")
 
 
@@ -347,7 +351,7 @@ def test_a_changed_verdict_of_lower_precision_is_found(trained, tmp_path):
         artifacts = (contract.rehashed(folder, manifest.artifacts[0]),)
         contract.write_manifest(folder, dataclasses.replace(manifest, artifacts=artifacts))
         with pytest.raises(ParityError) as error:
-            parity.verify(folder)
+            parity.verify(folder, trust=True)
         four_lines(error, "than follows from its scores", "calibration.npz")
         path.write_bytes(whole)
 
