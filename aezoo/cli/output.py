@@ -61,6 +61,11 @@ def say_json(found: Any) -> None:
     print(strict_json.dumps(found), flush=True)
 
 
+def datum(name: str) -> str:
+    """Returns a name for a table on standard output: as it is, so that it is found again; on a terminal as `say`."""
+    return one_line(name) if sys.stdout.isatty() else name
+
+
 def short(value: object) -> str:
     """Returns a value as one line of about 100 letters."""
     return one_line(value if isinstance(value, str) else json.dumps(value), most=100)
