@@ -192,6 +192,7 @@ def test_who_takes_a_file_slowly_is_not_ended_by_idle_ones(served, folder):
         for _ in range(4 * module._MOST):
             address = ("127.0.0.1", served.server_port)
             opened.enter_context(socket.create_connection(address, timeout=30))
+        assert ask(served)[:2] == (200, SAID)  # so all of those have been accepted
         while piece := slow.recv(2**20):
             read += len(piece)
     assert read > size
@@ -209,6 +210,7 @@ def test_answers_that_nobody_takes_starve_nobody(served, folder):
 
 
 def test_a_connection_that_says_nothing_ends(served, monkeypatch):
+    assert module._Handler.timeout == module._SECONDS <= 60
     monkeypatch.setattr(module._Handler, "timeout", 0.2)
     with socket.create_connection(("127.0.0.1", served.server_port), timeout=30) as silent:
         assert has_ended(silent)
