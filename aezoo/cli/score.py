@@ -40,7 +40,10 @@ def score(parsed: argparse.Namespace) -> None:
         columns = bundle.score(found.array, threshold=parsed.threshold, **labels)
         columns = {name: column for name, column in columns.items() if column.ndim == 1}
     rows = [
-        {"example": name if parsed.json else output.datum(name), **{column: values[number].item() for column, values in columns.items()}}
+        {
+            "example": name if parsed.json else output.datum(name),
+            **{column: values[number].item() for column, values in columns.items()},
+        }
         for number, name in enumerate(found.names)
     ]
     if parsed.json:

@@ -76,7 +76,7 @@ def test_a_name_is_a_folder_and_an_address(name, exported, tmp_path):
 def test_the_models_own_name_is_checked_too(exported, tmp_path, monkeypatch):
     read = contract.read_manifest
     monkeypatch.setattr(
-        contract, "read_manifest", lambda folder: dataclasses.replace(read(folder), model="../../x")
+        contract, "read_manifest", lambda *given: dataclasses.replace(read(*given), model="../../x")
     )
     with pytest.raises(OptionError) as error:
         layouts.lay_out(exported, tmp_path / "models", ["triton"])
@@ -103,7 +103,7 @@ def test_a_manifest_writes_nothing_elsewhere(place, exported, tmp_path, monkeypa
     object.__setattr__(artifact, "files", changes.get("files", artifact.files))
     for key, value in changes.items():
         object.__setattr__(artifact, key, value)  # past every check of the reader
-    monkeypatch.setattr(contract, "read_manifest", lambda folder: hostile)
+    monkeypatch.setattr(contract, "read_manifest", lambda *given: hostile)
     monkeypatch.setattr(contract, "check_files", lambda *given: None)
     before = files_below(tmp_path)
     with pytest.raises((AezooError, OSError)):
