@@ -1,4 +1,4 @@
-"""Files and folders whose names mean something to a terminal, rich, Matplotlib, CSV or a page, in every command."""
+"""Files and folders whose names mean something to a terminal, rich, Matplotlib or CSV, in every command."""
 
 import csv
 import io
