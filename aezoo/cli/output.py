@@ -62,7 +62,7 @@ def say_json(found: Any) -> None:
 
 
 def datum(name: str) -> str:
-    """Returns a name for CSV on standard output: as it is, to be found again; for a terminal as `say` does."""
+    """Returns a name for CSV on standard output: as it is, to be found again; on a terminal, shown."""
     return one_line(name) if sys.stdout.isatty() else name
 
 

@@ -86,13 +86,17 @@ def lay_out(
     contents["examples.bin"] = _packed(read.examples[examples]).tobytes()
     if facts["map"] is not None:
         contents["points.bin"] = read.latents.astype("<f4").tobytes()
-    # name in the page, in which the bundle has no say: (source, sha256 or None)
+    _write(folder, contents, _copies(artifacts, engine))
+    return facts
+
+
+def _copies(artifacts, engine):
+    """Returns {name in the page, in which the bundle has no say: (source, sha256 or None)}."""
     copies: dict[str, tuple[pathlib.Path, str | None]]
     copies = {path.name: (path, None) for path in sorted(_ASSETS.iterdir()) if path.is_file()}
     copies |= {_name_of(part): (path, row.files[row.file]) for part, (row, path) in artifacts.items()}
     copies |= {f"runtime/{name}": (engine / name, digest) for name, digest in web_runtime.FILES.items()}
-    _write(folder, contents, copies)
-    return facts
+    return copies
 
 
 def _name_of(part):
