@@ -1,8 +1,14 @@
-"""The model card of a bundle, made from its manifest alone, so that its numbers cannot drift."""
+"""The model card of a bundle, made from its manifest alone, so that its numbers cannot drift.
+
+A name in it, of a model, a data set, a licence, a layer or an option, may hold anything: `shown.code` and
+`shown.markdown` keep it from becoming a row, a link or HTML.
+"""
 
 import dataclasses
+import json
 import pathlib
 
+from aezoo.core.shown import code, markdown
 from aezoo.evaluation.table import tables
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import fixed_batch
@@ -10,7 +16,7 @@ from aezoo.runtime.schema import CardRow, Manifest
 
 _USE = """import numpy as np, onnxruntime
 
-session = onnxruntime.InferenceSession("{file}")
+session = onnxruntime.InferenceSession({file})
 {name} = np.zeros(({shape}), "{dtype}")  # {range}
 {labels}(latents,) = session.run(["{latents}"], {{{given}}})
 print(latents.shape)
@@ -36,13 +42,13 @@ def render(manifest: Manifest) -> str:
     """
     encoders = [a for a in manifest.artifacts if (a.part, a.format) == ("encoder", "onnx")]
     lines = [
-        f"# {manifest.model or 'autoencoder'}: an aezoo bundle",
+        f"# {markdown(manifest.model or 'autoencoder')}: an aezoo bundle",
         "",
         f"Encodes {manifest.kind} of shape {_shape(manifest.example_shape)} into latents of shape "
         f"{_shape(manifest.latent_shape)}; {manifest.parameters:,} parameters. "
-        f"Made by aezoo {manifest.aezoo_version}. Licence: {manifest.licence}.",
+        f"Made by aezoo {markdown(manifest.aezoo_version)}. Licence: {markdown(manifest.licence)}.",
         "",
-        "Options: " + ", ".join(f"`{name}={value!r}`" for name, value in manifest.options.items()),
+        "Options: " + _settings(manifest.options),
         "",
         *(_use(encoders[0]) if encoders else []),
         "## Files",
@@ -55,7 +61,7 @@ def render(manifest: Manifest) -> str:
         ends = (artifact.inputs, artifact.outputs)
         taken, given = (", ".join(_tensor(tensor) for tensor in tensors) for tensors in ends)
         lines.append(
-            f"| `{artifact.file}` | {taken} | {given} | {artifact.size_bytes:,} "
+            f"| {code(artifact.file, cell=True)} | {taken} | {given} | {artifact.size_bytes:,} "
             + (
                 "| not proven | |"
                 if parity is None
@@ -81,12 +87,15 @@ def render(manifest: Manifest) -> str:
             "",
             "## Training",
             "",
-            f"{run['data']['train']:,} examples of `{run['data']['name']}` "
-            f"(sha256 `{run['data']['content_hash'][:16]}...`), {run['epochs']} epochs, "
-            f"{run['seconds']:g} seconds. Settings: "
-            + ", ".join(f"`{name}={value!r}`" for name, value in run["settings"].items()),
+            f"{run['data']['train']:,} examples of {code(run['data']['name'])} "
+            f"(sha256 {code(run['data']['content_hash'][:16] + '...')}), {run['epochs']} epochs, "
+            f"{run['seconds']:g} seconds. Settings: {_settings(run['settings'])}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _settings(values):
+    return ", ".join(code(f"{name}={value!r}") for name, value in values.items())
 
 
 def _allowances(artifacts):
@@ -100,7 +109,7 @@ def _allowances(artifacts):
         )
     budgets = [a for a in artifacts if a.budget is not None]
     if budgets:
-        files = ", ".join("`" + a.file + "`" for a in budgets)
+        files = ", ".join(code(a.file) for a in budgets)
         yield (
             f"Of {files} the figures are shares that are lost, of a "
             f"budget of {budgets[0].budget:g}: 1 - mean cosine of latents, growth of the mean squared "
@@ -109,8 +118,8 @@ def _allowances(artifacts):
         )
     for artifact in budgets:
         if artifact.float_layers:
-            names = ", ".join(f"`{name}`" for name in artifact.float_layers)
-            yield f"- `{artifact.file}` keeps these layers in float32, to stay within it: {names}"
+            names = ", ".join(map(code, artifact.float_layers))
+            yield f"- {code(artifact.file)} keeps these layers in float32, to stay within it: {names}"
 
 
 def _tolerance(artifact):
@@ -126,7 +135,7 @@ def _memory(artifacts):
         yield "| header | constants | working memory |"
         yield "|---|---:|---:|"
     for row in headers:
-        yield f"| `{row.file}` | {row.weights_bytes:,} | {row.arena_bytes:,} |"
+        yield f"| {code(row.file, cell=True)} | {row.weights_bytes:,} | {row.arena_bytes:,} |"
 
 
 def _use(encoder):
@@ -137,7 +146,7 @@ def _use(encoder):
     batch = fixed_batch(first) or 1
     names = [row.name for row in encoder.inputs]
     yield _USE.format(
-        file=encoder.file,
+        file=json.dumps(encoder.file),
         name=first.name,
         shape=", ".join(str(size) for size in (batch, *first.shape[1:])),
         dtype=first.dtype,
@@ -157,13 +166,13 @@ def _use(encoder):
 
 
 def _figures(metrics):
-    yield f"{metrics['test_examples']:,} test examples of `{metrics['data']}`."
+    yield f"{metrics['test_examples']:,} test examples of {code(metrics['data'])}."
     for names, rows in tables(metrics):
         yield ""
         yield "| | " + " | ".join(names) + " |"
         yield "|---|" + "---:|" * len(names)
         for label, cells in rows:
-            yield f"| {label} | " + " | ".join(cells) + " |"
+            yield f"| {markdown(label)} | " + " | ".join(map(markdown, cells)) + " |"
 
 
 def _shape(shape):
@@ -171,4 +180,4 @@ def _shape(shape):
 
 
 def _tensor(tensor):
-    return f"`{tensor.name}` {tensor.dtype} {_shape(tensor.shape)}"
+    return f"{code(tensor.name, cell=True)} {tensor.dtype} {_shape(tensor.shape)}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from aezoo.core.errors import BenchError
 from aezoo.core.imports import need
+from aezoo.core.shown import console, one_line
 
 _PICTURES = (".png", ".svg", ".pdf")
 _NAMED = 6  # rows that an error names; more are counted
@@ -42,7 +43,6 @@ _LEFT = ("part", "format", "precision", "status")
 def show(found: Mapping[str, Any]) -> None:
     """Prints what `latency.measure` found as a table; figures of a file stand in its first row alone."""
     from rich import box
-    from rich.console import Console
     from rich.table import Column, Table
 
     columns = [
@@ -53,13 +53,15 @@ def show(found: Mapping[str, Any]) -> None:
     before = None
     for row in found["rows"]:
         file = [row["part"], row["format"], row["precision"], row["threads"]]
-        table.add_row(*(_cells(row) if file != before else [""] * len(_TABLE)), *_time_cells(row))
+        cells = _cells(row) if file != before else [""] * len(_TABLE)
+        table.add_row(*map(one_line, (*cells, *_time_cells(row))))
         before = file
-    console = Console(highlight=False)
-    if not console.is_terminal:  # nothing is folded in a file
-        console = Console(highlight=False, width=200)
-    console.print(table)
-    print(_caption(found))
+    terminal = console()
+    if not terminal.is_terminal:  # nothing is folded in a file
+        terminal = console(width=200)
+    terminal.print(table)
+    for line in _caption(found):
+        print(one_line(line))
 
 
 def _caption(found):
@@ -75,7 +77,7 @@ def _caption(found):
             f"cold ms, MB: a fresh process to its first result; without a file {bare['cold_start_ms']:.0f} ms"
             f"{memory}, and (+) is what the file and its runtime add"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _cells(row):

@@ -8,12 +8,11 @@ import sys
 from typing import Any
 
 from aezoo.bench.report import _PICTURES, as_csv, check_gates, save_plot, show
-from aezoo.cli import parsing
-from aezoo.cli.output import not_all
+from aezoo.cli import output, parsing
 from aezoo.core.errors import OptionError
 from aezoo.core.files import replacing
 from aezoo.core.imports import need
-from aezoo.core.json_text import json_text
+from aezoo.core.shown import console, one_line
 
 
 def add_bench(commands: Any) -> None:
@@ -87,34 +86,33 @@ def bench(parsed: argparse.Namespace) -> int:
     if parsed.plot is not None:
         save_plot(found, parsed.plot)
     if parsed.json:
-        print(json_text(found))
+        output.say_json(found)
     else:
         show(found)
         for what, target in (("rows", parsed.csv), ("plot", parsed.plot)):
             if target is not None:
-                print(f"{what}: {target}")
+                output.say(f"{what}: {target}")
     check_gates(found["rows"], parsed.min_throughput, parsed.max_mse, named=forms or ())
-    return not_all(any(row["status"] == f"skipped: {WOULD_RUN}" for row in found["rows"]), "measured")
+    return output.not_all(any(row["status"] == f"skipped: {WOULD_RUN}" for row in found["rows"]), "measured")
 
 
 def _measured(parsed, settings, forms):
     """Measures with a bar on a terminal; after Ctrl-C says what is left of it."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from aezoo.bench import runner
 
-    console = Console(stderr=True, highlight=False)
+    terminal = console(stderr=True)
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
+        console=terminal,
         transient=True,
         # A thread that draws ten times a second would be in the times of the rows.
         auto_refresh=False,
-        disable=not console.is_terminal,
+        disable=not terminal.is_terminal,
     )
     reached = "the start"
 
@@ -138,7 +136,7 @@ def _measured(parsed, settings, forms):
             )
     except KeyboardInterrupt:
         print(
-            f"\nthe bench was stopped at {reached}; nothing was written. "
+            f"\nthe bench was stopped at {one_line(reached)}; nothing was written. "
             "--quick ends within a minute, and --formats, --parts and --batch make it shorter",
             file=sys.stderr,
             end="",

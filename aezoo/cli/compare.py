@@ -5,7 +5,6 @@ from typing import Any
 
 from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import AezooError, OptionError
-from aezoo.core.json_text import json_text
 from aezoo.core.options import check_positive
 
 
@@ -62,10 +61,10 @@ def compare(parsed: argparse.Namespace) -> None:
         **{name: limit for name, limit in limits.items() if limit is not None},
     )
     if parsed.json:
-        print(json_text(found))
+        output.say_json(found)
     else:
         output.print_table(f"A: {parsed.first}, B: {parsed.second}", ("figure", "value"), _rows(found))
-        print(comparison.say(found))
+        output.say(comparison.say(found))
     if parsed.require and comparison.VERDICTS.index(found["verdict"]) > comparison.VERDICTS.index(
         parsed.require
     ):

@@ -4,10 +4,8 @@ import argparse
 import pathlib
 from typing import Any
 
-from aezoo.cli import opening, parsing
-from aezoo.cli.output import say, show_metrics
+from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import OptionError
-from aezoo.core.json_text import json_text
 from aezoo.core.options import check_positive
 
 _DATA = (
@@ -69,7 +67,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
     dataset = load_for(
         model, parsed.source, run=run, data_dir=parsed.data_dir, value_range=parsed.value_range
     )
-    say(dataset.notes)
+    output.say_notes(dataset.notes)
     metrics = figures_of(model, dataset, full=True, likelihood_samples=samples, likelihood_examples=examples)
     target = pathlib.Path(parsed.output or "metrics.json")
     # Figures of other data do not replace those of the run's own.
@@ -79,7 +77,7 @@ def evaluate(parsed: argparse.Namespace) -> None:
         target = Run(parsed.model).metrics_file
     write_json(target, metrics)
     if parsed.json:
-        print(json_text(metrics))
+        output.say_json(metrics)
         return
-    show_metrics(metrics)
-    print(f"figures: {target}")
+    output.show_metrics(metrics)
+    output.say(f"figures: {target}")

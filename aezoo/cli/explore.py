@@ -6,9 +6,8 @@ import pathlib
 import sys
 from typing import Any
 
-from aezoo.cli import parsing
+from aezoo.cli import output, parsing
 from aezoo.core.errors import OptionError
-from aezoo.core.json_text import json_text
 from aezoo.explorer import web_runtime
 from aezoo.explorer.server import open_server
 from aezoo.explorer.site import FACTS, lay_out
@@ -78,12 +77,12 @@ def explore(parsed: argparse.Namespace) -> None:
             )
             _tell(parsed, folder, facts)
         if server is not None:
-            print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)
+            output.say(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)")
             server.serve_forever()
 
 
 def _progress(text):
-    print(f"{text} ...", file=sys.stderr, flush=True)
+    output.say(f"{text} ...", file=sys.stderr)
 
 
 def _tell(parsed, folder, facts):
@@ -95,11 +94,11 @@ def _tell(parsed, folder, facts):
             "points": facts["points"],
             "source": facts["source"],
         }
-        print(json_text(told), flush=True)
+        output.say_json(told)
         return
-    print(f"{folder}: {size / 1e6:.1f} MB, static files for any web server")
-    print(f"map: {facts['points']} point{'s' * (facts['points'] != 1)}, {facts['source']}")
+    output.say(f"{folder}: {size / 1e6:.1f} MB, static files for any web server")
+    output.say(f"map: {facts['points']} point{'s' * (facts['points'] != 1)}, {facts['source']}")
     if parsed.source is None:
-        print("     --data SOURCE shows others, for example what the model was trained on")
+        output.say("     --data SOURCE shows others, for example what the model was trained on")
     if not parsed.serve:
-        print(f"look at it: aezoo explore --serve -o {parsed.output}")
+        output.say(f"look at it: aezoo explore --serve -o {parsed.output}")

@@ -5,10 +5,8 @@ import math
 import textwrap
 from typing import Any
 
-from aezoo.cli import parsing
-from aezoo.cli.output import not_all, say, show_parity
+from aezoo.cli import output, parsing
 from aezoo.cli.score import FALSE_POSITIVES
-from aezoo.core.json_text import json_text
 from aezoo.core.strict_json import to_json
 
 _FORMATS = "saved_model, onnx, litert, openvino or c; default saved_model,onnx"
@@ -142,7 +140,7 @@ def _exported(parsed, run, formats):
             return None
         options = {"data_dir": parsed.data_dir, "value_range": parsed.value_range}
         found = read_for(run.model, source, run=run.info, **options)
-        say(found.notes)
+        output.say_notes(found.notes)
         return found.array
 
     from aezoo.export import ExportOptions, export_bundle
@@ -182,15 +180,15 @@ def _tell(folder, place, models, servers, parsed):
     figures = {artifact.file: artifact.parity for artifact in manifest.artifacts}
     if parsed.json:
         laid_out = {"models": [str(model) for model in models]} if models else {}
-        print(json_text({"bundle": str(folder), "digest": digest, "artifacts": to_json(figures), **laid_out}))
+        output.say_json({"bundle": str(folder), "digest": digest, "artifacts": to_json(figures), **laid_out})
         return
-    show_parity(f"{folder}: proven", figures)
+    output.show_parity(f"{folder}: proven", figures)
     if models:
-        print(f"models for {', '.join(servers)}: {place}")
+        output.say(f"models for {', '.join(servers)}: {place}")
     calibration = manifest.calibration
     if calibration is not None:
         low, high = calibration.false_positive_rate_interval or (math.nan, math.nan)
-        print(
+        output.say(
             f"scorer: threshold {calibration.threshold:.6g}, from {calibration.examples} "
             f"{calibration.source}; false positive rate {calibration.false_positive_rate:.2g}, "
             f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
@@ -200,7 +198,7 @@ def _tell(folder, place, models, servers, parsed):
         told = (
             "that were given" if parsed.anomalies is not None else f"from the test part: {', '.join(unseen)}"
         )
-        print(
+        output.say(
             f"anomalies: one scores above a normal example {manifest.anomalies.roc_area:.2%} of the time "
             f"(ROC area), of {manifest.anomalies.examples} {told}"
         )
@@ -209,8 +207,8 @@ def _tell(folder, place, models, servers, parsed):
     runnable = dict.fromkeys(row.precision for row in manifest.artifacts if row.format == "onnx")
     if runnable and "float32" not in runnable:  # which the commands run where nothing else is said
         taken += f" --precision {next(iter(runnable))}"
-    print(f"digest: {digest}")
-    print(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
+    output.say(f"digest: {digest}")
+    output.say(f"bundle: {folder}    next: aezoo {verb} {folder} {taken}")
 
 
 def add_verify(commands: Any) -> None:
@@ -229,9 +227,9 @@ def verify(parsed: argparse.Namespace) -> int:
     figures = parity.verify(parsed.bundle, trust=parsed.trust, digest=parsed.digest)
     foreign = contract.foreign_files(parsed.bundle, contract.read_manifest(parsed.bundle, parsed.digest))
     if parsed.json:
-        print(json_text({**to_json(figures), "foreign_files": foreign}))
+        output.say_json({**to_json(figures), "foreign_files": foreign})
     else:
-        show_parity(f"{parsed.bundle}: proven again", figures)
+        output.show_parity(f"{parsed.bundle}: proven again", figures)
         for name in foreign:
-            print(f"no part of the bundle: {name!a}")
-    return not_all(any(isinstance(row, parity.Skipped) for row in figures.values()), "proven")
+            output.say(f"no part of the bundle: {name}")
+    return output.not_all(any(isinstance(row, parity.Skipped) for row in figures.values()), "proven")

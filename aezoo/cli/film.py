@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 from aezoo.cli import output, parsing
-from aezoo.core.json_text import json_text
 
 
 def add_film(commands: Any) -> None:
@@ -63,7 +62,7 @@ def film(parsed: argparse.Namespace) -> None:
         dataset = data.load(
             parsed.source, data_dir=parsed.data_dir, download=parsed.download, value_range=parsed.value_range
         )
-        output.say(dataset.notes)
+        output.say_notes(dataset.notes)
         from aezoo.core.progress import progress_bar
         from aezoo.data.classes import class_names
         from aezoo.film import recording
@@ -103,7 +102,7 @@ def _tell(made, paths, as_json):
         for panel in made.panels
     ]
     if as_json:
-        print(json_text({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows}))
+        output.say_json({"files": list(map(str, paths)), "steps": int(made.steps[-1]), "panels": rows})
         return
     table = [
         (row["panel"], f"{row['test_mse']:.4f}", f"{row['largest_latent']:.3g}")
@@ -113,4 +112,4 @@ def _tell(made, paths, as_json):
     columns = ("panel", "test mse", "largest latent", "standard deviations")
     output.print_table(f"after {made.steps[-1]:,} steps", columns, table)
     for path in paths:
-        print(f"{path}: {path.stat().st_size / 1000:,.0f} kB")
+        output.say(f"{path}: {path.stat().st_size / 1000:,.0f} kB")

@@ -5,10 +5,9 @@ import pathlib
 from typing import Any
 
 from aezoo import models
-from aezoo.cli.output import print_table, short
+from aezoo.cli import output
 from aezoo.cli.parsing import add_command
 from aezoo.core.errors import OptionError, RunError
-from aezoo.core.json_text import json_text
 from aezoo.core.options import nearest
 
 
@@ -40,10 +39,10 @@ def list_models(parsed: argparse.Namespace) -> None:
             {"name": e.name, "kinds": sorted(e.kinds), "paper": e.paper, "summary": e.summary}
             for e in entries
         ]
-        print(json_text(rows))
+        output.say_json(rows)
         return
     table = [(entry.name, ", ".join(sorted(entry.kinds)), entry.summary) for entry in entries]
-    print_table(None, ("name", "takes", "summary"), table)
+    output.print_table(None, ("name", "takes", "summary"), table)
 
 
 def add_info(commands: Any) -> None:
@@ -86,17 +85,22 @@ def info(parsed: argparse.Namespace) -> None:
             "options": entry.options(),
         }
     if parsed.json:
-        print(json_text(found))
+        output.say_json(found)
         return
     for key, value in found.items():
         if isinstance(value, dict):
-            print(f"{key}:")
+            output.say(f"{output.short(key)}:")
             for name, inner in value.items():
-                print(f"  {name:<20} {short(inner)}")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            print(f"{key}:")
+                output.say(f"  {output.short(name):<20} {output.short(inner)}")
+        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            output.say(f"{output.short(key)}:")
             for row in value:
-                print(f"  {row.get('file', row)}  {row.get('size_bytes', 0):,} bytes")
+                output.say(f"  {output.short(row.get('file', row))}  {_size(row.get('size_bytes'))}")
         else:
-            text = ", ".join(value) if key == "kinds" else value
-            print(f"{key + ':':<22} {short(text)}")
+            is_words = isinstance(value, list) and all(isinstance(word, str) for word in value)
+            text = ", ".join(value) if is_words else value
+            output.say(f"{output.short(key) + ':':<22} {output.short(text)}")
+
+
+def _size(number):
+    return f"{number:,} bytes" if isinstance(number, int) else ""

@@ -3,53 +3,77 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TextIO
 
 from aezoo.core.json_text import json_text
+from aezoo.core.shown import console, one_line
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:
     """Prints the figures of metrics.json as tables."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Column, Table
-
     from aezoo.evaluation.table import tables
 
-    console = Console(highlight=False)
     title: str | None = f"{metrics['test_examples']:,} test examples"
     for names, rows in tables(metrics):
         # Folded rather than cut where the terminal is narrow: a figure must keep its name.
-        columns = [Column(name, overflow="fold") for name in names]
-        table = Table(Column("", overflow="fold"), *columns, box=box.SIMPLE, title=title)
-        for label, cells in rows:
-            table.add_row(label, *cells)
-        console.print(table)
+        print_table(title, ("", *names), [(label, *cells) for label, cells in rows], overflow="fold")
         title = None
 
 
-def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table of rich."""
+def print_table(
+    title: str | None,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    overflow: Literal["fold", "ellipsis"] = "ellipsis",
+) -> None:
+    """Prints a table; its texts are shown as they are, whatever they hold.
+
+    Args:
+        title: above it, or None.
+        columns: their names.
+        rows: a cell a column.
+        overflow: what becomes of texts for which the terminal is too narrow.
+    """
     from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*columns, box=box.SIMPLE, title=title)
+    heads = [Column(one_line(name), overflow=overflow) for name in columns]
+    table = Table(*heads, box=box.SIMPLE, title=None if title is None else one_line(title))
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*map(one_line, row))
+    console().print(table)
 
 
-def say(notes: Iterable[str]) -> None:
+def say(text: object, file: TextIO | None = None) -> None:
+    """Prints one line, at once; whatever a name in it holds, the terminal obeys none of it.
+
+    Args:
+        text: of the line.
+        file: where to; None is standard output.
+    """
+    print(one_line(text), file=file, flush=True)
+
+
+def say_json(found: Any) -> None:
+    """Prints JSON and nothing else: ASCII alone, and null for a number that is not finite."""
+    print(json_text(found), flush=True)
+
+
+def datum(name: str) -> str:
+    """Returns a name for CSV on standard output: as it is, to be found again; on a terminal, shown."""
+    return one_line(name) if sys.stdout.isatty() else name
+
+
+def say_notes(notes: Iterable[str]) -> None:
     """Prints what was understood of a source, a line each, on standard error: results go to the other."""
-    for note in notes:  # names in it are a file's, which may hold what a terminal would obey
-        print("".join(letter if letter.isprintable() else "?" for letter in note), file=sys.stderr)
+    for note in notes:
+        say(note, file=sys.stderr)
 
 
 def short(value: object) -> str:
-    """Returns a value as one line of at most 100 characters."""
-    text = value if isinstance(value, str) else json_text(value)
-    return text if len(text) <= 100 else text[:97] + "..."
+    """Returns a value as one line of about 100 letters."""
+    return one_line(value if isinstance(value, str) else json_text(value), most=100)
 
 
 def show_parity(title: str, figures: Mapping[str, Any]) -> None:
@@ -75,7 +99,7 @@ def not_all(skipped: bool, done: str) -> int:
     """
     if not skipped:
         return 0
-    print(
+    say(
         f"not everything was {done}: see the skipped rows. What would run code is opened with --digest, as "
         "export printed it, or with --trust where you know who made the bundle",
         file=sys.stderr,
@@ -111,9 +135,9 @@ def writer(
         more = {} if scale is None else {"scale": scale}
         outputs.write(path, results, names, as_images=as_images, sources=sources, **more)
         if parsed.json:
-            print(json_text({"output": path, "shape": list(results.shape)}))
+            say_json({"output": path, "shape": list(results.shape)})
         else:
-            print(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
+            say(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
 
     return write
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from aezoo.cli import opening, output, parsing
 from aezoo.core.errors import DataError
-from aezoo.core.json_text import json_text
 
 
 def add_plot(commands: Any) -> None:
@@ -66,13 +65,13 @@ def plot(parsed: argparse.Namespace) -> None:
         files = _draw(model, shown, obstacles, folder, suffixes, parsed)
     skipped = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
     if parsed.json:
-        print(json_text({"files": files, "skipped": skipped, "examples": shown.source}))
+        output.say_json({"files": files, "skipped": skipped, "examples": shown.source})
         return
     for file in files:
-        print(file)
+        output.say(file)
     for name, obstacle in skipped.items():
-        print(f"{name}: skipped, {obstacle}")
-    print(f"examples: {shown.source}")
+        output.say(f"{name}: skipped, {obstacle}")
+    output.say(f"examples: {shown.source}")
 
 
 def open_shown(
@@ -119,7 +118,7 @@ def open_shown(
     source = "mnist_mini" if data_source is None else data_source  # None: of a .keras file
     if pathlib.Path(source).expanduser().exists():
         found = read_for(model, source, run=run, **options)
-        output.say(found.notes)
+        output.say_notes(found.notes)
         return model, _shown(found, held_out)
     name, part = split_part(source)
     return model, Shown.of(load_for(model, name, run=run, **options), part)

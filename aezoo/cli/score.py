@@ -6,8 +6,7 @@ import pathlib
 import sys
 from typing import Any
 
-from aezoo.cli import opening, parsing
-from aezoo.core.json_text import json_text
+from aezoo.cli import opening, output, parsing
 
 FALSE_POSITIVES = "fraction of normal examples that may be flagged as anomalies, default 0.01"
 
@@ -41,11 +40,14 @@ def score(parsed: argparse.Namespace) -> None:
         columns = bundle.score(found.array, threshold=parsed.threshold, **labels)
         columns = {name: column for name, column in columns.items() if column.ndim == 1}
     rows = [
-        {"example": name, **{column: values[number].item() for column, values in columns.items()}}
+        {
+            "example": name if parsed.json else output.datum(name),
+            **{column: values[number].item() for column, values in columns.items()},
+        }
         for number, name in enumerate(found.names)
     ]
     if parsed.json:
-        print(json_text(rows))
+        output.say_json(rows)
         return
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(rows[0])
@@ -82,20 +84,20 @@ def calibrate(parsed: argparse.Namespace) -> None:
     found, gone = recalibrate(folder, normals.array, labels=labels, false_positive_rate=rate, **vouched)
     digest = digest_of(folder)
     if parsed.json:
-        print(json_text({**found.figures(), "removed": gone, "digest": digest}))
+        output.say_json({**found.figures(), "removed": gone, "digest": digest})
         return
     low, high = found.interval
-    print(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
-    print(
+    output.say(f"threshold: {found.threshold:.8g}, from {found.examples} normal examples")
+    output.say(
         f"false positive rate: {found.false_positive_rate:g} asked for, "
         f"between {low:.2g} and {high:.2g} with a confidence of 95 %"
     )
     row = read_manifest(parsed.bundle).calibration
     if row is not None and row.training_examples == "unknown":
-        print(
+        output.say(
             "whether these were trained on is unknown: the bundle keeps no fingerprints of its training, "
             "or its values repeat so much that they tell nothing"
         )
     for file in gone:
-        print(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
-    print(f"digest: {digest}")
+        output.say(f"removed: {file}, whose calibration cannot be changed; export again with --normals")
+    output.say(f"digest: {digest}")

@@ -4,8 +4,7 @@ import argparse
 import pathlib
 from typing import Any
 
-from aezoo.cli import parsing
-from aezoo.core.json_text import json_text
+from aezoo.cli import output, parsing
 
 
 def add_serve_layout(commands: Any) -> None:
@@ -61,7 +60,7 @@ def serve_layout(parsed: argparse.Namespace) -> None:
         digest=parsed.digest,
     )
     if parsed.json:
-        print(json_text({"models": [str(pathlib.Path(model)) for model in models]}))
+        output.say_json({"models": [str(pathlib.Path(model)) for model in models]})
         return
     for model in models:
-        print(f"{model}: version {parsed.version}")
+        output.say(f"{model}: version {parsed.version}")

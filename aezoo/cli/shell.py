@@ -11,6 +11,7 @@ from typing import Any
 from aezoo.cli.spoken import in_words_of
 from aezoo.core.errors import AezooError, DataNote, OptionError, message
 from aezoo.core.imports import import_named, refused_by_tensorflow
+from aezoo.core.shown import one_line
 
 
 def guarded(command: Callable[[], object], parsed: argparse.Namespace) -> int:
@@ -76,7 +77,7 @@ def _notes_as_lines(parser: argparse.ArgumentParser) -> Iterator[None]:
 
         def show_note(text: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, DataNote):
-                print(f"note: {in_words_of(parser, str(text))}", file=sys.stderr)
+                print(f"note: {one_line(in_words_of(parser, str(text)))}", file=sys.stderr)
             else:
                 show(text, category, *place, **more)
 

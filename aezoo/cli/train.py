@@ -10,13 +10,10 @@ import sys
 from typing import Any
 
 from aezoo import models
-from aezoo.cli import parsing
-from aezoo.cli.output import say as say_notes
-from aezoo.cli.output import show_metrics
+from aezoo.cli import output, parsing
 from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
-from aezoo.core.json_text import json_text
 from aezoo.core.options import KINDS
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
@@ -141,7 +138,7 @@ def main(recipe: Recipe, description: str, arguments: list[str] | None = None) -
 def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
     """Trains as a recipe says, arguments of the command line over it; prints and returns the run."""
     run = Run(parsed.output)
-    say = (lambda *_: None) if parsed.json else print
+    say = (lambda _: None) if parsed.json else output.say
     if parsed.resume:
         if run.exists():
             _check_same(recipe, parsed, run.info)
@@ -152,14 +149,14 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
         run = _begin(recipe, parsed, run, say)
     metrics = run.metrics
     if parsed.json:
-        print(json_text({"run": str(run.folder), **metrics}))
+        output.say_json({"run": str(run.folder), **metrics})
         return run
-    show_metrics(metrics)
+    output.show_metrics(metrics)
     if not parsed.quick:
         expected = recipe.expected.get(unversioned(run.info["data"]["source"]), {})
         for line in _against(expected, metrics):
-            print(line)
-    print(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
+            output.say(line)
+    output.say(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
     return run
 
 
@@ -180,7 +177,7 @@ def _begin(recipe, parsed, run, say):
         download=parsed.download,
         **_table_options(parsed),
     )
-    say_notes(dataset.notes)
+    output.say_notes(dataset.notes)
     try:
         check_kind(recipe.model, dataset)
     except OptionError as error:

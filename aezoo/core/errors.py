@@ -6,6 +6,8 @@ expected, and what to type instead. They are attributes of the error; tests read
 
 import warnings
 
+from aezoo.core.shown import one_line
+
 
 class AezooError(Exception):
     """Whatever aezoo refuses to do, and says so in four lines.
@@ -83,7 +85,11 @@ class MissingExtraError(AezooError, ImportError):
 
 
 def message(problem: str, *, got: object, expected: object, fix: object) -> str:
-    """Returns the four lines of an error, for the few that are no `AezooError`."""
+    """Returns the four lines of an error, for the few that are no `AezooError`.
+
+    They are four whatever is named in them: a file's name may hold line ends and escape sequences.
+    """
+    problem, got, expected, fix = map(one_line, (problem, got, expected, fix))
     return f"{problem}\n  got:      {got}\n  expected: {expected}\n  fix:      {fix}"
 
 

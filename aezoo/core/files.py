@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from aezoo.core.errors import RunError
+from aezoo.core.errors import DataError, RunError
 from aezoo.core.json_text import json_text
 
 DRAFT = ".writing-"  # folders of files that are being written; a killed process leaves one
@@ -38,6 +38,36 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def check_place(folder: str | os.PathLike[str], name: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns the path of a file that is to be written below a folder.
+
+    Args:
+        folder: may be a link itself: where it leads is what was asked for.
+        name: relative, without "..".
+
+    Raises:
+        DataError: the name, or a link below the folder, leads elsewhere.
+    """
+    root, way = pathlib.Path(folder).resolve(), pathlib.PurePath(name)
+    steps = [root.joinpath(*way.parts[: number + 1]) for number in range(len(way.parts))]
+    link = next((step for step in steps if step.is_symlink()), None)
+    if not steps or ".." in way.parts or way.anchor or link is not None:
+        raise DataError(
+            "a file would be written outside of the folder that was named",
+            got=f"{name} in {folder}" + ("" if link is None else f", where {link} is a link"),
+            expected="a path below the folder, without links",
+            fix="name another folder, or remove the link",
+        )
+    return steps[-1]
+
+
+def place_in(folder: str | os.PathLike[str], name: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns what `check_place` does, and makes the folders on the way."""
+    path = check_place(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Returns the content of a JSON file.
 
@@ -56,7 +86,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file, whole or not at all; null stands for a number that is not finite."""
     with replacing(path) as new:
         new.write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
 

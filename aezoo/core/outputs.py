@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from aezoo.core.errors import DataError
-from aezoo.core.files import replacing, write_json
+from aezoo.core.files import place_in, replacing, write_json
 
 Path = str | os.PathLike[str]
 _WRITTEN = ".aezoo_wrote.json"  # in a folder of PNG files: their names, so that only they give way
@@ -82,6 +82,7 @@ def clear_folder(folder: pathlib.Path, files: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in _files_in(folder):
         (folder / name).unlink()
+    (folder / _WRITTEN).unlink(missing_ok=True)  # it may be a link
     write_json(folder / _WRITTEN, files)  # first: a killed call's files are ours as well
 
 
@@ -128,8 +129,7 @@ def write(
     try:
         clear_folder(target, files)
         for name, picture in zip(files, pixels, strict=True):
-            file = target / name
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file = place_in(target, name)
             Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file)
     except OSError as error:
         _refuse_writing(target, error)

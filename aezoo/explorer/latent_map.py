@@ -83,6 +83,13 @@ def read_points(
             fix="numpy.savez('digits.npz', images=..., labels=...) with the numbers of the training",
         )
     latents = bundle.encode(examples, labels=labels if bundle.takes_labels else None)
+    if not np.isfinite(latents).all():
+        raise DataError(
+            "some latents are no numbers",
+            got=f"{source}: NaN or infinity in {np.count_nonzero(~np.isfinite(latents))} of {latents.size}",
+            expected="examples like those of the training, whose latents are finite",
+            fix="leave out the examples whose values are far outside of the training's",
+        )
     if labels is not None:
         kept, numbers = np.unique(labels, return_inverse=True)
         if not bundle.takes_labels:  # else the number itself is what the model takes

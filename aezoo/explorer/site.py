@@ -14,8 +14,10 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aezoo.core import files
 from aezoo.core.errors import BundleError, OptionError
 from aezoo.core.json_text import json_text
+from aezoo.core.shown import one_line
 from aezoo.core.strict_json import to_json
 from aezoo.explorer import web_runtime
 from aezoo.runtime import manifest as contract
@@ -24,7 +26,8 @@ FACTS = "explorer.json"
 _ASSETS = pathlib.Path(__file__).parent / "page"
 _EXAMPLES = 24  # images to start from
 # What the page knows of a file.
-_SHOWN = ("file", "precision", "size_bytes", "inputs", "outputs")
+_SHOWN = ("precision", "size_bytes", "inputs", "outputs")
+_LETTERS = 100  # of a name; the page writes names as texts, never as HTML
 _BARS = 48  # of the histogram of normal scores
 
 
@@ -98,11 +101,11 @@ def _write(folder, contents, copies, bundle, artifacts):
     names = [*contents, *copies, *held, *(f"runtime/{name}" for name in licences)]
     outputs.clear_folder(folder, sorted(names))
     for name, source in copies.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / name)
-    contract.copy_files(bundle, held, folder)
+        shutil.copyfile(source, files.place_in(folder, name))
+    for name, sha256 in held.items():
+        contract.copy_file(bundle, name, sha256, files.place_in(folder, name))
     for name, content in contents.items():
-        (folder / name).write_bytes(content)
+        files.place_in(folder, name).write_bytes(content)
     web_runtime.write_licences(folder / "runtime")
 
 
@@ -192,15 +195,15 @@ def _facts(bundle, manifest, artifacts, read, examples, engine):
         }
     wasm = "ort-wasm-simd-threaded.wasm"
     return {
-        "model": manifest.model,
-        "aezoo_version": manifest.aezoo_version,
+        "model": one_line(manifest.model or "autoencoder", _LETTERS),
+        "aezoo_version": one_line(manifest.aezoo_version, _LETTERS),
         "parameters": manifest.parameters,
         "example_shape": list(manifest.example_shape),
         "latent_shape": list(manifest.latent_shape),
         "codebook_size": manifest.codebook_size,
         "classes": manifest.classes,
-        "label_names": read.label_names,
-        "source": read.source,
+        "label_names": read.label_names and [one_line(name, _LETTERS) for name in read.label_names],
+        "source": one_line(read.source, _LETTERS),
         "points": len(read.latents),
         "parts": {
             part: {key: to_json(getattr(row, key)) for key in _SHOWN} for part, row in artifacts.items()

@@ -27,6 +27,7 @@ FILES = {
     "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
 _ARCHIVE = f"{PACKAGE}-{VERSION}.tgz"
+_LARGEST = 200_000_000  # bytes of the archive, and of a file in it
 _SECONDS = 900  # for 33 MB: a line of 300 kbit/s
 
 
@@ -47,7 +48,7 @@ def find(
     if source is not None:
         source = pathlib.Path(source).expanduser()
         if source.is_file():
-            return _unpacked(source.read_bytes(), str(source))
+            return _unpacked(_read(source), str(source))
         for folder in (source, source / "dist"):
             if all((folder / name).is_file() for name in FILES):
                 for name in FILES:
@@ -116,7 +117,15 @@ def _packed():
                 expected=f"{_ARCHIVE}, by `npm pack {PACKAGE}@{VERSION}`",
                 fix=f"check the network, or `npm ping`; or {elsewhere}",
             )
-        return file.read_bytes()
+        return _read(file)
+
+
+def _read(file):
+    """Returns the bytes of an archive that is not larger than any release has been."""
+    size = file.stat().st_size
+    if size > _LARGEST:
+        _refuse(f"{file}: {size:,} bytes", f"at most {_LARGEST:,} bytes")
+    return file.read_bytes()
 
 
 def _unpacked(archive, source):
@@ -129,7 +138,7 @@ def _unpacked(archive, source):
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as package:
             for name, digest in FILES.items():
-                content = package.extractfile(f"package/dist/{name}").read()
+                content = _entry(package, f"package/dist/{name}")
                 _check(hashlib.sha256(content).hexdigest(), digest, name)
                 (draft / name).write_bytes(content)
         draft.chmod(0o755)
@@ -144,14 +153,26 @@ def _unpacked(archive, source):
     return folder
 
 
+def _entry(package, name):
+    """Returns the bytes of one regular file of an archive; nothing of it is written under its own name."""
+    row = next((row for row in package if row.name == name), None)
+    if row is None or not row.isreg() or row.size > _LARGEST:
+        _refuse(f"{name}: " + ("missing" if row is None else f"of type {row.type!r}, {row.size:,} bytes"))
+    return package.extractfile(row).read()
+
+
 def _check(found, expected, source):
     if found != expected:
-        raise OptionError(
-            f"this is not {PACKAGE} {VERSION} as it was published",
-            got=f"{source}: {found[:24]}...",
-            expected=f"{expected[:24]}...",
-            fix=f"npm pack {PACKAGE}@{VERSION}, then pass runtime={_ARCHIVE!r}",
-        )
+        _refuse(f"{source}: {found[:24]}...", f"{expected[:24]}...")
+
+
+def _refuse(got, expected="the files of the release"):
+    raise OptionError(
+        f"this is not {PACKAGE} {VERSION} as it was published",
+        got=got,
+        expected=expected,
+        fix=f"npm pack {PACKAGE}@{VERSION}, then pass runtime={_ARCHIVE!r}",
+    )
 
 
 def write_licences(folder: pathlib.Path) -> list[str]:

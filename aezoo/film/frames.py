@@ -103,7 +103,7 @@ class Stage:
 
     def _prepare(self, axes, panel, box):
         axes.set(xlim=box[:2], ylim=box[2:], aspect="equal")
-        axes.set_title(panel.name)
+        axes.set_title(style.literal(panel.name))
         axes.set_title(
             f"test mse in the end {panel.mse:.3g}",
             loc="right",
@@ -152,7 +152,7 @@ class Stage:
         figure.text(
             right,
             top,
-            f"latents of {self.film.data}, in training",
+            f"latents of {style.literal(self.film.data)}, in training",
             va="center",
             ha="right",
             fontsize=8.5,

@@ -56,8 +56,8 @@ def _label(model, shown, position):
     return None if labels is None else int(labels[0])
 
 
-def _feature_names(shown, count):
-    return [style.literal(name) for name in shown.feature_names or [f"column {n}" for n in range(count)]]
+def _feature_names(shown, count, most=26):
+    return [style.literal(n, most) for n in shown.feature_names or [f"column {n}" for n in range(count)]]
 
 
 # -- the plane ---------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def _plane_of_rows(model, shown, rows, x, y, titles, side):
         extent = None if x is None else (x[0], x[-1], y[0], y[-1])
         image = axes.imshow(field, cmap="viridis", extent=extent, aspect="auto")
         style.bare(axes)
-        axes.set_title(names[column][:26], fontsize=9)
+        axes.set_title(names[column], fontsize=9)
         figure.colorbar(image, ax=axes, shrink=0.85).outline.set_visible(False)
     for axes in grid[-1]:
         axes.set_xlabel(titles[0], fontsize=8)
@@ -262,7 +262,7 @@ def _lines_of_rows(model, shown, lines, names):
         style.bare(axes)
         axes.set_title(name, fontsize=7.5, fontweight="normal")
         axes.set_xticks([])
-    grid[0, 0].set_yticks(np.arange(len(most)), [columns[column][:26] for column in most], fontsize=7.5)
+    grid[0, 0].set_yticks(np.arange(len(most)), [columns[column] for column in most], fontsize=7.5)
     bar = figure.colorbar(image, ax=grid[0].tolist(), shrink=0.7)
     bar.set_label("standard deviations from the mean", fontsize=8)
     bar.outline.set_visible(False)
@@ -330,14 +330,14 @@ def _image_errors(model, shown, images, again):
 def _row_errors(model, shown, rows, again):
     wrong = (again - rows) / model.error_scale
     order = np.argsort(-np.square(wrong).mean(axis=0), kind="stable")[:_COLUMNS]
-    names = _feature_names(shown, rows.shape[1])
+    names = _feature_names(shown, rows.shape[1], 30)
     largest = max(float(np.quantile(np.abs(wrong), 0.99)), 1e-6)
     figure, (axes, bars) = style.subplots(
         1, 2, figsize=(7.4, 0.9 + 0.19 * len(order)), sharey=True, width_ratios=(3, 1), layout="constrained"
     )
     image = axes.imshow(wrong[:, order].T, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
     style.bare(axes)
-    axes.set_yticks(np.arange(len(order)), [names[column][:30] for column in order], fontsize=7.5)
+    axes.set_yticks(np.arange(len(order)), [names[column] for column in order], fontsize=7.5)
     axes.set_xticks([])
     axes.set(xlabel=f"{len(rows)} rows", title="reconstruction - row, in standard deviations")
     figure.colorbar(image, ax=axes, aspect=30).outline.set_visible(False)
@@ -350,7 +350,7 @@ def _row_errors(model, shown, rows, again):
 
 def _sequence_errors(model, shown, sequences, again):
     channels = min(sequences.shape[-1], 3)
-    names = [style.literal(n) for n in shown.feature_names or [f"channel {n}" for n in range(channels)]]
+    names = [style.literal(n, 16) for n in shown.feature_names or [f"channel {n}" for n in range(channels)]]
     errors = np.square((again - sequences) / model.error_scale).mean(axis=-1)
     figure, grid = style.subplots(
         channels + 1, len(sequences), figsize=(0.6 + 2.1 * len(sequences), 0.5 + 1.2 * (channels + 1)),
@@ -366,7 +366,7 @@ def _sequence_errors(model, shown, sequences, again):
         below.set_xlabel("step")
     grid[-1, 0].set_ylim(bottom=0)
     for channel in range(channels):
-        grid[channel, 0].set_ylabel(str(names[channel])[:16])
+        grid[channel, 0].set_ylabel(names[channel])
     grid[-1, 0].set_ylabel("squared error", fontsize=8)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure

@@ -40,17 +40,16 @@ def scores(model: Model, shown: Any, seed: int) -> Figure:
     logarithmic = low > 0 and high / low > 20
     bins = np.geomspace(low, high, _BINS) if logarithmic else np.linspace(low, high + 1e-9, _BINS)
     present: Any = [] if shown.numbers is None else np.unique(shown.numbers)
+    drawn, labels = [], []  # for the legend; a label that begins with "_" is none to Matplotlib
     if len(present) == 2:
         for rank, number in enumerate(present):
             color, _ = style.sign_of(rank)
             given = {"color": color, "alpha": 0.65, "hatch": "///" if rank else None, "edgecolor": "white"}
-            axes.hist(
-                values[shown.numbers == number], bins, label=style.literal(shown.names[number]), **given
-            )
+            drawn.append(axes.hist(values[shown.numbers == number], bins, **given)[2])
+            labels.append(style.literal(shown.names[number]))
     else:
-        axes.hist(
-            values, bins, color="C0", edgecolor="white", linewidth=0.4, label=f"{len(values):,} examples"
-        )
+        drawn.append(axes.hist(values, bins, color="C0", edgecolor="white", linewidth=0.4)[2])
+        labels.append(f"{len(values):,} examples")
     if logarithmic:
         axes.set_xscale("log")
         ticks = np.geomspace(low, high, 5)  # a logarithmic locator names all or nothing of a decade
@@ -58,11 +57,11 @@ def scores(model: Model, shown: Any, seed: int) -> Figure:
         axes.set_xticks([], minor=True)
     if threshold is not None:
         share = 1 - np.mean(values <= threshold)
-        label = f"threshold {threshold:.4g}:\n{how}\n{share:.2%} of these"
-        axes.axvline(threshold, color="black", linewidth=1.4, linestyle="--", label=label)
+        labels.append(f"threshold {threshold:.4g}:\n{how}\n{share:.2%} of these")
+        drawn.append(axes.axvline(threshold, color="black", linewidth=1.4, linestyle="--"))
     axes.set(xlabel=f"{name}, of each example", ylabel="examples")
     axes.grid(axis="x", visible=False)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(drawn, labels, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -118,7 +118,9 @@ def columns(model: Model, rows: np.ndarray, dataset: Any) -> Figure:
     names = dataset.feature_names or [f"column {number}" for number in range(len(error))]
     order = np.argsort(error)[-30:]
     figure, axes = style.subplots(figsize=(5, 0.6 + 0.2 * len(order)))
-    axes.barh([style.literal(names[i]) for i in order], error[order])
+    places = np.arange(len(order))  # names may be alike
+    axes.barh(places, error[order])
+    axes.set_yticks(places, [style.literal(names[i]) for i in order])
     axes.set(xlabel="mean squared error (1 = no better than the column's mean)")
     return figure
 

@@ -16,6 +16,7 @@ from aezoo.core.errors import OptionError
 from aezoo.core.files import replacing
 from aezoo.core.imports import need
 from aezoo.core.options import nearest
+from aezoo.core.shown import one_line
 
 Figure = Any  # of Matplotlib, which is imported when something is drawn
 STYLE_SHEET = pathlib.Path(__file__).with_name("aezoo.mplstyle")
@@ -67,7 +68,7 @@ def check_texts(texts: Iterable[object]) -> None:
     families = matplotlib.rcParams["font.family"]
     fonts = [manager.get_font(manager.findfont(manager.FontProperties(family=name))) for name in families]
     known = {code for font in fonts for code in font.get_charmap()}
-    for text in map(str, texts):
+    for text in map(one_line, texts):
         missing = [letter for letter in text if ord(letter) not in known and not letter.isspace()]
         if missing:
             raise OptionError(
@@ -78,9 +79,14 @@ def check_texts(texts: Iterable[object]) -> None:
             )
 
 
-def literal(text: object) -> str:
-    """Returns a text that Matplotlib draws as it is: dollars in names of classes are no formulas."""
-    return str(text).replace("$", r"\$")
+def literal(text: object, most: int = 60) -> str:
+    """Returns a name that Matplotlib draws as it is, on one line: dollars in it are no formulas.
+
+    Args:
+        text: of a class, a column or a data set, whatever it holds.
+        most: letters that there is room for.
+    """
+    return one_line(text, most).replace("$", r"\$")
 
 
 def subplots(*shape: int, figsize: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
@@ -133,18 +139,19 @@ def scatter(
     if not 1 < len(present) <= MOST_CLASSES:
         axes.scatter(*points.T, s=size, linewidths=0, alpha=0.8, rasterized=rasterized)
         return
+    drawn = []
     for rank, number in enumerate(present):
         color, marker = sign_of(rank)
-        axes.scatter(
+        dots = axes.scatter(
             *points[numbers == number].T,
             s=2.2 * size if marker == "*" else size,  # a star fills little of its square
             color=color,
             marker=marker,
-            label=literal(names[number]),
             linewidths=0,
             alpha=0.8,
             rasterized=rasterized,
         )
+        drawn.append(dots)
     for number in present:
         middle = np.median(points[numbers == number], axis=0)
         text = literal(names[number])
@@ -158,7 +165,9 @@ def scatter(
                 path_effects=outlined(),
                 clip_on=True,
             )
-    axes.legend(markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.2)
+    # Named here, since a label that begins with "_" is none to Matplotlib.
+    labels = [literal(names[number]) for number in present]
+    axes.legend(drawn, labels, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.2)
 
 
 # -- images ----------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@
 The files are copies of those that were proven, checked by their sha256; nothing is converted.
 """
 
-import json
 import os
 import pathlib
 import re
@@ -17,7 +16,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from aezoo.core import files
+from aezoo.core import files, strict_json
 from aezoo.core.errors import OptionError
 from aezoo.core.json_text import json_text
 from aezoo.core.options import check_choice, check_positive
@@ -35,6 +34,8 @@ CONFIG = "config.pbtxt"
 SETTINGS = "model-settings.json"
 MODELS = "models.config"
 RUNTIME = "aezoo.serving.mlserver.OnnxModel"
+_DRAFT = "layout"  # what is being written hides beside the models
+_PLAIN = frozenset(range(32, 127)) - frozenset(b'"\\')  # bytes that protobuf's text format takes as they are
 
 # NumPy's name -> the name in the Open Inference Protocol; Triton's has TYPE_ before it
 _DATATYPES = {
@@ -96,8 +97,9 @@ def lay_out(
     check_positive("max_batch", max_batch, usual=64)
     jobs = _jobs(bundle, manifest, servers, name, precision)
     folder = pathlib.Path(folder)
+    _check_links(folder, [model / number for model, _ in jobs])
     _check_repository(folder)
-    draft = files.make_draft(folder / "layout")
+    draft = files.make_draft(folder / _DRAFT)
     try:
         for model, artifact in jobs:
             _copy(bundle, artifact, draft / model / number)
@@ -184,7 +186,7 @@ def config_pbtxt(name: str, artifact: Artifact, *, max_batch: int = 64, threshol
     scorer = artifact.part == "scorer"
     batches = fixed_batch(artifact.inputs[0]) is None and not (scorer and threshold)
     lines = [
-        f'name: "{name}"',
+        f"name: {_quoted(name)}",
         'platform: "onnxruntime_onnx"',
         f"max_batch_size: {max_batch if batches else 0}",
     ]
@@ -205,8 +207,14 @@ def _tensor(end, row, batches, more=""):
     dims = shape[1:] if batches else shape
     if not dims:
         dims, more = [1], "reshape { shape: [ ] }"
-    rows = [f'name: "{row.name}"', f"data_type: TYPE_{_DATATYPES[row.dtype]}", f"dims: {dims}", more]
+    rows = [f"name: {_quoted(row.name)}", f"data_type: TYPE_{_DATATYPES[row.dtype]}", f"dims: {dims}", more]
     return "\n".join([f"{end} {{", *(f"  {line}" for line in rows if line), "}"])
+
+
+def _quoted(text):
+    """Returns a string of protobuf's text format, which ends where the text does: other bytes are octal."""
+    spelled = (chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in os.fsencode(text))
+    return f'"{"".join(spelled)}"'
 
 
 def model_settings(name: str, version: str, artifact: Artifact) -> dict[str, Any]:
@@ -251,7 +259,7 @@ def _copy(bundle, artifact, target):
         inner = pathlib.PurePosixPath(file)
         inner = pathlib.PurePosixPath("model.onnx") if inner == root else inner
         inner = inner.relative_to(root) if inner.is_relative_to(root) else inner
-        contract.copy_file(bundle, file, sha256, target / inner)
+        contract.copy_file(bundle, file, sha256, files.place_in(target, inner.as_posix()))
 
 
 def _check_repository(folder):
@@ -275,6 +283,14 @@ def _check_repository(folder):
         )
 
 
+def _check_links(folder, models):
+    """Raises DataError where a link below the folder would lead what is written elsewhere."""
+    files.check_place(folder, _DRAFT)
+    for model in models:
+        for name in (model, model.with_name(CONFIG), model.with_name(SETTINGS), model.parents[1] / MODELS):
+            files.check_place(folder, name)
+
+
 def _is_model(path):
     """Whether a path is a model of a repository, its list, or hidden, which no server reads."""
     if path.name.startswith(".") or path.name == MODELS:
@@ -292,7 +308,7 @@ def _check_place(model, version, texts):
         problem, got = "this version is there already", f"{model / version}"
     for file, text in texts.items():
         there = model / file
-        if there.is_file() and _tensors(there.read_text("utf-8")) != _tensors(text):
+        if there.is_file() and _tensors(there.read_text("utf-8", errors="replace")) != _tensors(text):
             problem, got = "a model of this name has another configuration", f"{there}"
             fix = f"pass another name or another folder, or remove {model}"
     if problem:
@@ -302,11 +318,15 @@ def _check_place(model, version, texts):
 
 
 def _tensors(text):
-    """Returns what settings say of inputs and outputs, whatever the version is; Triton's say no version."""
-    if not text.startswith("{"):
+    """Returns what settings say of inputs and outputs, whatever the version is; Triton's say no version.
+
+    Settings that somebody else wrote, and that are no JSON, are another text.
+    """
+    try:
+        settings = strict_json.parse(text.encode())
+    except strict_json.Damaged:
         return text
-    settings = json.loads(text)
-    return settings.get("inputs"), settings.get("outputs")
+    return (settings.get("inputs"), settings.get("outputs")) if isinstance(settings, dict) else text
 
 
 def _publish(draft, model, version):
@@ -325,18 +345,20 @@ def _list_models(place):
         path.parent.name for path in place.glob("*/[0-9]*") if not path.parent.name.startswith(".")
     )
     rows = "".join(
-        f'  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}\n'
+        f"  config {{ name: {_quoted(name)} base_path: {_quoted('/models/' + name)} "
+        'model_platform: "tensorflow" }\n'
         for name in dict.fromkeys(names)
     )
-    (place / MODELS).write_text(f"model_config_list {{\n{rows}}}\n", encoding="utf-8")
+    with files.replacing(place / MODELS) as new:
+        new.write_text(f"model_config_list {{\n{rows}}}\n", encoding="utf-8")
 
 
 def _check_name(name):
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}", name):
         raise OptionError(
             "this cannot be the name of a served model",
-            got=f"name={name!r}",
-            expected="letters, digits, '_', '-' and '.', as a folder and an address have",
+            got=f"name={name!r}"[:100],
+            expected="at most 200 letters, digits, '_', '-' and '.', as a folder and an address have",
             fix="pass name='digits'",
         )
     return name
