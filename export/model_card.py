@@ -5,9 +5,9 @@ A name in it, of a model, a data set, a licence, a layer or an option, may hold 
 """
 
 import dataclasses
-import json
 import pathlib
 
+from aezoo.core.json_text import json_text
 from aezoo.core.shown import code, markdown
 from aezoo.evaluation.table import tables
 from aezoo.runtime import manifest as contract
@@ -146,7 +146,7 @@ def _use(encoder):
     batch = fixed_batch(first) or 1
     names = [row.name for row in encoder.inputs]
     yield _USE.format(
-        file=json.dumps(encoder.file),
+        file=json_text(encoder.file),
         name=first.name,
         shape=", ".join(str(size) for size in (batch, *first.shape[1:])),
         dtype=first.dtype,

@@ -3,11 +3,12 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aezoo.core.digits import constant_columns
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import check_finite, check_unit_range, position
 from aezoo.core.options import CHANNELS
@@ -296,3 +297,21 @@ def check_alike(parts: Mapping[str, tuple[np.ndarray, np.ndarray | None]], *, so
                 expected="one dtype and one shape in all parts",
                 fix=f"bring the {name} part to {train.dtype} {train.shape[1:]}",
             )
+
+
+def constants_told(contents: Contents, train: np.ndarray, *, source: str) -> Iterator[str]:
+    """Yields a note on the columns that never vary in the training part: a change in them hardly counts.
+
+    Args:
+        contents: whose columns have names or none.
+        train: the training part (N, ..., F).
+        source: how a note names them.
+    """
+    found = constant_columns(train) if contents.kind != "images" and len(train) > 1 else []
+    if found:
+        names = contents.feature_names or range(train.shape[-1])
+        told = ", ".join(str(names[number]) for number in found[:10]) + ", ..." * (len(found) > 10)
+        yield (
+            f"{source}: always the same in the training part: {told}; with no spread to measure by, a change "
+            "there counts in the column's own units"
+        )

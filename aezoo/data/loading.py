@@ -14,12 +14,13 @@ import functools
 import importlib.util
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
-from aezoo.core.digits import check_digits, constant_columns
+from aezoo.core.digits import check_digits
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share, nearest
+from aezoo.data.contents import constants_told
 from aezoo.data.dataset import Dataset
 from aezoo.data.pixels import BYTES, UNIT, Scale, scaled_parts
 from aezoo.data.sources.embedded import FILES, read_embedded
@@ -30,7 +31,7 @@ from aezoo.data.sources.numpy_files import read_numpy
 from aezoo.data.sources.scikit_learn import PREFIX, read_scikit_learn
 from aezoo.data.sources.sktime_series import PREFIX as SKTIME
 from aezoo.data.sources.sktime_series import read_sktime
-from aezoo.data.sources.table_options import TableOptions
+from aezoo.data.sources.table_options import Said, TableOptions
 from aezoo.data.sources.tables import read_table
 from aezoo.data.sources.ts_files import problem_name, read_ts
 from aezoo.data.splitting import three_parts
@@ -61,13 +62,8 @@ def load(
     test_fraction: float = 0.1,
     seed: int = 0,
     download: bool = False,
-    labels: str | bool | None = None,
-    columns: Iterable[str] | None = None,
-    drop: Iterable[str] | None = None,
-    delimiter: str | None = None,
-    decimal: str | None = None,
-    header: bool | None = None,
     feature_names: Sequence[str] | None = None,
+    **table: Unpack[Said],
 ) -> Dataset:
     """Returns a source of examples as a `Dataset` with three parts.
 
@@ -90,15 +86,11 @@ def load(
         seed: of the cut, and of signals that are generated. Sets of TensorFlow Datasets are cut at
             their end, as they lie shuffled.
         download: whether a set that is not prepared may be downloaded.
-        labels: of a table, the column that holds the classes, of an .npz file the array; False is none.
-        columns: of a table, the features, by name; None is every column but the labels.
-        drop: of a table, the columns to leave out, by name.
-        delimiter: between the cells of a CSV file: one character, "tab" or "space"; None finds it out.
-        decimal: "." or ",", the decimal mark of a CSV file; None finds it out.
-        header: whether the first line of a CSV file holds the names; None finds it out.
         feature_names: of a model that is to take the data, () where it knows none: the columns of a table
             are taken by these names, and the other options for tables count where the file leaves a choice.
             None where a model is to be trained: then the table must be beyond doubt.
+        table: labels, columns, drop, delimiter, decimal, header: what a table holds and how its text is to
+            be read, see `table_options.Said`; what is left out is found out.
 
     Raises:
         OptionError: an option that cannot be used.
@@ -111,13 +103,11 @@ def load(
     """
     _check_source(source)
     scale = Scale.checked(value_range)
-    table = TableOptions.checked(
-        labels=labels, columns=columns, drop=drop, delimiter=delimiter, decimal=decimal, header=header
-    )
+    said = TableOptions.checked(**table)
     names = None if feature_names is None else tuple(feature_names)
-    cut = _Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed, table, names)
+    cut = _Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed, said, names)
     if not str(source).lower().endswith(TABLES):
-        table.check_unused(str(source), takes_labels=str(source).lower().endswith(".npz"))
+        said.check_unused(str(source), takes_labels=str(source).lower().endswith(".npz"))
     if is_image_set(source):
         return _load_set(str(source), data_dir, download, cut)
     contents, name, source = _read(source, cut)
@@ -267,23 +257,10 @@ def _dataset_of(contents, name, source, cut):
         pixel_range=pixel_range,
         pixel_dtype=str(examples.dtype) if contents.kind == "images" else None,
         unread_files=contents.unread_files,
-        notes=(*contents.notes, *_constants(name, contents, parts["train"])),
+        notes=(*contents.notes, *constants_told(contents, parts["train"].examples, source=name)),
         cut_parts=tuple(name for name in ("validation", "test") if name not in contents.parts),
         **parts,
     )
-
-
-def _constants(name, contents, train):
-    """Yields a note on the columns that never vary in the training part: a change in them hardly counts."""
-    some = contents.kind != "images" and len(train) > 1
-    found = constant_columns(train.examples) if some else []
-    if found:
-        names = contents.feature_names or range(train.examples.shape[-1])
-        told = ", ".join(str(names[number]) for number in found[:10]) + ", ..." * (len(found) > 10)
-        yield (
-            f"{name}: always the same in the training part: {told}; with no spread to measure by, a change "
-            "there counts in the column's own units"
-        )
 
 
 def _read_path(path, cut):

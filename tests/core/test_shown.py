@@ -102,7 +102,7 @@ def test_nothing_is_printed_past_it():
     assert {name: len(calls) for name, calls in found.items() if calls} == {
         "bench.py": 1,  # after Ctrl-C, on a line of its own
         "output.py": 2,
-        "shell.py": 4,  # errors, by `message`
+        "shell.py": 5,  # errors, by `message`, and notes
     }
     for room in (folder.parent, folder.parents[1] / "export"):
         for path in room.rglob("*.py"):

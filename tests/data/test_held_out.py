@@ -86,7 +86,7 @@ def test_a_class_that_a_cut_left_out_of_training_is_no_anomaly(tmp_path):
     """Whole numbers as labels, each once: whatever lies in the test part is of a class of its own."""
     rows = "\n".join(f"{x / 7},{x / 3},{x}" for x in range(60))
     (tmp_path / "rows.csv").write_text(f"a,b,label\n{rows}\n", encoding="utf-8")
-    dataset = data.load(tmp_path / "rows.csv")
+    dataset = data.load(tmp_path / "rows.csv", labels="label")
     assert dataset.cut_parts == ("validation", "test")
     assert seen_classes(dataset).all()
     assert not seen_classes(dataclasses.replace(dataset, cut_parts=())).any()

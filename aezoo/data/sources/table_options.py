@@ -2,25 +2,36 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 from aezoo.core.errors import OptionError
 
 _MARKS = {"tab": "\t", "\\t": "\t", "space": " ", "blank": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
-@dataclasses.dataclass(frozen=True)
-class TableOptions:
-    """The options of `load` for tables; None is to be found out.
+class Said(TypedDict, total=False):
+    """The options of `load` for tables, as they are given; what is left out is to be found out.
 
     Attributes:
-        labels: name of the column that holds the classes; False is no column.
-        columns: names of the features; None is all that are no labels.
-        drop: names of columns that are left out.
-        delimiter: what separates cells.
-        decimal: "." or ",".
-        header: whether the first line holds the names.
+        labels: of a table, the column that holds the classes, of an .npz file the array; False is none.
+        columns: the features, by name; every column but the labels where it is left out.
+        drop: the columns to leave out, by name.
+        delimiter: between the cells of a CSV file: one character, "tab" or "space".
+        decimal: "." or ",", the decimal mark of a CSV file.
+        header: whether the first line of a CSV file holds the names.
     """
+
+    labels: str | bool | None
+    columns: str | Iterable[str] | None
+    drop: str | Iterable[str] | None
+    delimiter: str | None
+    decimal: str | None
+    header: bool | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TableOptions:
+    """What was `Said` of a table, checked; None is to be found out."""
 
     labels: str | bool | None = None
     columns: tuple[str, ...] | None = None
