@@ -227,7 +227,8 @@ def verify(parsed: argparse.Namespace) -> int:
     figures = parity.verify(parsed.bundle, trust=parsed.trust, digest=parsed.digest)
     foreign = contract.foreign_files(parsed.bundle, contract.read_manifest(parsed.bundle, parsed.digest))
     if parsed.json:
-        output.say_json({**to_json(figures), "foreign_files": foreign})
+        told = {"bundle": parsed.bundle, "artifacts": to_json(figures), "foreign_files": foreign}
+        output.say_json(told)
     else:
         output.show_parity(f"{parsed.bundle}: proven again", figures)
         for name in foreign:

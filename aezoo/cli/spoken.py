@@ -52,13 +52,15 @@ def in_words_of(parser: argparse.ArgumentParser, fix: str) -> str:
 
 
 def _column_names(value):
-    """Returns names of columns as `parsing.names` takes them: one with a comma stands in double quotes."""
+    """Returns names of columns as `parsing.names` takes them, with a comma in double quotes; None: no names."""
     try:
         found = ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return value
     if isinstance(found, str):  # one column: --labels takes the text as it is
         return found
+    if not all(isinstance(name, str) for name in found):  # --labels takes numbers of classes, too
+        return None
     return ",".join('"' + name.replace('"', '""') + '"' if {",", '"'} & set(name) else name for name in found)
 
 
@@ -70,8 +72,9 @@ def _typed(action, value, words):
         return negated
     if action.nargs == 0:
         return word if value == "True" else f"no {word}"
-    if "COLUMN" in str(action.metavar):
-        text = shlex.quote(_column_names(value))
+    names = _column_names(value) if "COLUMN" in str(action.metavar) else None
+    if names is not None:
+        text = shlex.quote(names)
     else:
         parts = [part.strip().strip("'\"") for part in value.strip("()[]").split(",")]
         text = shlex.quote(("x" if "x" in str(action.metavar) else ",").join(part for part in parts if part))

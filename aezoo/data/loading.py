@@ -67,8 +67,7 @@ def load(
 ) -> Dataset:
     """Returns a source of examples as a `Dataset` with three parts.
 
-    Parts that the source has of its own are used. What is missing is cut from train: validation
-    always from train, never from test.
+    Parts that the source has of its own are used; what is missing is cut from train, never from test.
 
     Args:
         source: a path or a name, see the top of this module.

@@ -320,8 +320,8 @@ def test_an_artifact_stands_once(tmp_path):
 
 def test_what_could_not_be_read_is_not_written(tmp_path):
     with pytest.raises(BundleError) as error:
-        contract.write_manifest(tmp_path, dataclasses.replace(WHOLE, metrics={"mse": math.nan}))
-    four_lines(error, "metrics.mse is nan")
+        contract.write_manifest(tmp_path, dataclasses.replace(WHOLE, error_scale=(math.nan,)))
+    four_lines(error, "error_scale[0] is NoneType")
 
 
 def test_a_sidecar_is_written_and_wanted(tmp_path):

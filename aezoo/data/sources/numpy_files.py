@@ -14,6 +14,7 @@ EXAMPLE_WORDS = ("images", "sequences", "examples", "x", "data", "rows", "featur
 LABEL_WORDS = ("labels", "label", "y", "targets", "target", "classes")
 UNSAFE = "no array that numpy can read safely"
 _NPY = b"\x93NUMPY"  # how such a file begins
+_ZIP = b"PK"
 _ANYTHING = Like("biufcUSmM")  # what is wrong with dates as examples is said where examples are looked at
 
 
@@ -80,8 +81,11 @@ def read_arrays(path: pathlib.Path) -> np.ndarray | dict[str, np.ndarray]:
     """
     try:
         with open(path, "rb") as file:
-            if file.read(len(_NPY)) != _NPY:
+            begins = file.read(len(_NPY))
+            if begins.startswith(_ZIP):
                 return read_npz(file, most_of(path), others=_ANYTHING)
+        if not _NPY.startswith(begins):  # a pickle, a text: all that has no mark of its own
+            raise ValueError(PICKLED)
         check_npy(path, _ANYTHING)
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, MemoryError) as error:  # Damaged is a ValueError
