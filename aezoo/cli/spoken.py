@@ -52,7 +52,7 @@ def in_words_of(parser: argparse.ArgumentParser, fix: str) -> str:
 
 
 def _column_names(value):
-    """Returns names of columns as `parsing.names` takes them, with a comma in double quotes; None: no names."""
+    """Returns names of columns as `parsing.names` takes them, one with a comma in double quotes."""
     try:
         found = ast.literal_eval(value)
     except (ValueError, SyntaxError):

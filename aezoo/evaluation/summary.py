@@ -32,18 +32,16 @@ def evaluate(
     Args:
         model: an `Autoencoder`, or a loaded bundle.
         dataset: an `aezoo.data.Dataset` of the model's shape.
-        full: whether to compute what takes longer than a moment as well: `nll_nats`, accuracies and
-            trustworthiness of latents, JPEG at a quantised model's bits, distances of generated digits.
+        full: whether to compute what takes long, too: `nll_nats`, accuracies and trustworthiness of
+            latents, JPEG at a quantised model's bits, distances of generated digits.
         likelihood_samples: draws of each example's posterior for `nll_nats`.
-        likelihood_examples: test examples that likelihoods are averaged over, at most.
+        likelihood_examples: test examples, at most, that likelihoods are averaged over.
 
     Returns:
-        dict, fit for JSON: `test_examples`; `mse` (for sequences and rows in standard deviations of
-        the columns), for images also `psnr_db` and `ssim`; `pca`, the same figures of a PCA with as
-        many components as the last axis of the latents is long, fitted on the training part; where the test
-        part has classes that training has not, all of these without them, and `unseen_classes` of them; for a
-        denoiser `denoising`, see `denoising_figures`; and, each a dict, what applies of `latents`,
-        `likelihood`, `codebook`, `sparsity` and `generation`. docs/reference/figures.md defines every figure.
+        dict, fit for JSON; docs/reference/figures.md defines the figures: `test_examples`, `mse`, of images
+        `psnr_db` and `ssim`; `pca`, the same of as many components as the latents' last axis is long;
+        `unseen_classes`, of what the test part alone holds, which all others leave out; and what applies of
+        `denoising`, `latents`, `likelihood`, `codebook`, `sparsity` and `generation`.
     """
     check_positive("likelihood_samples", likelihood_samples, usual=200)
     check_positive("likelihood_examples", likelihood_examples, usual=1000)
@@ -51,6 +49,7 @@ def evaluate(
     examples, scale = dataset.test.array(MOST_TESTED), model.error_scale
     # Of maps as many components as D, since all positions together often beat the pixels.
     pca = baselines.fit_pca(dataset.train.array(baselines.MOST_FITTED) / scale, model.latent_shape[-1])
+    glance = MOST_TESTED if full else MOST_GLANCED_AT
     labels = dataset.test.labels_for(model, len(examples))
     again = model.reconstruct(examples, labels=labels)
     linear = baselines.project(pca, examples / scale) * scale
@@ -59,32 +58,46 @@ def evaluate(
         "test_examples": len(examples),
         **_compare(examples, again, scale),
         "pca": {"components": int(pca.n_components_), **_compare(examples, linear, scale)},
+        "latents": _explained(examples, again, linear, scale),
     }
     if others is not None and not model.takes_labels:
-        odd = others.array()
-        found = _compare(odd, model.reconstruct(odd), scale)
-        figures["unseen_classes"] = {"classes": unseen, "examples": len(odd), **found}
+        figures["unseen_classes"] = {"classes": unseen, **_reconstruction(model, others.array())}
     if model.corruption is not None and model.kind == "images":
         figures["denoising"] = denoising_figures(model, examples, pca)
-    ours, linear_one = (latents.explained_variance(examples, each, scale) for each in (again, linear))
-    figures["latents"] = {"explained_variance": ours, "pca": {"explained_variance": linear_one}}
     if full or model.likelihood is None:  # a posterior's mean is never 0, so a glance would show nothing
-        glance = slice(None if full else MOST_GLANCED_AT)
-        codes = model.encode(examples[glance], labels=None if labels is None else labels[glance])
-        if (zeros := latents.sparsity(codes)) > 0 or model.reports_sparsity:
-            figures["sparsity"] = {"sparsity": zeros, "dead_units": latents.dead_units(codes)}
+        codes = model.encode(examples[:glance], labels=_first(labels, glance))
+        _merge(figures, _sparsity(model, codes))
     if full:
         _merge(figures["latents"], _latent_figures(model, dataset, examples, codes, pca))
     if model.likelihood is not None:
-        few = likelihood_examples if full else min(likelihood_examples, MOST_GLANCED_AT)
-        given = None if labels is None else labels[:few]
-        samples = likelihood_samples if full else None
-        figures["likelihood"] = likelihood.figures(model, examples[:few], samples, labels=given)
+        few = min(likelihood_examples, glance)
+        draws = likelihood_samples if full else None
+        figures["likelihood"] = likelihood.figures(model, examples[:few], draws, labels=_first(labels, few))
     if model.codebook_size is not None:
         figures["codebook"] = codebook_figures(model, examples, full)
     if full and _generates_digits(model, dataset):
         figures["generation"] = generation.generation_figures(model, dataset, MOST_TESTED)
     return _rounded(figures)
+
+
+def _first(labels, count):
+    return None if labels is None else labels[:count]
+
+
+def _sparsity(model, codes):
+    zeros = latents.sparsity(codes)
+    shown = zeros > 0 or model.reports_sparsity
+    return {"sparsity": {"sparsity": zeros, "dead_units": latents.dead_units(codes)}} if shown else {}
+
+
+def _reconstruction(model, examples):
+    again = model.reconstruct(examples)
+    return {"examples": len(examples), **_compare(examples, again, model.error_scale)}
+
+
+def _explained(examples, again, linear, scale):
+    ours, by_pca = (latents.explained_variance(examples, each, scale) for each in (again, linear))
+    return {"explained_variance": ours, "pca": {"explained_variance": by_pca}}
 
 
 def denoising_figures(model: Model, images: np.ndarray, pca: Any, seed: int = 1) -> dict[str, Any]:

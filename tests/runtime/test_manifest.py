@@ -321,7 +321,7 @@ def test_an_artifact_stands_once(tmp_path):
 def test_what_could_not_be_read_is_not_written(tmp_path):
     with pytest.raises(BundleError) as error:
         contract.write_manifest(tmp_path, dataclasses.replace(WHOLE, error_scale=(math.nan,)))
-    four_lines(error, "error_scale[0] is NoneType")
+    four_lines(error, "error_scale[0] is", "a finite number")
 
 
 def test_a_sidecar_is_written_and_wanted(tmp_path):
