@@ -59,8 +59,8 @@ def recalibrate(
     """
     folder = pathlib.Path(folder)
     manifest = contract.read_manifest(folder, digest)
-    _check_trust(manifest, trust or digest is not None)
     check_scorer(manifest)
+    _check_trust(manifest, trust or digest is not None)
     trained_on = golden_file.read_calibration(folder, manifest).get("trained_on")
     normals, labels = _checked(manifest, normals, labels)
     overlap = refuse_training_data(normals, trained_on)

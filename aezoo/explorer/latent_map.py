@@ -68,20 +68,7 @@ def read_points(
     if len(examples) > count:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(examples))[:count])
         examples, labels = examples[chosen], None if labels is None else labels[chosen]
-    if bundle.takes_labels and labels is None:
-        raise DataError(
-            "a conditional model encodes an example with its label, and these have none",
-            got=source,
-            expected=f"examples with labels 0 to {bundle.classes - 1}",
-            fix="numpy.savez('digits.npz', images=..., labels=...), or a folder of images for each class",
-        )
-    if bundle.takes_labels and names and len(names) != bundle.classes:  # else "7" alone would be class 0
-        raise DataError(
-            "these are not the classes of the conditional model",
-            got=f"{source}: {len(names)} of them, {', '.join(map(str, names[:4]))}",
-            expected=f"{bundle.classes} classes, in the order of the training",
-            fix="numpy.savez('digits.npz', images=..., labels=...) with the numbers of the training",
-        )
+    _check_labels(bundle, labels, names, source)
     latents = bundle.encode(examples, labels=labels if bundle.takes_labels else None)
     if not np.isfinite(latents).all():
         raise DataError(
@@ -97,6 +84,23 @@ def read_points(
         else:
             names = list(map(str, names or range(bundle.classes)))
     return Points(examples, latents, labels, names if labels is not None else None, source)
+
+
+def _check_labels(bundle, labels, names, source):
+    if bundle.takes_labels and labels is None:
+        raise DataError(
+            "a conditional model encodes an example with its label, and these have none",
+            got=source,
+            expected=f"examples with labels 0 to {bundle.classes - 1}",
+            fix="numpy.savez('digits.npz', images=..., labels=...), or a folder of images for each class",
+        )
+    if bundle.takes_labels and names and len(names) != bundle.classes:  # else "7" alone would be class 0
+        raise DataError(
+            "these are not the classes of the conditional model",
+            got=f"{source}: {len(names)} of them, {', '.join(map(str, names[:4]))}",
+            expected=f"{bundle.classes} classes, in the order of the training",
+            fix="numpy.savez('digits.npz', images=..., labels=...) with the numbers of the training",
+        )
 
 
 def plane(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

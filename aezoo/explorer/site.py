@@ -10,7 +10,6 @@ page/
 """
 
 import pathlib
-import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -86,22 +85,20 @@ def lay_out(
     contents["examples.bin"] = _packed(read.examples[examples]).tobytes()
     if facts["map"] is not None:
         contents["points.bin"] = read.latents.astype("<f4").tobytes()
-    copies = {path.name: path for path in sorted(_ASSETS.iterdir()) if path.is_file()}
-    copies |= {f"runtime/{name}": engine / name for name in web_runtime.FILES}
-    _write(folder, contents, copies, bundle, artifacts)
+    contents |= {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir()) if path.is_file()}
+    contents |= {f"runtime/{name}": web_runtime.read(engine, name) for name in web_runtime.FILES}
+    _write(folder, contents, bundle, artifacts)
     return facts
 
 
-def _write(folder, contents, copies, bundle, artifacts):
-    """Writes a page: what was made, copies of files of ours, and those that a bundle holds."""
+def _write(folder, contents, bundle, artifacts):
+    """Writes a page: {name: bytes}, and copies of the files that a bundle holds."""
     from aezoo.core import outputs
 
     held = {file: sha256 for row in artifacts.values() for file, sha256 in row.files.items()}
     licences = ("LICENSE.txt", "ThirdPartyNotices.txt")
-    names = [*contents, *copies, *held, *(f"runtime/{name}" for name in licences)]
+    names = [*contents, *held, *(f"runtime/{name}" for name in licences)]
     outputs.clear_folder(folder, sorted(names))
-    for name, source in copies.items():
-        shutil.copyfile(source, files.place_in(folder, name))
     for name, sha256 in held.items():
         contract.copy_file(bundle, name, sha256, files.place_in(folder, name))
     for name, content in contents.items():

@@ -69,6 +69,13 @@ def find(
     return _unpacked(_packed(), f"what npm fetched as {PACKAGE}@{VERSION}")
 
 
+def read(folder: pathlib.Path, name: str) -> bytes:
+    """Returns one of `FILES` from the folder that `find` returned, or raises OptionError: it was exchanged."""
+    content = (folder / name).read_bytes()
+    _check(hashlib.sha256(content).hexdigest(), FILES[name], folder / name)
+    return content
+
+
 def _cache():
     """Returns the folder of this release in the user's cache; XDG_CACHE_HOME counts if it is absolute."""
     root = os.environ.get("XDG_CACHE_HOME", "")

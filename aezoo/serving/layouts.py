@@ -90,13 +90,10 @@ def lay_out(
             this name with other inputs and outputs, or a folder that holds other things than models.
         BundleError: no bundle, one without files of the format, or a file of it is missing or altered.
     """
-    servers = check_servers(servers)
-    manifest = contract.read_manifest(bundle, digest)
-    name = _check_name(manifest.model or "model" if name is None else name)
+    servers, folder = check_servers(servers), pathlib.Path(folder)
     number = str(check_positive("version", version, usual=1))
     check_positive("max_batch", max_batch, usual=64)
-    jobs = _jobs(bundle, manifest, servers, name, precision)
-    folder = pathlib.Path(folder)
+    jobs = _jobs(bundle, contract.read_manifest(bundle, digest), servers, name, precision)
     _check_links(folder, [model / number for model, _ in jobs])
     _check_repository(folder)
     draft = files.make_draft(folder / _DRAFT)
@@ -118,6 +115,7 @@ def lay_out(
 
 def _jobs(bundle, manifest, servers, name, precision):
     """Returns [(folder of a model, its artifact)], each artifact checked."""
+    name = _check_name(manifest.model or "model" if name is None else name)
     if not servers or ("tfserving" in servers and precision != "float32"):
         raise OptionError(
             "SavedModels are float32" if servers else "which server is it for?",
