@@ -70,7 +70,7 @@ def find(
 
 
 def read(folder: pathlib.Path, name: str) -> bytes:
-    """Returns one of `FILES` from the folder that `find` returned, or raises OptionError: it was exchanged."""
+    """Returns one of `FILES` from the folder that `find` returned; OptionError if it was exchanged since."""
     content = (folder / name).read_bytes()
     _check(hashlib.sha256(content).hexdigest(), FILES[name], folder / name)
     return content
