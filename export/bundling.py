@@ -77,8 +77,7 @@ def export_bundle(
             scorer of lower precision is held to it.
         representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
         trained_on: sketch of the training examples, see `aezoo.core.fingerprints.sketch`; None knows none.
-        source: of the examples, a word for the manifest.
-        info, metrics: content of a run's run.json and metrics.json, copied into the manifest.
+        source, info, metrics: of the examples, and a run's run.json and metrics.json, for the manifest.
 
     Returns:
         The bundle's folder, a `pathlib.Path`.

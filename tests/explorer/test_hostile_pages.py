@@ -23,7 +23,7 @@ def files_below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
 
 
-@pytest.mark.parametrize("file", ["explorer.js", "index.html", "sub/../../../evil", "/tmp/evil"])
+@pytest.mark.parametrize("file", ["explorer.js", "index.html", "sub/../../../evil", "/evil"])
 def test_a_bundle_has_no_say_in_the_names_of_a_page(file, exported, engine, tmp_path):
     bundle = shutil.copytree(exported, tmp_path / "a" / "b" / "bundle")
     content = json.loads((bundle / "manifest.json").read_text("utf-8"))
