@@ -52,8 +52,7 @@ def recalibrate(
         (`Calibration` of the float32 scorer, files that left the bundle).
 
     Raises:
-        BundleError: no scorer there, a file is missing or altered, the bundle has another digest, or it holds
-            files that would run code and nobody vouches for them.
+        BundleError: no scorer, a file is missing or altered, or nobody vouches for files that would run code.
         DataError: too few examples for the rate, or such as were trained on.
         ParityError: a changed file does not compute what it should.
     """
