@@ -178,7 +178,7 @@ def _as_images(images, source):
     if images.dtype == np.bool_:
         return images.astype(np.uint8) * np.uint8(255)
     if images.dtype.kind == "f":
-        check_unit_range(images, source=source)
+        check_unit_range(images, source=source, bytes_too=True)
         return images.astype(np.float32)
     low, high = images.min(), images.max()
     if images.dtype == np.uint16 and high > 255:
