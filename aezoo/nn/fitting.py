@@ -58,11 +58,14 @@ class Fitting(keras.Model):
         _check_no_class_weight(options.pop("class_weight", None))
         steps, gate = options.get("steps_per_epoch"), Gate(self)
         with gate.telling():
+            if self._wants_statistics and isinstance(x, Iterator):
+                x = self._read_ahead(x, steps)
             fed = gate.fed(x, y, options.pop("sample_weight", None))
+            if self._wants_statistics:
+                self.adapt(x, steps)
             if fed.steps is not None and steps is None:
                 options["steps_per_epoch"] = fed.steps
-            self._take_statistics(fed, steps)
-            if fed.stream in ("dataset", "generator"):
+            if fed.stream is not None and getattr(fed.x, "num_batches", None) is None:
                 options["shuffle"] = False  # Keras warns that it cannot
             validation = options.get("validation_data")
             if validation is not None:
@@ -156,33 +159,26 @@ class Fitting(keras.Model):
         """
         if self._standardize is None:
             return
-        gate = Gate(self, targets=False)
+        assert self._unstandardize is not None
+        gate = Gate(self, targets=False, exact=True)
         with gate.telling():
             fed = gate.fed(examples)
-            self._assign_statistics(_batches(fed, steps if steps is not None else fed.steps))
+            found = column_statistics(
+                _batches(fed, fed.steps if steps is None else steps), self.example_shape[-1]
+            )
+        for layer in (self._standardize, self._unstandardize):
+            layer.assign(found.mean.astype("float32"), found.scale.astype("float32"))
 
     @property
     def _wants_statistics(self):
         return self._standardize is not None and not int(ops.convert_to_numpy(self._standardize.adapted))
 
-    def _take_statistics(self, fed, steps):
-        """Takes the statistics that are wanted; a generator's batches are kept, for training comes next."""
-        if not self._wants_statistics:
-            return
-        if fed.stream != "generator":
-            self._assign_statistics(_batches(fed, steps))
-            return
-        kept = list(_held(fed.x, steps or fed.steps))
-        self._assign_statistics(_examples(batch[0]) for batch in kept)
-        fed.x = (batch for batch in itertools.chain(kept, fed.x))
-
-    def _assign_statistics(self, batches):
-        assert self._standardize is not None
-        assert self._unstandardize is not None
-        statistics = column_statistics(batches, self._standardize.mean.shape[0])
-        mean, scale = statistics.mean.astype("float32"), statistics.scale.astype("float32")
-        for layer in (self._standardize, self._unstandardize):
-            layer.assign(mean, scale)
+    def _read_ahead(self, batches, steps):
+        """Takes the statistics of an epoch of a generator; returns an iterator of all its batches."""
+        held = list(_held(batches, steps))
+        if held:
+            self.adapt(iter(held))
+        return itertools.chain(held, batches)
 
 
 def _check_no_class_weight(class_weight):
@@ -195,42 +191,42 @@ def _check_no_class_weight(class_weight):
         )
 
 
-def _examples(x):
+def _examples(batch):
+    x = unpacked(batch)[0]
     return next(value for name, value in x.items() if name != "labels") if isinstance(x, dict) else x
 
 
 def _batches(fed: Fed, steps: int | None) -> Iterator[np.ndarray]:
     """Yields the examples of a checked stream, batch by batch, or those of arrays at once."""
     if fed.stream is None:
-        yield _examples(fed.x)
+        yield _examples((fed.x,))
         return
-    batches: Iterable[Any] = fed.x
-    length = None
+    batches, length = fed.x, None  # as tf.data tells it: -1 for no end, -2 for a length that is not known
     if fed.stream == "dataset":
         batches, length = fed.x.as_numpy_iterator(), int(fed.x.cardinality())
     elif fed.stream == "sequence" and fed.x.num_batches is None:
-        length = -1  # as tf.data tells it
+        length = -1
     if length == -1 and steps is None:
         raise DataError(
             "the statistics of the columns cannot be taken from a stream that never ends",
-            got=f"a {type(fed.x).__name__} without end",
+            got=f"a {type(fed.x).__name__.strip('_')} without end",
             expected="a number of batches, or statistics that were taken before",
             fix="model.adapt(examples), or pass steps_per_epoch=100",
         )
     read = 0
-    for batch in itertools.islice(batches, steps if length != 0 and (length or 0) < 0 else None):
-        examples = _examples(unpacked(batch)[0])
-        yield examples
-        read += len(examples)
+    has_end = fed.stream != "generator" and (length is None or length >= 0)
+    for batch in itertools.islice(batches, None if has_end else steps):
+        yield _examples(batch)
+        read += len(_examples(batch))
         if length == -2 and steps is None and read >= READ_ROWS:
             return
 
 
-def _held(batches: Iterable[tuple], steps: int | None) -> Iterator[tuple]:
+def _held(batches: Iterable[Any], steps: int | None) -> Iterator[Any]:
     """Yields the batches of an epoch of a generator, which a caller keeps; raises where they are too many."""
     held = 0
     for batch in itertools.islice(batches, steps):
-        held += _examples(batch[0]).nbytes
+        held += np.asarray(_examples(batch)).nbytes
         if held > HELD_BYTES:
             raise DataError(
                 "the statistics of the columns cannot be taken from a generator as long as this",

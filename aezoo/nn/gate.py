@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from aezoo.core.errors import AezooError, DataError, OptionError
-from aezoo.core.examples import as_inputs, as_labels, as_weights
+from aezoo.core.examples import as_array, as_inputs, as_labels, as_weights, check_shape
 from aezoo.core.model import Model
 from aezoo.nn.layers import keras
 
@@ -48,11 +48,12 @@ class Gate:
     Args:
         model: an `Autoencoder`.
         targets: whether targets are looked at; `predict` leaves them out.
+        exact: whether examples stay in the type that they came in, for statistics in float64.
     """
 
-    def __init__(self, model: Model, *, targets: bool = True) -> None:
+    def __init__(self, model: Model, *, targets: bool = True, exact: bool = False) -> None:
         self.shape, self.kind, self.name = model.example_shape, model.kind, model.input_name
-        self.classes, self.targets = model.classes, targets
+        self.classes, self.targets, self.exact = model.classes, targets, exact
         self.own_objective = bool(getattr(model, "own_objective", False))
         self.refused: AezooError | None = None
         self.validated: Any = None  # what a fit evaluates between its epochs, checked already
@@ -102,10 +103,11 @@ class Gate:
         return x, y, weights
 
     def _as_inputs(self, examples, source):
-        return as_inputs(examples, self.shape, unit_range=self.kind == "images", source=source)
+        given = as_inputs(examples, self.shape, unit_range=self.kind == "images", source=source)
+        return as_array(examples, source=source) if self.exact else given
 
     def _as_targets(self, y, count, source):
-        self._check_target_shape(np.shape(y) if not hasattr(y, "shape") else tuple(y.shape))
+        self._check_target_shape(as_array(y, source="targets" + source).shape)
         y = self._as_inputs(y, "targets" + source)
         if len(y) != count:
             raise DataError(
@@ -117,7 +119,7 @@ class Gate:
         return y
 
     def _check_target_shape(self, shape):
-        if len(shape) != len(self.shape) + 1:
+        if len(shape) <= 2 and len(shape) != len(self.shape) + 1:
             raise DataError(
                 "targets of an autoencoder have the shape of its examples; these look like labels",
                 got=f"targets {shape}, examples (batch, {', '.join(str(size) for size in self.shape)})",
@@ -223,7 +225,7 @@ class Gate:
         elif self.classes is not None and self.targets:
             raise self._no_labels("batches of examples alone")
         examples = x[self.name] if isinstance(x, dict) else x
-        if examples.shape.rank == len(self.shape):
+        if examples.shape.rank == len(self.shape) and examples.shape.is_compatible_with(self.shape):
             raise DataError(
                 "this dataset gives one example at a time",
                 got=f"elements of shape {tuple(examples.shape)}",
@@ -232,11 +234,19 @@ class Gate:
             )
         if int(dataset.cardinality()) == 0:
             raise _empty(dataset)
+        self._check_static(examples, self.name)
         if y is not None and self.targets:
             self._check_target_shape(tuple(y.shape))
+            self._check_static(y, "targets")
         from aezoo.nn.tensorflow_gate import checked_dataset
 
         return Fed(checked_dataset(self, dataset), pairs=y is not None, stream="dataset")
+
+    def _check_static(self, spec, source):
+        """Raises DataError where a specification of tf.data tells another shape."""
+        if spec.shape.rank is not None and not spec.shape[1:].is_compatible_with(self.shape):
+            sizes = [1 if size is None else size for size in spec.shape]
+            check_shape(np.broadcast_to(np.float32(0), sizes), self.shape, source=source)
 
     def passes(self, number: int, batch: dict[str, np.ndarray]) -> bool:
         """Whether a batch of a tf.data.Dataset keeps the contract; what is wrong with the first is kept.

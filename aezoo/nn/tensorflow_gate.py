@@ -41,10 +41,10 @@ def _passed(gate, number, batch):
         lambda: tf.numpy_function(look, [number, *parts.values()], tf.bool),
     )
     with tf.control_dependencies([tf.debugging.Assert(passed, ["a batch was refused"])]):
-        kept = {
-            name: tf.cast(part, "int32" if name == "labels" else "float32") for name, part in parts.items()
-        }
-        kept = {name: tf.identity(part) for name, part in kept.items()}
+        kept = {name: tf.identity(part) for name, part in parts.items()}
+    if not gate.exact:
+        types = {"labels": "int32"}
+        kept = {name: tf.cast(part, types.get(name, "float32")) for name, part in kept.items()}
     for name in {"x", "y"} & set(kept):
         kept[name] = tf.ensure_shape(kept[name], (None, *gate.shape))
     x = {gate.name: kept["x"], "labels": kept["labels"]} if "labels" in kept else kept["x"]
