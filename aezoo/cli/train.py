@@ -122,6 +122,9 @@ def image_shape(text: str) -> tuple[int, int, int]:
     return height, width, channels
 
 
+_OF_DATA = ("image_shape", "features", "sequence_shape", "classes", "dataset_size", "seed")  # not typed
+
+
 def main(recipe: Recipe, description: str, arguments: list[str] | None = None) -> int:
     """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
     print_anything()
@@ -220,7 +223,10 @@ def _given_settings(parsed):
 
 def _check_same(recipe, parsed, info):
     """Raises OptionError where a run is to be resumed as something else than it was begun as."""
-    asked = {**_given_settings(parsed), **_table_options(parsed), **recipe.options}
+    _check_no_other_start(parsed)
+    cut = ("kind", "image_shape", "validation_fraction")
+    asked = {name: getattr(parsed, name) for name in cut if getattr(parsed, name) is not None}
+    asked |= {**_given_settings(parsed), **_table_options(parsed), **recipe.options}
     begun = {**info["data"]["load_options"], **info["settings"], **info["options"], "model": info["model"]}
     if recipe.model is not None:
         asked["model"] = recipe.model
@@ -232,12 +238,44 @@ def _check_same(recipe, parsed, info):
     for name, value in asked.items():
         value = json.loads(json.dumps(value))  # as run.json holds it: lists for tuples
         if begun.get(name) != value:
+            fix = f"leave {name} out, or train anew with another -o or with --overwrite"
+            if name == "epochs" and info["status"] == "finished":
+                fix = f"train on from its weights: {_longer(parsed, info, value)}"
+            elif name == "epochs" and parsed.quick and parsed.epochs is None:
+                fix = "leave --quick out"
             raise OptionError(
                 "a resumed run goes on as it was begun",
                 got=f"{name}={value!r}",
                 expected=f"{name}={begun.get(name)!r}, or nothing",
-                fix=f"leave {name} out, or train anew with another -o or with --overwrite",
+                fix=fix,
             )
+
+
+def _check_no_other_start(parsed):
+    """Raises OptionError where a run is to be resumed and begun at once."""
+    for name in ("start_from", "overwrite"):
+        if getattr(parsed, name):
+            raise OptionError(
+                "a run is resumed or begun, not both",
+                got=f"--resume and --{name.replace('_', '-')}",
+                expected="one of the two",
+                fix=f"leave --resume out, or leave {name} out",
+            )
+
+
+def _longer(parsed, info, epochs):
+    """Returns the command that trains a finished run's model for more epochs, in another folder."""
+    from aezoo.models import describe
+
+    # What the data decide is decided again.
+    usual = {**describe(info["model"]).options(), **dict.fromkeys(_OF_DATA)}
+    options = {name: value for name, value in info["options"].items() if name not in _OF_DATA}
+    typed = [
+        f"-O {shlex.quote(f'{name}={value}')}" for name, value in options.items() if usual.get(name) != value
+    ]
+    source, folder = shlex.quote(info["data"]["source"]), str(parsed.output).rstrip("/")
+    words = ["aezoo train", info["model"], f"--data {source}", *typed, f"--epochs {epochs}"]
+    return " ".join([*words, f"--start-from {shlex.quote(folder)}", f"-o {shlex.quote(folder + '-longer')}"])
 
 
 def _names(info):

@@ -5,7 +5,7 @@ three. A column is refused where that rounding is more than a thousandth of its 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,16 +16,32 @@ _LEAST_SCALE = float(np.finfo(np.float32).tiny)  # below it float32 loses digits
 _AT_ONCE = 2**22  # values in float64
 
 
-def statistics(rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the statistics of each column in float64: "low", "range", "mean" and "deviation", (F,) each.
+def statistics(parts: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the statistics of each column in float64, (F,) each, of rows that come in parts.
 
-    The deviation is the standard deviation, exactly 0 for a column that never varies. Whole numbers above
-    2^53 are compared as whole numbers.
+    "low", "range", "mean", "deviation", and "whole" for columns of whole numbers. The deviation is the
+    standard deviation, exactly 0 for a column that never varies. Whole numbers above 2^53 are compared as
+    such within a part. Each part is looked at once; they are joined as in Chan, Golub & LeVeque 1983,
+    doi:10.1080/00031305.1983.10483115.
 
     Args:
-        rows: (N, F) or (N, T, F) numbers of any type, finite.
+        parts: (N, F) or (N, T, F) numbers of any type, finite, at least one row in all.
+
+    >>> statistics([np.array([[0.0], [2.0]]), np.array([[4.0]])])["mean"].tolist()
+    [2.0]
     """
-    rows = rows.reshape(-1, rows.shape[-1])
+    found: dict[str, np.ndarray] = {}
+    count = 0
+    for part in parts:
+        rows = part.reshape(-1, part.shape[-1])
+        if len(rows):
+            more = _statistics_of(rows)
+            found = _joined(found, count, more, len(rows)) if count else more
+            count += len(rows)
+    return found
+
+
+def _statistics_of(rows):
     found: dict[str, list[np.ndarray]] = {"low": [], "range": [], "mean": [], "deviation": []}
     for some in _column_blocks(rows):
         low = some.min(axis=0)
@@ -36,7 +52,24 @@ def statistics(rows: np.ndarray) -> dict[str, np.ndarray]:
         found["range"].append(above.max(axis=0))
         found["mean"].append(low.astype(np.float64) + mean)
         found["deviation"].append(np.where(found["range"][-1] == 0, 0.0, deviation))
-    return {name: np.concatenate(blocks) for name, blocks in found.items()}
+    joined = {name: np.concatenate(blocks) for name, blocks in found.items()}
+    return {**joined, "whole": np.full(rows.shape[1], rows.dtype.kind in "iu")}
+
+
+def _joined(first, count, second, more):
+    """Returns the statistics of `count` rows and of `more` rows together."""
+    share, moved = more / (count + more), second["mean"] - first["mean"]
+    high = np.maximum(first["low"] + first["range"], second["low"] + second["range"])
+    low = np.minimum(first["low"], second["low"])
+    within = (1 - share) * first["deviation"] ** 2 + share * second["deviation"] ** 2
+    deviation = np.sqrt(within + share * (1 - share) * moved**2)
+    return {
+        "low": low,
+        "range": high - low,
+        "mean": first["mean"] + share * moved,
+        "deviation": np.where(high == low, 0.0, deviation),
+        "whole": first["whole"] & second["whole"],
+    }
 
 
 def _column_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -53,7 +86,7 @@ def _above(rows, low):
 
 
 def check_digits(
-    rows: np.ndarray,
+    rows: np.ndarray | Iterable[np.ndarray],
     *,
     source: str,
     names: Sequence[str] | None = None,
@@ -62,7 +95,7 @@ def check_digits(
     """Returns the `statistics` of rows that float32 keeps apart, or raises.
 
     Args:
-        rows: (N, F) or (N, T, F) numbers as they were stored, before they become float32.
+        rows: (N, F) or (N, T, F) numbers as they were stored, before they become float32; or parts of them.
         source: how an error names them.
         names: of the columns, or None.
         droppable: whether `load` can leave columns out.
@@ -70,7 +103,7 @@ def check_digits(
     Raises:
         DataError: a column whose values float32 merges, or whose spread it cannot hold.
     """
-    found = statistics(rows)
+    found = statistics([rows] if isinstance(rows, np.ndarray) else rows)
     deviation = found["deviation"]
     size = np.maximum(np.abs(found["low"]), np.abs(found["low"] + found["range"]))
     with np.errstate(over="ignore"):
@@ -94,11 +127,11 @@ def check_digits(
         f"{source}: {called[0]} loses its digits in float32, in which models compute",
         got=got,
         expected=f"steps of at most {2 * ROUNDING:g} standard deviations",
-        fix=f"{_mended(called[0], rows.dtype.kind in 'iu', **first)} first, or {drop}",
+        fix=f"{_mended(called[0], **first)} first, or {drop}",
     )
 
 
-def _mended(column, whole, low, range, mean, deviation):
+def _mended(column, low, range, mean, deviation, whole):
     """Returns what makes a column fit for float32."""
     size = max(abs(low), abs(low + range))
     if size < 1 and deviation < _LEAST_SCALE:  # subtracting would leave it as small

@@ -5,6 +5,7 @@ Images are float32 in [0, 1] or uint8 in 0..255, and nothing in between: a float
 """
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,21 +36,70 @@ def check_finite(examples: np.ndarray, *, source: str) -> None:
             )
 
 
-def check_unit_range(images: np.ndarray, *, source: str) -> None:
-    """Raises DataError where float images leave [0, 1]; NaN fails too."""
+def check_unit_range(images: np.ndarray, *, source: str, bytes_too: bool = False) -> None:
+    """Raises DataError where float images leave [0, 1]; NaN fails too.
+
+    Args:
+        images: float array.
+        source: how an error names it.
+        bytes_too: whether uint8 would have been taken in their place.
+    """
     if images.size and not (images.min() >= 0.0 and images.max() <= 1.0):
         check_finite(images, source=source)
         worst = (images < 0) | (images > 1)
+        fix = unit_hint(images)
         raise DataError(
             f"{source}: float images must lie in [0, 1]",
             got=f"{position(images, worst)}; smallest {images.min():g}, largest {images.max():g}",
-            expected="float values from 0 to 1, or uint8 values from 0 to 255",
-            fix="divide by 255, or keep the images as uint8",
+            expected="float values from 0 to 1" + (", or uint8 values from 0 to 255" if bytes_too else ""),
+            fix=f"{fix}, or keep the images as uint8" if bytes_too and "/ 255" in fix else fix,
         )
 
 
+def unit_hint(images: np.ndarray) -> str:
+    """Returns what brings such finite numbers into [0, 1]: the usual range that they fill, undone.
+
+    >>> unit_hint(np.array([0, 200])), unit_hint(np.array([-0.9, 0.9]))
+    ("divide by 255: images.astype('float32') / 255", '(images + 1) / 2')
+    """
+    done = _into_unit(images)
+    return f"divide by 255: {done}" if done.endswith("/ 255") else done
+
+
+def _into_unit(images):
+    """Returns the expression in NumPy that `unit_hint` shows."""
+    name = "images" if images.dtype.kind == "f" else "images.astype('float32')"
+    if images.dtype.kind == "b" or not images.size:
+        return name
+    lowest, highest = float(images.min()), float(images.max())
+    whole = images.dtype.kind != "f" or bool((images == np.rint(images)).all())
+    for most in (255, 65535):  # of bytes and 16 bits; where they are not whole, they are at least large
+        if lowest >= 0 and 1 < highest <= most and (whole or highest > most / 16):
+            return f"{name} / {most}"
+    if whole and 0 <= lowest <= highest <= 1:
+        return name
+    if lowest == highest or (not whole and lowest >= -0.1 and highest <= 1.1):  # what resizing overshoots
+        return f"numpy.clip({name}, 0, 1)"
+    if lowest >= -1 and highest <= 1:
+        return f"({name} + 1) / 2"
+    return f"({name} - lowest) / (highest - lowest), both of all images that you train on"
+
+
 def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndarray:
-    """Returns an array-like as an array, or raises DataError where its parts do not make one."""
+    """Returns an array-like as an array, or raises DataError where its parts do not make one.
+
+    A mask with anything behind it is refused, and so is a sparse matrix: an array has no place for either.
+    """
+    _check_unmasked(values, source)
+    if hasattr(values, "toarray"):
+        raise DataError(
+            f"{source}: this is a sparse matrix",
+            got=f"{type(values).__name__} {getattr(values, 'shape', '')}",
+            expected="an array that holds its zeros",
+            fix="pass examples.toarray()",
+        )
+    if hasattr(values, "detach"):  # a tensor of torch, which may lie on a GPU or be part of a gradient
+        values = values.detach().cpu()
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -72,6 +122,58 @@ def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndar
     return array
 
 
+def _check_unmasked(values, source):
+    """Raises DataError where an array, or one in a list of them, hides values behind a mask."""
+    parts = values if isinstance(values, (list, tuple)) else [values]
+    for part in parts:
+        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            raise DataError(
+                f"{source}: some values are masked",
+                got=f"{np.ma.count_masked(part)} of {part.size} values behind a mask",
+                expected="a value everywhere",
+                fix="fill them, examples.filled(0.0), or drop the examples that have any",
+            )
+
+
+def _numbers(array, source):
+    """Returns an array of booleans, integers or floats, or raises DataError."""
+    kind = array.dtype.kind
+    if kind == "V" and array.dtype.names is None and "float" in array.dtype.name:  # bfloat16, float8
+        return array.astype(np.float32)
+    if kind == "O":
+        return _numbers_of_objects(array, source)
+    if kind in "biuf":
+        return array
+    fixes = {
+        "c": "examples.real, or its real and imaginary parts as two columns",
+        "M": "(examples - examples[0]) / numpy.timedelta64(1, 's')",
+        "m": "examples / numpy.timedelta64(1, 's')",
+        "V": "numpy.lib.recfunctions.structured_to_unstructured(examples)",
+    }
+    raise DataError(
+        f"{source}: these are no real numbers",
+        got=f"{array.dtype}",
+        expected="booleans, integers or floats",
+        fix=fixes.get(kind, "examples.astype('float32'), where each text is a number; else leave them out"),
+    )
+
+
+def _numbers_of_objects(array, source):
+    flat = array.reshape(-1)
+    bad = np.array([not isinstance(value, numbers.Real) for value in flat], bool).reshape(array.shape)
+    if not bad.any():
+        return array.astype(np.float64)
+    first = flat[int(np.argmax(bad))]
+    missing = first is None or type(first).__name__ in ("NAType", "NaTType")
+    shown = "a missing value" if missing else type(first).__name__
+    raise DataError(
+        f"{source}: a value is missing" if missing else f"{source}: a value is no number",
+        got=position(np.full(array.shape, shown, object), bad),
+        expected="booleans, integers or floats",
+        fix="frame.dropna(), or frame.fillna(0)" if missing else "leave out what holds no numbers",
+    )
+
+
 def check_shape(examples: np.ndarray, expected: Sequence[int], *, source: str) -> None:
     """Raises DataError unless the array is (B, *expected) with B of at least 1."""
     if examples.ndim != len(expected) + 1 or tuple(examples.shape[1:]) != tuple(expected):
@@ -84,6 +186,10 @@ def check_shape(examples: np.ndarray, expected: Sequence[int], *, source: str) -
             hint = "add the batch and the channel axis: image[None, ..., None]"
         elif tuple(examples.shape[1:]) + (1,) == tuple(expected):
             hint = "add the channel axis: images[..., None]"
+        elif len(expected) == 3 and examples.shape[1:] == (expected[2], *expected[:2]):
+            hint = "move the channels to the end: numpy.moveaxis(images, 1, -1)"
+        elif examples.ndim and math.prod(examples.shape[1:]) == math.prod(expected):
+            hint = f"examples.reshape({', '.join(str(size) for size in (-1, *expected))})"
         raise DataError(
             f"{source}: wrong shape",
             got=f"{tuple(examples.shape)}",
@@ -150,36 +256,70 @@ def as_inputs(
     Raises:
         DataError: wrong shape, dtype, range, or a value that is not finite.
     """
-    examples = as_array(examples, source=source)
-    check_shape(examples, shape, source=source)
+    array = _numbers(as_array(examples, source=source), source)
+    check_shape(array, shape, source=source)
     if dtype == "uint8":
-        if examples.dtype != np.uint8:
+        if array.dtype != np.uint8:
             raise DataError(
                 f"{source}: wrong dtype",
-                got=f"{examples.dtype}",
+                got=f"{array.dtype}",
                 expected="uint8, 0 to 255",
-                fix="pass the camera's bytes as they are, or numpy.rint(images * 255).astype('uint8')",
+                fix=_bytes_hint(array),
             )
-        return examples
-    if examples.dtype.kind == "f":
+        return array
+    if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, and is refused as such
-            examples = examples.astype(np.float32, copy=False)
-    elif unit_range or examples.dtype.kind not in "iub":
+            array = array.astype(np.float32, copy=False)
+    elif unit_range:
         raise DataError(
             f"{source}: wrong dtype",
-            got=f"{examples.dtype}",
-            expected="float32" + (" in [0, 1]" if unit_range else ""),
-            fix="images.astype('float32') / 255"
-            if examples.dtype == np.uint8
-            else "examples.astype('float32'), with images scaled to [0, 1]",
+            got=f"{array.dtype}, from {array.min()} to {array.max()}",
+            expected="float32 in [0, 1]",
+            fix=unit_hint(array),
         )
     else:  # whole-number columns of a table
-        examples = examples.astype(np.float32)
+        array = array.astype(np.float32)
     if unit_range:
-        check_unit_range(examples, source=source)
+        check_unit_range(array, source=source)
     else:
-        check_finite(examples, source=source)
-    return examples
+        check_finite(array, source=source)
+    return array
+
+
+def _bytes_hint(images):
+    """Returns what makes bytes of images that are not uint8."""
+    if images.dtype.kind == "b":
+        return "images.astype('uint8') * 255"
+    if images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
+        return "images.astype('uint8')"
+    if images.dtype == np.uint16:
+        return "(images // 257).astype('uint8')"
+    scaled = f"({_into_unit(images).split(', both')[0]})"
+    if images.dtype.kind == "f" and np.isfinite(images).all() and 0 <= images.min() <= images.max() <= 1:
+        scaled = "images"
+    return f"pass the camera's bytes as they are, or numpy.rint({scaled} * 255).astype('uint8')"
+
+
+def as_weights(weights: ArrayLike, count: int) -> np.ndarray:
+    """Returns what each example counts, float32 (count,), or raises.
+
+    Raises:
+        DataError: not one finite number of at least 0 for each example.
+    """
+    given = _numbers(as_array(weights, source="sample_weight"), "sample_weight").astype("float32")
+    if given.shape == (count,) and np.isfinite(given).all() and (given >= 0).all():
+        return given
+    got = f"shape {given.shape}"
+    if given.size:
+        got += f", from {given.min():g} to {given.max():g}"
+    raise DataError(
+        "sample_weight says how much each example counts",
+        got=got,
+        expected=f"{count} finite numbers of at least 0",
+        fix=f"sample_weight=weights.reshape({count})"
+        if given.size == count and given.ndim > 1
+        else f"sample_weight=numpy.ones({count}), with 2.0 where an example counts twice",
+    )
 
 
 def as_labels(labels: ArrayLike | None, count: int, classes: int | None) -> np.ndarray | None:
@@ -201,7 +341,9 @@ def as_labels(labels: ArrayLike | None, count: int, classes: int | None) -> np.n
         problem, expected, fix = "this model takes no labels", "examples alone", "leave out the labels"
     else:
         expected = f"{count} whole numbers, 0 to {classes - 1}"
-        fix = "pass labels=[3, 1, ...], one for each example"
+        fix = (
+            "pass labels=[3, 1, ...], one for each example" if labels is None else _labels_hint(labels, count)
+        )
         if labels is None:
             problem = "this model takes a label with each example"
         elif labels.shape != (count,) or labels.dtype.kind not in "iu":
@@ -217,6 +359,17 @@ def as_labels(labels: ArrayLike | None, count: int, classes: int | None) -> np.n
         raise DataError(problem, got=got, expected=expected, fix=fix)
     assert labels is not None  # or there was a problem
     return labels.astype("int32")
+
+
+def _labels_hint(labels, count):
+    """Returns what makes class numbers of labels that are something else."""
+    if labels.shape == (count, 1):
+        return "labels[:, 0]"
+    if labels.ndim == 2 and len(labels) == count:
+        return "labels.argmax(axis=1), where each row has a 1 for its class"
+    if labels.shape == (count,):
+        return "numpy.unique(labels, return_inverse=True)[1], which numbers the classes from 0"
+    return "pass labels=[3, 1, ...], one for each example"
 
 
 def as_codes(code_indices: ArrayLike, shape: Sequence[int], codebook_size: int) -> np.ndarray:

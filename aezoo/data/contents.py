@@ -223,7 +223,7 @@ def _as_images(images, source, value_range):
 def check_unit_floats(images: np.ndarray, *, source: str) -> None:
     """Raises DataError where float images leave [0, 1], and nothing says what their numbers stand for."""
     try:
-        check_unit_range(images, source=source)
+        check_unit_range(images, source=source, bytes_too=True)
     except DataError as error:
         if np.isfinite(images).all():
             error.fix += f", or pass value_range=({images.min():.10g}, {images.max():.10g})"

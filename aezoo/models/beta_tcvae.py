@@ -61,6 +61,8 @@ class BetaTCVAE(Variational):
         **base: as for `Variational`.
     """
 
+    couples_examples = True
+
     def __init__(
         self,
         encoder: Any,
@@ -84,13 +86,8 @@ class BetaTCVAE(Variational):
         return self.alpha * index_mi + self.beta * total_correlation + self.gamma * dimension_kl
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "gamma": self.gamma,
-            "dataset_size": self.dataset_size,
-        }
+        weights = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
+        return {**super().get_config(), **weights, "dataset_size": self.dataset_size}
 
 
 def build(

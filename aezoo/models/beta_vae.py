@@ -72,6 +72,7 @@ class BetaVAE(Variational):
     ) -> None:
         super().__init__(encoder, decoder, **base)
         self.beta, self.capacity, self.capacity_steps, self.gamma = beta, capacity, capacity_steps, gamma
+        self.couples_examples = capacity is not None
         self.rising = None if capacity is None else RisingCapacity(capacity, capacity_steps)
 
     def regularizer(

@@ -33,6 +33,8 @@ class FactorVAE(Variational):
         **base: as for `Variational`.
     """
 
+    couples_examples = True
+
     def __init__(
         self,
         encoder: Any,

@@ -33,6 +33,8 @@ class InfoVAE(Variational):
         **base: as for `Variational`.
     """
 
+    couples_examples = True
+
     def __init__(
         self, encoder: Any, decoder: Any, *, alpha: float = 0.5, lambda_: float = 1000.0, **base: Any
     ) -> None:

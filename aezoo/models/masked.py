@@ -50,7 +50,7 @@ class Masked(Autoencoder):
         examples, _ = self.taken_apart(inputs)
         painted, masked = self.painted(examples, training)
         counts = self.as_pixels(masked) if self.loss_on == "masked" else 1.0
-        self.add_loss(ops.mean(squared_error(examples * counts, painted * counts)))
+        self.add_loss(squared_error(examples * counts, painted * counts))
         return painted if training else self.through_decoder(self.through_encoder(examples))
 
     def painted(self, examples: Tensor, training: bool) -> Tensor:

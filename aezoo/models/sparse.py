@@ -80,7 +80,7 @@ class Sparse(Regularized):
     def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:
         """Returns weight * the sum of |latents| of each example, or of a batch's KL; nats for the latter."""
         if self.sparsity == "k":
-            return 0.0
+            return ops.zeros_like(latents[:, 0])
         if self.sparsity == "l1":
             return self.weight * ops.sum(ops.abs(latents), axis=-1)
         share = ops.clip(ops.mean(latents, axis=0), 1e-7, 1 - 1e-7)

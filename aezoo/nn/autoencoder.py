@@ -12,9 +12,8 @@ import numpy as np
 from keras import ops
 
 from aezoo.core import priors
-from aezoo.core.digits import check_digits
-from aezoo.core.errors import DataError, OptionError
-from aezoo.core.examples import as_inputs, as_labels
+from aezoo.core.errors import OptionError
+from aezoo.nn.fitting import Fitting
 from aezoo.nn.inference import Predicting
 from aezoo.nn.keras_internals import has_compiled_metrics, random_states
 from aezoo.nn.layers import Standardize, Tensor, Unstandardize, first
@@ -30,12 +29,12 @@ def jit_by_default() -> str | bool:
 
 
 @keras.saving.register_keras_serializable("aezoo")
-class Autoencoder(Predicting, keras.Model):
+class Autoencoder(Predicting, Fitting):
     """An encoder and a decoder, trained as one to reproduce what they are given.
 
     `fit(images)` needs no targets. `fit(corrupted, clean)` trains on given pairs. A model of a
     paper with an objective of its own is a subclass that sets `own_objective` and adds it by
-    `add_loss` in `call`.
+    `add_loss` in `call`, one number for each example, (B,).
 
     Args:
         encoder: functional Keras model, examples to latents; the first of several outputs is the latents,
@@ -49,6 +48,8 @@ class Autoencoder(Predicting, keras.Model):
         encoder_outputs: what the encoder's outputs are called; the first is what `encode` returns.
         beta_1: of Adam in a run; adversarial families want less than the usual 0.9.
         own_objective: whether `call` adds the whole objective, so that no loss is compiled.
+        couples_examples: whether an example's loss looks at the others of its batch, so that no example can
+            be weighted; a number of the whole batch that `call` adds is seen without it.
         prior: what `sample` draws latents from, of `aezoo.core.priors`, or None.
         likelihood: how an example is distributed given its reconstruction, or None; see `Variational`.
         classes: number of labels of a conditional model, or None.
@@ -60,6 +61,7 @@ class Autoencoder(Predicting, keras.Model):
 
     encoder_outputs: tuple[str, ...] = ("latents",)
     own_objective = False
+    couples_examples = False
     beta_1 = 0.9
 
     def __init__(
@@ -175,9 +177,39 @@ class Autoencoder(Predicting, keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Compares with the targets, or with the examples where there are none; see `in_units`."""
-        y, y_pred = self._comparable(x, y, y_pred)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
+        """Compares with the targets, or with the examples where there are none; see `in_units`.
+
+        Of a model with an objective of its own: the mean of what `call` added for each example, (B,), and as
+        they are the numbers that it added for the batch. Weights multiply what is of an example.
+
+        Raises:
+            OptionError: weights for a loss with a number of the whole batch, where they would be dropped.
+        """
+        if sample_weight is not None:
+            self._check_weighs_examples()
+        if not self.own_objective:
+            y, y_pred = self._comparable(x, y, y_pred)
+            if sample_weight is not None:  # one for each example, where Keras wants one for each loss in it
+                rank = len(_losses(self.loss, y, y_pred).shape)
+                sample_weight = ops.reshape(sample_weight, (-1,) + (1,) * (rank - 1))
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        weight = 1.0 if sample_weight is None else ops.cast(sample_weight, "float32")
+        losses = [ops.mean(loss * weight) if len(loss.shape) else loss for loss in self.losses]
+        return sum(losses[1:], losses[0])
+
+    def _check_weighs_examples(self):
+        """Raises OptionError where a loss is a number of the whole batch; those of kernels never weigh."""
+        of_kernels = sum(
+            getattr(weight, "regularizer", None) is not None for weight in self.trainable_weights
+        )
+        numbers = sum(len(loss.shape) == 0 for loss in self.losses)
+        if self.couples_examples or numbers > of_kernels:
+            raise OptionError(
+                "this model's loss has a term of the whole batch, in which examples cannot be weighted",
+                got=f"sample_weight for {self.model_name or type(self).__name__!r}",
+                expected="no sample_weight",
+                fix="numpy.repeat(images, times, axis=0), where times (N,) says how often each counts",
+            )
 
     def compute_metrics(self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> Tensor:
         """As `compute_loss`, for the metrics."""
@@ -186,22 +218,7 @@ class Autoencoder(Predicting, keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _comparable(self, x, y, y_pred):
-        x, _ = self.taken_apart(x)
-        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
-            raise DataError(
-                "a model takes float examples",
-                got=f"{keras.backend.standardize_dtype(x.dtype)}",
-                expected="float32" + (" in [0, 1]" if self.kind == "images" else ""),
-                fix="images / 255, or dataset.map(lambda images: tf.cast(images, 'float32') / 255)",
-            )
-        y = x if y is None else y
-        if len(y.shape) != len(y_pred.shape) or tuple(y.shape[1:]) != tuple(y_pred.shape[1:]):
-            raise DataError(
-                "targets of an autoencoder have the shape of its examples; these look like labels",
-                got=f"targets {tuple(y.shape)}, reconstructions {tuple(y_pred.shape)}",
-                expected="no targets, or clean examples for corrupted ones",
-                fix="fit(images), or dataset.map(lambda images, labels: images)",
-            )
+        y = self.taken_apart(x)[0] if y is None else y
         return self.in_units(y), self.in_units(y_pred)
 
     def compile(
@@ -240,76 +257,6 @@ class Autoencoder(Predicting, keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as saved; Keras asks for this of every model with a `compile` of its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-    def fit(
-        self,
-        x: Tensor = None,
-        y: Tensor = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        **options: Any,
-    ) -> Tensor:
-        """As `keras.Model.fit`, with no targets needed.
-
-        NumPy examples are checked for shape, range and NaN first; a conditional model takes
-        {"images": ..., "labels": ...}. A model of rows or sequences takes their statistics on the
-        first call. With targets, given or as pairs in a tf.data.Dataset, the model's own corruption
-        rests.
-
-        Raises:
-            DataError: the examples break the contract of shape and range.
-            OptionError: targets for a model that has an objective of its own, which knows none.
-        """
-        given, x, y = x, self._checked(x, "examples"), self._checked(y, "targets")
-        if self._standardize is not None and not int(ops.convert_to_numpy(self._standardize.adapted)):
-            self.adapt(given)  # before it becomes float32, in which large values may be one
-        pairs = y is not None or (
-            isinstance(getattr(x, "element_spec", None), tuple) and len(x.element_spec) > 1
-        )
-        if pairs and self.own_objective:
-            raise OptionError(
-                "the objective of this model compares with the examples themselves",
-                got="targets beside the examples",
-                expected="examples alone",
-                fix="fit(images), or dataset.map(lambda images, labels: images)",
-            )
-        if self.corruption is None or not pairs:
-            return super().fit(x, y, batch_size=batch_size, epochs=epochs, **options)
-        self.corruption.active.assign(0.0)
-        try:
-            return super().fit(x, y, batch_size=batch_size, epochs=epochs, **options)
-        finally:
-            self.corruption.active.assign(1.0)
-
-    def _checked(self, examples, source):
-        if isinstance(examples, dict) and self.takes_labels:
-            given = examples.get(self.input_name), examples.get("labels")
-            if isinstance(given[0], np.ndarray):
-                as_labels(given[1], len(given[0]), self.classes)
-            return {**examples, self.input_name: self._checked(examples.get(self.input_name), source)}
-        if not isinstance(examples, np.ndarray):
-            return examples
-        return as_inputs(examples, self.example_shape, unit_range=self.kind == "images", source=source)
-
-    def adapt(self, examples: Tensor) -> None:
-        """Takes the mean and standard deviation of each column; a model of images ignores it.
-
-        Args:
-            examples: (N, F) or (N, T, F) array in the type that it was stored in, or a tf.data.Dataset of
-                batches.
-
-        Raises:
-            DataError: float32 does not keep the digits of a column; see `aezoo.core.digits`.
-        """
-        if self._standardize is None:
-            return
-        if not isinstance(examples, np.ndarray) and hasattr(examples, "element_spec"):
-            examples = np.concatenate([first(batch) for batch in examples.as_numpy_iterator()])
-        found = check_digits(ops.convert_to_numpy(examples), source="examples", names=self.feature_names)
-        # A column that never varies is exactly reproduced by its mean: any scale but 0 will do.
-        scale = np.where(found["deviation"] > 0, found["deviation"], 1.0)
-        for layer in (self._standardize, self._unstandardize):
-            layer.assign(found["mean"].astype("float32"), scale.astype("float32"))
 
     # -- saving ---------------------------------------------------------------------------------
 
@@ -376,6 +323,12 @@ def _check_ends(encoder, decoder, names):
         fix = "name the outputs in encoder_outputs of a subclass of Autoencoder"
     if problem:
         raise OptionError(problem, got=got, expected=expected, fix=fix)
+
+
+def _losses(loss, y, y_pred):
+    """Returns a loss as it is before its mean is taken: (B,), (B, T) or (B, H, W)."""
+    loss = keras.losses.get(loss)
+    return loss.call(y, y_pred) if isinstance(loss, keras.losses.Loss) else loss(y, y_pred)
 
 
 def _only(part, layer_class):

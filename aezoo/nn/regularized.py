@@ -37,8 +37,8 @@ class Regularized(Autoencoder):
         latents = self.through_encoder(examples, labels, training)
         reconstructions = self.through_decoder(latents, labels, training)
         error = squared_error(self.in_units(examples), self.in_units(reconstructions))
-        penalty = self.penalty(examples, latents, reconstructions, training)
-        self.add_loss(ops.mean(error + penalty))
+        penalty = ops.convert_to_tensor(self.penalty(examples, latents, reconstructions, training))
+        self.add_loss(error + penalty if len(penalty.shape) else [error, penalty])
         return reconstructions
 
     def penalty(self, examples: Tensor, latents: Tensor, reconstructions: Tensor, training: bool) -> Tensor:

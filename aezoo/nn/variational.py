@@ -92,7 +92,7 @@ class Variational(Autoencoder):
         """
         examples, labels = self.taken_apart(inputs)
         each, drawn = self.objective(self.observed(examples, training), labels, training)
-        self.add_loss(ops.mean(each))
+        self.add_loss(each)
         if training:
             return drawn
         return self.through_decoder(self.through_encoder(examples, labels)[0], labels)

@@ -12,26 +12,38 @@ NORMAL = np.random.default_rng(0).normal(size=200)
 
 def test_statistics_are_exact():
     rows = np.stack([NORMAL, 1e9 + NORMAL, np.full(200, 0.1)], axis=1)
-    found = statistics(rows)
+    found = statistics([rows])
     np.testing.assert_allclose(found["deviation"][:2], NORMAL.std(), rtol=1e-6)
     assert found["deviation"][2] == 0
     np.testing.assert_allclose(found["mean"], [NORMAL.mean(), 1e9 + NORMAL.mean(), 0.1], rtol=1e-12)
 
 
 def test_whole_numbers_beyond_float64():
-    found = statistics((10**18 + np.arange(60))[:, None])
+    found = statistics([(10**18 + np.arange(60))[:, None]])
     assert found["deviation"][0] == np.arange(60).std()
-    extremes = statistics(np.array([[-(2**63)], [2**63 - 1]]))
+    extremes = statistics([np.array([[-(2**63)], [2**63 - 1]])])
     assert extremes["range"][0] == 2.0**64
-    assert statistics(np.full((5, 1), 2**64 - 1, "uint64"))["deviation"][0] == 0
+    assert statistics([np.full((5, 1), 2**64 - 1, "uint64")])["deviation"][0] == 0
 
 
 def test_blocks_of_columns_give_what_one_gives(monkeypatch):
     rows = np.random.default_rng(1).normal(size=(50, 7))
-    whole = statistics(rows)
+    whole = statistics([rows])
     monkeypatch.setattr("aezoo.core.digits._AT_ONCE", 100)
-    for name, values in statistics(rows).items():
+    for name, values in statistics([rows]).items():
         np.testing.assert_allclose(values, whole[name], rtol=1e-12)
+
+
+def test_parts_give_what_the_whole_gives():
+    rows = np.stack([NORMAL, 1e9 + NORMAL, np.full(200, 0.1), 1e6 * NORMAL], axis=1)
+    whole = statistics([rows])
+    for cuts in ([100], [1, 199], [7, 7, 50], list(range(1, 200))):
+        for name, values in statistics(np.split(rows, cuts)).items():
+            np.testing.assert_allclose(values, whole[name], rtol=1e-7, atol=1e-9)
+    assert statistics(np.split(rows, 4))["deviation"][2] == 0
+    with pytest.raises(DataError) as error:
+        check_digits(iter(np.split(1.7e9 + np.arange(200.0)[:, None], 4)), source="examples")
+    four_lines(error, "column 0", "subtract 1700000000 from")
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,9 @@ def as_numpy(tensors):
 
 
 def objective(model, inputs, training=False):
-    """Returns what `call` adds, and the reconstructions."""
+    """Returns what `call` adds, its mean over the batch, and the reconstructions."""
     reconstructions = as_numpy(model(inputs, training=training))
-    (added,) = model.losses
-    return float(added), reconstructions
+    return sum(float(as_numpy(added).mean()) for added in model.losses), reconstructions
 
 
 def squared(examples, reconstructions):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +223,39 @@ def test_resume_as_something_else_is_refused(arguments, word, run, capfd):
         main.main(["train", "conv", "--latent-dim", "3", "--epochs", "3", "--resume", "-o", str(run.folder)])
         == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--start-from", "other"], ["resumed or begun", "leave --start-from out"]),
+        (["--overwrite"], ["resumed or begun", "leave --overwrite out"]),
+        (["--validation-fraction", "0.3"], ["goes on as it was begun", "leave --validation-fraction out"]),
+        (["--image-shape", "9x9x1"], ["goes on as it was begun", "leave --image-shape out"]),
+        (["--quick", "--batch-size", "32"], ["epochs=1"]),
+    ],
+)
+def test_resume_drops_no_option(arguments, words, run, capfd):
+    from aezoo.cli import main
+
+    assert main.main(["train", *arguments, "--resume", "-o", str(run.folder)]) == 2
+    four_lines(capfd.readouterr().err.strip(), *words)
+
+
+def test_the_fix_for_more_epochs_trains_on(run, blobs, tmp_path, capfd):
+    """`--resume --epochs` of a finished run names the command that goes on from its weights, which is run."""
+    from aezoo.cli import main
+
+    folder = shutil.copytree(run.folder, tmp_path / "a run")
+    assert main.main(["train", "--resume", "--epochs", "5", "-o", str(folder)]) == 2
+    error = capfd.readouterr().err.strip()
+    four_lines(error, "epochs=5", "--start-from")
+    command = shlex.split(error[error.index("aezoo train") :])
+    assert main.main(command[1:]) == 0
+    longer = Run(f"{folder}-longer")
+    assert longer.info["epochs"] == 5
+    assert longer.model.model_options == run.model.model_options
+    assert longer.history[0]["loss"] < run.history[0]["loss"]
 
 
 @pytest.mark.exhaustive
