@@ -270,9 +270,9 @@ def _longer(parsed, info, epochs):
     # What the data decide is decided again.
     usual = {**describe(info["model"]).options(), **dict.fromkeys(_OF_DATA)}
     options = {name: value for name, value in info["options"].items() if name not in _OF_DATA}
-    typed = [
-        f"-O {shlex.quote(f'{name}={value}')}" for name, value in options.items() if usual.get(name) != value
-    ]
+    changed = [f"{name}={value}" for name, value in options.items() if usual.get(name) != value]
+    # In quotes, always: so `spoken` takes none of them for an option of the command.
+    typed = ["-O '" + text.replace("'", "'\"'\"'") + "'" for text in changed]
     source, folder = shlex.quote(info["data"]["source"]), str(parsed.output).rstrip("/")
     words = ["aezoo train", info["model"], f"--data {source}", *typed, f"--epochs {epochs}"]
     return " ".join([*words, f"--start-from {shlex.quote(folder)}", f"-o {shlex.quote(folder + '-longer')}"])
