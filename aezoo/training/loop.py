@@ -3,11 +3,16 @@
 `resume` continues a run that was killed, and ends at the same weights, bit for bit, as one that
 was not: the order of the data is a function of the seed, operations are deterministic, and the
 checkpoint of an epoch holds weights, optimiser and the state of every random generator. What
-early stopping and the choice of the best epoch must remember is read from history.csv.
+early stopping and the choice of the best epoch must remember is read from history.csv, which must be that
+of the checkpoint's time.
 """
 
 import dataclasses
+import inspect
 import os
+import pathlib
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,18 +21,18 @@ import numpy as np
 
 from aezoo.core.calibration import fingerprints, sketch
 from aezoo.core.errors import DataError, OptionError, RunError
-from aezoo.core.files import replacing, write_json
+from aezoo.core.files import replacing, sha256_of, write_json
 from aezoo.core.versions import versions
 from aezoo.data import Dataset
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras
-from aezoo.nn.saving import load_model
-from aezoo.training.callbacks import _Keeper, _set_precision, best_epoch
+from aezoo.training import checkpoint
+from aezoo.training.callbacks import _Keeper, _set_precision
+from aezoo.training.records import HELD_OUT, best_epoch
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
 _FINGERPRINTED = 256  # examples at a time
-_HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
 _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
 
@@ -69,23 +74,28 @@ def train(
         RunError: a run lies in the folder already.
         DataError: the dataset's shape is not the model's.
         OptionError: the dataset has more classes than the model, or a precision that it cannot use.
-        TrainingError: the loss is not a number.
+        TrainingError: the model could not be loaded again once it is trained, which is said before the first
+            epoch; or the loss is not a number.
     """
     settings = settings or Settings()
     run = Run(folder)
     run.check_free(overwrite=overwrite)
     _check_fits(model, dataset, settings)
-    run.clear()
-    run.folder.mkdir(parents=True, exist_ok=True)
     if model.kind != "images":
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
     model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
-    with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
-        model.save(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        first = pathlib.Path(scratch) / run.checkpoint_file.name
+        checkpoint.save(model, first, [], None)
+        checkpoint.check_comes_back(model, first, dataset.train)
+        run.clear()
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
+            shutil.copyfile(first, path)
     info = _describe(model, dataset, settings)
     write_json(run.info_file, {**info, "evaluation": dict(evaluation or {})})
-    return _continue(run, model, dataset, settings, progress)
+    return _continue(run, checkpoint.Point(model, [], None), dataset, settings, progress)
 
 
 def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, progress: bool = True) -> Run:
@@ -113,7 +123,7 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
     if dataset is None:
         from aezoo import data
 
-        dataset = data.load(info["data"]["source"], **info["data"]["load_options"])
+        dataset = data.load(info["data"]["source"], **_load_options(run, info["data"]["load_options"]))
     if dataset.content_hash != info["data"]["content_hash"]:
         raise RunError(
             "the data have changed since this run was begun",
@@ -121,7 +131,25 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
             expected=f"{info['data']['content_hash'][:12]}...",
             fix="train again into another folder",
         )
-    return _continue(run, load_model(run.checkpoint_file), dataset, settings, progress)
+    point = checkpoint.read(run, -(-len(dataset.train) // settings.batch_size))
+    _check_fits(point.model, dataset, settings)
+    return _continue(run, point, dataset, settings, progress)
+
+
+def _load_options(run, options):
+    """Returns the options by which `load` reads the data again, or raises RunError; none downloads."""
+    from aezoo import data
+
+    known = [name for name in inspect.signature(data.load).parameters if name not in ("source", "download")]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise RunError(
+            "run.json names an option that data are not loaded with",
+            got=f"{run.info_file}: data.load_options has {ascii(unknown[0])[:80]}",
+            expected=f"options among {', '.join(known)}",
+            fix="bring run.json back as it was, or train again into another folder",
+        )
+    return options
 
 
 def _check_fits(model, dataset, settings):
@@ -165,13 +193,10 @@ def _schedule(settings, steps_an_epoch):
     )
 
 
-def _continue(run, model, dataset, settings, progress):
-    begun = time.monotonic()
+def _continue(run, point, dataset, settings, progress):
+    begun, model, done = time.monotonic(), point.model, len(point.rows)
     steps = -(-len(dataset.train) // settings.batch_size)
-    done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
-    # The last row may belong to an epoch whose checkpoint was not written any more.
-    rows = [row for row in run.history if row["epoch"] <= done]
-    keeper = _Keeper(run, rows, settings)
+    keeper = _Keeper(run, point.rows, settings, point.model_sha256)
     callbacks = [keeper]
     if progress:
         from aezoo.training.callbacks import EpochLines
@@ -196,7 +221,7 @@ def _continue(run, model, dataset, settings, progress):
             verbose=0,
             shuffle=False,
         )
-    return _finish(run, dataset, time.monotonic() - begun)
+    return _finish(run, keeper, dataset, time.monotonic() - begun)
 
 
 def _validation(model, dataset, settings):
@@ -207,26 +232,29 @@ def _validation(model, dataset, settings):
     return model.corrupt(clean, seed=settings.seed), clean
 
 
-def _finish(run, dataset, seconds):
+def _finish(run, keeper, dataset, seconds):
     from aezoo.evaluation import evaluate
     from aezoo.plots import pictures
 
-    model = run.model
-    held_out = {"examples": dataset.test.array(_HELD_OUT)}
+    info, rows = run.info, keeper.rows
+    info["model_sha256"] = keeper.model_sha256
+    model = run.load_model(keeper.model_sha256)
+    held_out = {"examples": dataset.test.array(HELD_OUT)}
     if model.takes_labels:
-        held_out["labels"] = dataset.test.class_numbers[:_HELD_OUT]
+        held_out["labels"] = dataset.test.class_numbers[:HELD_OUT]
     trained_on = [fingerprints(batch) for batch in dataset.train.batches(_FINGERPRINTED).as_numpy_iterator()]
     held_out["trained_on"] = sketch(np.concatenate(trained_on))
     with replacing(run.held_out_file) as path:
         np.savez_compressed(path, **held_out)
-    if model.prior is None:  # so that what a plain model leaves of its latent space can be drawn from
+    # So that what a plain model leaves of its latent space can be drawn from; one example has no spread.
+    if model.prior is None and len(dataset.train) > 1:
         model.fit_prior(dataset.train.array(_FOR_PRIOR))
         with replacing(run.model_file) as path:
             model.save(path, include_optimizer=False)
-    write_json(run.metrics_file, evaluate(model, dataset, **run.info["evaluation"]))
+            info["model_sha256"] = sha256_of(path)
+            write_json(run.info_file, info)  # before the file has its name: whoever is killed here resumes
+    write_json(run.metrics_file, evaluate(model, dataset, **info["evaluation"]))
     pictures.save_all(run, model, dataset)
-    rows = run.history
-    info = run.info
     info.update(
         status="finished",
         epochs=len(rows),
@@ -261,5 +289,6 @@ def _describe(model, dataset, settings):
             "test": len(dataset.test),
         },
         "versions": versions(),
+        "model_sha256": None,
         "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
