@@ -1,8 +1,8 @@
 """The names in a model's config: what Keras may make of them, and nothing else.
 
-For some packages Keras imports the module that a config names. Here every name is looked for before, and nothing
-is imported by it: it is one of Keras's own layers and the like, or was registered, which the user's own import
-of a module does.
+For some packages Keras imports the module that a config names. Here every name is looked for before, and
+nothing is imported by it: it is one of Keras's own layers and the like, or was registered, which the user's
+own import of a module does.
 """
 
 import importlib
