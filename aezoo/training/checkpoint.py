@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,28 @@ _TRIED = 4  # examples that a model is compared on with what was loaded of it
 _PLAIN = (bool, int, float, str, type(None))
 
 
-def save(
-    model: Autoencoder, path: str | os.PathLike[str], rows: list[dict[str, Any]], model_sha256: str | None
-) -> None:
-    """Saves a model with its optimiser, and what history.csv and model.keras are at this moment."""
-    model.save(path)
-    records.write_mark(path, Mark(len(rows), records.digest(rows), model_sha256))
+@dataclasses.dataclass
+class Point:
+    """How far a run has come.
+
+    Attributes:
+        model: as it is after that many epochs, compiled.
+        rows: of history.csv, one an epoch.
+        model_sha256: of model.keras; None before the first epoch.
+        meaning: of run.json, see `records.meaning`.
+    """
+
+    model: Autoencoder
+    rows: list[dict[str, Any]]
+    model_sha256: str | None
+    meaning: str
+
+
+def save(point: Point, path: str | os.PathLike[str]) -> None:
+    """Saves a model with its optimiser, and what the files beside it are at this moment."""
+    point.model.save(path)
+    mark = Mark(point.meaning, len(point.rows), records.digest(point.rows), point.model_sha256)
+    records.write_mark(path, mark)
 
 
 # -- before the first epoch ----------------------------------------------------------------------
@@ -102,50 +118,36 @@ def _difference(model: Autoencoder, again: Autoencoder, part: Any) -> str | None
 # -- resuming ------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """Where a run is resumed: the model as it was, the epochs behind it, and the sha256 of model.keras."""
-
-    model: Autoencoder
-    rows: list[dict[str, Any]]
-    model_sha256: str | None
-
-
-def read(run: Run, steps: int) -> Point:
+def read(run: Run, info: Mapping[str, Any]) -> Point:
     """Returns where a run is resumed.
 
     Args:
         run: that has begun.
-        steps: of an epoch.
+        info: content of its run.json.
 
     Raises:
-        RunError: the checkpoint cannot be loaded, or history.csv, model.keras or run.json are not of its
-            time.
+        RunError: the checkpoint cannot be loaded, or run.json, history.csv or model.keras are not of its time.
     """
     path = run.checkpoint_file
     file = saving.read(path)
     mark = records.read_mark(path, file.content)
-    model = saving.from_file(file, path)
-    info, rows, done = run.info, run.history, mark.epoch
-    trained = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
-    if trained != done * steps:
-        _refuse("run.json", f"{trained} steps of training", f"{done} epochs of {steps}")
-    run.check_is_of(model, info)
+    if mark.run != records.meaning(info):
+        _refuse("run.json", "another model, settings or data", "what this run was begun with")
     # A last row may belong to an epoch whose checkpoint was not written any more; so may the best model.
+    rows, done = run.history, mark.epoch
     if len(rows) not in (done, done + 1) or records.digest(rows[:done]) != mark.history:
         got = f"{len(rows)} epochs" if len(rows) != done else "other figures"
         _refuse("history.csv", got, f"the {done} epochs that the checkpoint was written after")
     newer = len(rows) > done and records.best_epoch(rows) == len(rows)
     found = sha256_of(run.model_file) if run.model_file.is_file() else None
-    known = (mark.model, info["model_sha256"])
-    if found not in known and not newer:
+    if found not in (mark.model, info["model_sha256"]) and not newer:
         _refuse("model.keras", "another file" if found else "no file", "the best model up to the checkpoint")
-    return Point(model, rows[:done], found)
+    return Point(saving.from_file(file, path), rows[:done], found, mark.run)
 
 
 def _refuse(name: str, got: str, expected: str) -> None:
     raise RunError(
-        f"{name} is not of the time of the checkpoint",
+        f"{name} does not belong to the checkpoint of this run",
         got=got,
         expected=expected,
         fix=f"bring {name} back as it was, or train again into another folder",

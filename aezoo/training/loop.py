@@ -8,7 +8,6 @@ of the checkpoint's time.
 """
 
 import dataclasses
-import inspect
 import os
 import pathlib
 import shutil
@@ -28,7 +27,7 @@ from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras
 from aezoo.training import checkpoint
 from aezoo.training.callbacks import _Keeper, _set_precision
-from aezoo.training.records import HELD_OUT, best_epoch
+from aezoo.training.records import HELD_OUT, best_epoch, meaning
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
@@ -85,17 +84,18 @@ def train(
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
     model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
+    info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
+    point = checkpoint.Point(model, [], None, meaning(info))
     with tempfile.TemporaryDirectory() as scratch:
         first = pathlib.Path(scratch) / run.checkpoint_file.name
-        checkpoint.save(model, first, [], None)
+        checkpoint.save(point, first)
         checkpoint.check_comes_back(model, first, dataset.train)
         run.clear()
         run.folder.mkdir(parents=True, exist_ok=True)
         with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
             shutil.copyfile(first, path)
-    info = _describe(model, dataset, settings)
-    write_json(run.info_file, {**info, "evaluation": dict(evaluation or {})})
-    return _continue(run, checkpoint.Point(model, [], None), dataset, settings, progress)
+    write_json(run.info_file, info)
+    return _continue(run, point, dataset, settings, progress)
 
 
 def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, progress: bool = True) -> Run:
@@ -120,10 +120,11 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
         return run
     settings = Settings(**info["settings"])
     seed_everything(settings)
+    point = checkpoint.read(run, info)  # first: it vouches for what run.json says of the data
     if dataset is None:
         from aezoo import data
 
-        dataset = data.load(info["data"]["source"], **_load_options(run, info["data"]["load_options"]))
+        dataset = data.load(info["data"]["source"], **info["data"]["load_options"])
     if dataset.content_hash != info["data"]["content_hash"]:
         raise RunError(
             "the data have changed since this run was begun",
@@ -131,25 +132,8 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
             expected=f"{info['data']['content_hash'][:12]}...",
             fix="train again into another folder",
         )
-    point = checkpoint.read(run, -(-len(dataset.train) // settings.batch_size))
     _check_fits(point.model, dataset, settings)
     return _continue(run, point, dataset, settings, progress)
-
-
-def _load_options(run, options):
-    """Returns the options by which `load` reads the data again, or raises RunError; none downloads."""
-    from aezoo import data
-
-    known = [name for name in inspect.signature(data.load).parameters if name not in ("source", "download")]
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise RunError(
-            "run.json names an option that data are not loaded with",
-            got=f"{run.info_file}: data.load_options has {ascii(unknown[0])[:80]}",
-            expected=f"options among {', '.join(known)}",
-            fix="bring run.json back as it was, or train again into another folder",
-        )
-    return options
 
 
 def _check_fits(model, dataset, settings):
@@ -196,7 +180,7 @@ def _schedule(settings, steps_an_epoch):
 def _continue(run, point, dataset, settings, progress):
     begun, model, done = time.monotonic(), point.model, len(point.rows)
     steps = -(-len(dataset.train) // settings.batch_size)
-    keeper = _Keeper(run, point.rows, settings, point.model_sha256)
+    keeper = _Keeper(run, point, settings)
     callbacks = [keeper]
     if progress:
         from aezoo.training.callbacks import EpochLines
@@ -236,9 +220,9 @@ def _finish(run, keeper, dataset, seconds):
     from aezoo.evaluation import evaluate
     from aezoo.plots import pictures
 
-    info, rows = run.info, keeper.rows
-    info["model_sha256"] = keeper.model_sha256
-    model = run.load_model(keeper.model_sha256)
+    info, rows = run.info, keeper.point.rows
+    info["model_sha256"] = keeper.point.model_sha256
+    model = run.load_model(info["model_sha256"])
     held_out = {"examples": dataset.test.array(HELD_OUT)}
     if model.takes_labels:
         held_out["labels"] = dataset.test.class_numbers[:HELD_OUT]

@@ -7,6 +7,7 @@ other. What a file says beyond that is kept, for a later aezoo may say more. No 
 import csv
 import dataclasses
 import hashlib
+import inspect
 import io
 import json
 import math
@@ -33,6 +34,7 @@ _Seconds = Annotated[float, at_least(0)]
 _Shape = Annotated[tuple[_Count, ...], Rule(lambda shape: 1 <= len(shape) <= 3, "one to three sizes")]
 _AXES = {"images": 3, "sequences": 2, "rows": 1}
 _COLUMNS = ("epoch", "loss", "val_loss", "learning_rate", "seconds")
+_MEANT = ("model", "options", "latent_shape", "parameters", "settings", "data", "evaluation")
 HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
 _SKETCHED = 2**16  # fingerprints of training examples, at most
 _HEADER = 1000  # bytes at the front of an array of NumPy, at most
@@ -58,6 +60,17 @@ class Data:
             raise Damaged("shape", f"has {len(self.shape)} axes", f"{_AXES[self.kind]}, for {self.kind}")
         if self.feature_names is not None and len(self.feature_names) != self.shape[-1]:
             raise Damaged("feature_names", f"has {len(self.feature_names)} entries", f"{self.shape[-1]}")
+        self._check_options()
+
+    def _check_options(self) -> None:
+        from aezoo.data import load  # here: it reads what sources there are
+
+        known = [name for name in inspect.signature(load).parameters if name not in ("source", "download")]
+        for name, value in self.load_options.items():
+            if name not in known:
+                raise Damaged(f"load_options[{name[:40]!a}]", "is not known", f"among {', '.join(known)}")
+            if name == "data_dir" and not isinstance(value, str | None):
+                raise Damaged("load_options.data_dir", f"is {type(value).__name__}", "a path or null")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,11 +119,13 @@ class Mark:
     """What a checkpoint says of the files beside it; it is written with it, in one step.
 
     Attributes:
+        run: `meaning` of run.json.
         epoch: that it was written after; 0 before the first.
         history: `digest` of the history up to there.
         model: sha256 of model.keras, or None before the first epoch.
     """
 
+    run: _Sha256
     epoch: Annotated[int, at_least(0)]
     history: _Sha256
     model: _Sha256 | None
@@ -132,6 +147,12 @@ def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         return info
 
     return _read(path, read, "run.json does not describe a run")
+
+
+def meaning(info: Mapping[str, Any]) -> str:
+    """Returns the sha256, in hexadecimal, of what run.json says of how a run goes on."""
+    said = {name: info[name] for name in _MEANT}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def read_metrics(path: str | os.PathLike[str]) -> dict[str, Any]:
