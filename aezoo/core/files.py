@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and what is known of them."""
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -8,6 +9,7 @@ import os
 import pathlib
 import platform
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -68,6 +70,20 @@ def place_in(folder: str | os.PathLike[str], name: str | os.PathLike[str]) -> pa
     return path
 
 
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """Returns the bytes of a file; a pipe, which might never end, is refused.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is no regular file.
+    """
+    # Whoever opens a pipe without a writer would wait for ever.
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        return file.read()
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Returns the content of a JSON file.
 
@@ -75,7 +91,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         RunError: the file is missing or no JSON.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text("utf-8"))
+        return json.loads(read_regular(path).decode("utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(
             "a file of the run cannot be read",

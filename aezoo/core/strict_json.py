@@ -58,20 +58,20 @@ def between(low: float, high: float) -> Rule:
 NOT_EMPTY = Rule(bool, "at least one entry")
 
 
-def parse(content: bytes) -> Any:
+def parse(content: bytes, deepest: int = DEEPEST) -> Any:
     """Returns what JSON says, as Python's own reader does, and within bounds.
 
     Nothing is refused here that has a place in the text, so that `read` can name it: numbers that are not
     finite or too large become infinite, and an object that says something twice becomes a `_Twice`.
 
     Raises:
-        Damaged: no JSON in UTF-8, larger than `LARGEST` or deeper than `DEEPEST`.
+        Damaged: no JSON in UTF-8, larger than `LARGEST` or more than `deepest` brackets open at once.
     """
     if len(content) > LARGEST:
         raise Damaged("", "is too large", f"at most {LARGEST:,} bytes")
     try:
         text = content.decode("utf-8")
-        _check_depth(text)  # before the parser, which would run out of stack
+        _check_depth(text, deepest)  # before the parser, which would run out of stack
         return json.loads(text, object_pairs_hook=_once, parse_int=_whole, parse_constant=float)
     except Damaged:
         raise
@@ -103,13 +103,13 @@ def to_json(value: Any) -> Any:
 _BRACKETS = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
-def _check_depth(text: str) -> None:
+def _check_depth(text: str, deepest: int) -> None:
     depth = 0
     for found in _BRACKETS.finditer(text):
         if found[0] in ("[", "{"):
             depth += 1
-            if depth > DEEPEST:
-                raise Damaged("", "is too deep", f"at most {DEEPEST} brackets that are open at once")
+            if depth > deepest:
+                raise Damaged("", "is too deep", f"at most {deepest} brackets that are open at once")
         elif found[0] in ("]", "}"):
             depth -= 1
 

@@ -9,19 +9,19 @@ a path                    to a folder of images, a .npy, .npz, .csv, .parquet or
 "mnist", "mnist:3.0.1"    and the other image sets of TensorFlow Datasets; an existing path comes first
 """
 
-import dataclasses
 import functools
 import importlib.util
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 from aezoo.core.digits import check_digits
 from aezoo.core.errors import DataError, OptionError
-from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share, nearest
+from aezoo.core.options import nearest
 from aezoo.data.contents import constants_told
 from aezoo.data.dataset import Dataset
+from aezoo.data.load_options import Cut
 from aezoo.data.pixels import BYTES, UNIT, Scale, scaled_parts
 from aezoo.data.sources.embedded import FILES, read_embedded
 from aezoo.data.sources.generated import GENERATORS, generate
@@ -104,7 +104,7 @@ def load(
     scale = Scale.checked(value_range)
     said = TableOptions.checked(**table)
     names = None if feature_names is None else tuple(feature_names)
-    cut = _Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed, said, names)
+    cut = Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed, said, names)
     if not str(source).lower().endswith(TABLES):
         said.check_unused(str(source), takes_labels=str(source).lower().endswith(".npz"))
     if is_image_set(source):
@@ -120,72 +120,6 @@ def is_image_set(source: str | os.PathLike[str]) -> bool:
     if isinstance(source, os.PathLike) or _means_a_file(source):
         return False
     return not pathlib.Path(source).expanduser().exists()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cut:
-    """The options by which a source is read and cut, checked: those that `Dataset.load_options` keeps."""
-
-    image_shape: tuple[int, ...] | None
-    kind: str | None
-    scale: Scale
-    validation_fraction: float
-    test_fraction: float
-    seed: int
-    table: TableOptions
-    feature_names: tuple[str, ...] | None
-
-    @classmethod
-    def checked(
-        cls,
-        image_shape: Sequence[int] | None,
-        kind: str | None,
-        scale: Scale,
-        validation_fraction: float,
-        test_fraction: float,
-        seed: int,
-        table: TableOptions,
-        feature_names: tuple[str, ...] | None,
-    ) -> "_Cut":
-        if kind is not None:
-            check_choice("kind", kind, KINDS)
-        cut = cls(
-            None if image_shape is None else check_image_shape(image_shape, least=1),
-            kind,
-            scale,
-            check_share("validation_fraction", validation_fraction),
-            check_share("test_fraction", test_fraction),
-            check_positive("seed", seed, least=0),
-            table,
-            feature_names,
-        )
-        if cut.validation_fraction + cut.test_fraction >= 1.0:
-            raise OptionError(
-                "nothing would be left to train on",
-                got=f"validation_fraction={cut.validation_fraction}, test_fraction={cut.test_fraction}",
-                expected="two shares whose sum is below 1",
-                fix="pass validation_fraction=0.1, test_fraction=0.1",
-            )
-        return cut
-
-    @property
-    def fractions(self) -> dict[str, float]:
-        return {"validation_fraction": self.validation_fraction, "test_fraction": self.test_fraction}
-
-    def load_options(
-        self, data_dir: str | None = None, value_range: tuple[float, float] | None = None
-    ) -> dict[str, Any]:
-        """Returns keyword arguments of `load`, fit for JSON."""
-        shape = None if self.image_shape is None else list(self.image_shape)
-        return {
-            "data_dir": data_dir,
-            "image_shape": shape,
-            "kind": self.kind,
-            "value_range": None if value_range is None else list(value_range),
-            **self.fractions,
-            "seed": self.seed,
-            **self.table.given(),
-        }
 
 
 def _check_source(source):

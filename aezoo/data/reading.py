@@ -18,6 +18,7 @@ from aezoo.core.examples import check_shape
 from aezoo.core.options import nearest
 from aezoo.data.classes import class_names
 from aezoo.data.dataset import Dataset
+from aezoo.data.load_options import check_recorded
 from aezoo.data.loading import PARTS, READERS, TABLES, is_image_set, load
 from aezoo.data.pixels import Scale, scaled
 from aezoo.data.sources.image_files import SUFFIXES, read_images
@@ -135,6 +136,7 @@ def load_for(
     """
     # The cut of the training, so that the test part holds nothing that was trained on.
     options = dict(run["data"]["load_options"]) if run else {}
+    check_recorded(options)  # a bundle's are anybody's
     options["data_dir"] = data_dir or options.get("data_dir")
     options["value_range"] = Scale.of_run(run, value_range)
     if source is None:

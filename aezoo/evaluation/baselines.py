@@ -23,7 +23,10 @@ def fit_pca(examples: np.ndarray, latent_dim: int) -> Any:
     """
     decomposition = need("sklearn.decomposition", extra="train")
     flat = np.asarray(examples[:MOST_FITTED]).reshape(min(len(examples), MOST_FITTED), -1)
-    return decomposition.PCA(min(latent_dim, *flat.shape), random_state=0).fit(flat)
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # shares of no variance, of one example or equal ones
+        return decomposition.PCA(min(latent_dim, *flat.shape), random_state=0).fit(flat)
 
 
 def project(pca: Any, examples: np.ndarray) -> np.ndarray:

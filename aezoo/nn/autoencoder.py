@@ -13,6 +13,7 @@ from keras import ops
 
 from aezoo.core import priors
 from aezoo.core.errors import OptionError
+from aezoo.nn.ends import check_ends
 from aezoo.nn.fitting import Fitting
 from aezoo.nn.inference import Predicting
 from aezoo.nn.keras_internals import has_compiled_metrics, random_states
@@ -55,8 +56,8 @@ class Autoencoder(Predicting, Fitting):
         classes: number of labels of a conditional model, or None.
 
     Raises:
-        OptionError: the decoder does not return the shape that the encoder takes, or the encoder's
-            outputs are not as many as their names.
+        OptionError: the parts do not fit each other, or are no models whose inputs and outputs are known; see
+            `ends.check_ends`.
     """
 
     encoder_outputs: tuple[str, ...] = ("latents",)
@@ -75,7 +76,7 @@ class Autoencoder(Predicting, Fitting):
         name: str = "autoencoder",
     ) -> None:
         super().__init__(name=name)
-        _check_ends(encoder, decoder, self.encoder_outputs)
+        check_ends(encoder, decoder, self.encoder_outputs)
         self.encoder = encoder
         self.decoder = decoder
         self.corruption = corruption
@@ -301,28 +302,6 @@ class Autoencoder(Predicting, Fitting):
         for part in ("encoder", "decoder", "corruption"):
             config[part] = config.get(part) and deserialize(config[part])
         return cls(**config)
-
-
-def _check_ends(encoder, decoder, names):
-    """Raises OptionError unless a decoder gives what an encoder takes, and the outputs have names."""
-    problem = None
-    if tuple(decoder.outputs[0].shape[1:]) != tuple(encoder.inputs[0].shape[1:]):
-        problem = "the decoder does not return what the encoder takes"
-        got = f"decoder output {decoder.outputs[0].shape}, encoder input {encoder.inputs[0].shape}"
-        expected = "the same shape at both ends"
-        fix = "give the decoder's last layer the encoder's input shape"
-    elif tuple(decoder.inputs[0].shape[1:]) != tuple(encoder.outputs[0].shape[1:]):
-        problem = "the decoder does not take what the encoder returns"
-        got = f"encoder output {encoder.outputs[0].shape}, decoder input {decoder.inputs[0].shape}"
-        expected = "latents of one shape"
-        fix = "give both the same latent_dim"
-    elif len(encoder.outputs) != len(names):
-        problem = "the encoder does not have the outputs of this class of models"
-        got = f"{len(encoder.outputs)} outputs"
-        expected = ", ".join(names)
-        fix = "name the outputs in encoder_outputs of a subclass of Autoencoder"
-    if problem:
-        raise OptionError(problem, got=got, expected=expected, fix=fix)
 
 
 def _losses(loss, y, y_pred):

@@ -34,6 +34,11 @@ class Predicting(Model):
         """What differences are divided by before they are squared: (F,) for rows, 1 for images."""
         return np.float32(1.0) if self._standardize is None else ops.convert_to_numpy(self._standardize.scale)
 
+    @property
+    def center(self) -> np.ndarray | np.float32:
+        """What the values of a column vary around: (F,) for rows and sequences, 0 where that is not known."""
+        return np.float32(0.0) if self._standardize is None else ops.convert_to_numpy(self._standardize.mean)
+
     def outputs(
         self, examples: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
     ) -> list[np.ndarray]:
@@ -66,7 +71,7 @@ class Predicting(Model):
     def _corrupt(self, examples: np.ndarray, level: float | None, seed: int) -> np.ndarray:
         if self._standardize is None:
             return self.corruption.corrupt(examples, level, seed)
-        mean, scale = ops.convert_to_numpy(self._standardize.mean), self.error_scale
+        mean, scale = self.center, self.error_scale
         return self.corruption.corrupt((examples - mean) / scale, level, seed) * scale + mean
 
 

@@ -5,6 +5,10 @@
 
 import contextlib
 import inspect
+import io
+import math
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,6 +42,44 @@ def has_compiled_metrics(model: Any) -> bool:
 def random_states(model: Any) -> list[Any]:
     """Returns the states of a model's random generators, which are told by their names alone."""
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+
+
+def load_from_memory(content: bytes) -> Any:
+    """Returns the model of a .keras file's bytes. The public `load_model` takes paths alone.
+
+    What has been checked must be what is loaded, whatever becomes of the path meanwhile.
+    """
+    from keras.src.saving import saving_lib
+
+    return saving_lib.load_model(io.BytesIO(content), custom_objects=None, compile=True, safe_mode=True)
+
+
+class TooManyNumbers(ValueError):
+    """The variables of a model hold more numbers than they may."""
+
+
+@contextlib.contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Lets this thread make variables of so many numbers in all.
+
+    Raises:
+        TooManyNumbers: before memory is taken for more.
+    """
+    make, thread, made = keras.Variable.__init__, threading.get_ident(), 0
+
+    def counted(self: Any, initializer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> None:
+        nonlocal made
+        if shape is not None and threading.get_ident() == thread:
+            made += math.prod(size or 1 for size in ((shape,) if isinstance(shape, int) else shape))
+            if made > numbers:
+                raise TooManyNumbers(f"its layers ask for {made:,} numbers or more, {numbers:,} are allowed")
+        make(self, initializer, shape, *args, **kwargs)
+
+    keras.Variable.__init__ = counted
+    try:
+        yield
+    finally:
+        keras.Variable.__init__ = make
 
 
 @contextlib.contextmanager
@@ -120,6 +162,26 @@ def _patches_tf2onnx() -> bool:
     return not inspect.signature(tf2onnx_lib.patch_tf2onnx).parameters
 
 
+def _loads_from_memory() -> bool:
+    model = _small()
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        with open(f"{folder}/model.keras", "rb") as file:
+            again = load_from_memory(file.read())
+    return bool((again.get_weights()[0] == model.get_weights()[0]).all())
+
+
+def _counts_variables() -> bool:
+    with at_most(8):  # 6 of the layer, 2 of the generator
+        _small()
+    try:
+        with at_most(7):
+            _small()
+    except TooManyNumbers:
+        return True
+    return False
+
+
 # name of what is private -> (what needs it, function that says whether it works)
 INTERNALS: dict[str, tuple[str, Callable[[], bool]]] = {
     "Functional._run_through_graph": ("the direct route to ONNX", _replays),
@@ -127,6 +189,14 @@ INTERNALS: dict[str, tuple[str, Callable[[], bool]]] = {
     "SeedGenerator.state, a variable named seed_generator_state": (
         "a resumed training, which goes on with the noise of the first",
         lambda: len(random_states(_small())) == 1,
+    ),
+    "keras.src.saving.saving_lib.load_model, of a file in memory": (
+        "loading a .keras file",
+        _loads_from_memory,
+    ),
+    "Variable.__init__, through which all variables are made": (
+        "loading a .keras file within bounds",
+        _counts_variables,
     ),
     "keras.src.backend.tensorflow.numpy.argmin and argmax": (
         "the tf2onnx route, for k-means and the largest of several",

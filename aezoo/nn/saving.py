@@ -1,54 +1,75 @@
 """A `.keras` file becomes an `Autoencoder` again."""
 
-import importlib
 import os
-import re
-import zipfile
 
 from aezoo.core.errors import RunError
-from aezoo.nn.autoencoder import Autoencoder, keras
+from aezoo.nn import keras_file, known_classes
+from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.keras_internals import at_most, load_from_memory
+
+# Variables may hold so many numbers: as the file, several times for an optimiser that is not in it, and some
+# more for the state of metrics and generators.
+_TIMES, _BESIDE = 8, 2**20
 
 
 def load_model(path: str | os.PathLike[str]) -> Autoencoder:
     """Loads a .keras file as an `Autoencoder`, compiled as it was saved.
 
+    The file is looked at before Keras reads it: it costs about the memory that it weighs, and nothing that
+    it names is imported or run. What its layers compute is theirs; see `known_classes`.
+
     Raises:
-        RunError: the file is missing, damaged, or holds another kind of model.
+        RunError: the file is missing, damaged, of another kind of model, or needs a class that nobody has
+            registered.
     """
-    problem, cause, foreign = None, None, []
+    return from_file(read(path), path)
+
+
+def read(path: str | os.PathLike[str]) -> keras_file.KerasFile:
+    """Reads and checks a .keras file, all but its classes.
+
+    Raises:
+        RunError: as `load_model`.
+    """
     try:
-        foreign = _import_classes(path)
-        model = keras.saving.load_model(path)
-        if not isinstance(model, Autoencoder):
-            problem = f"holds a {type(model).__name__}"
-    except Exception as error:  # zipfile, h5py, Keras and the file system each raise their own
-        problem, cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}", error
-    if problem:
-        fix = "check the path, or train again"
-        if foreign:
-            fix = (
-                f"import {', '.join(foreign)} first, by --import on the command line; "
-                "its classes want @keras.saving.register_keras_serializable()"
-            )
-        raise RunError(
-            "this file cannot be loaded as an autoencoder",
-            got=f"{path}: {problem}",
-            expected="a .keras file saved from a model of aezoo",
-            fix=fix,
-        ) from cause
+        return keras_file.read(path)
+    except Exception as error:  # zipfile, h5py and the file system each raise their own
+        raise _refusal(path, _told(error)) from error
+
+
+def from_file(file: keras_file.KerasFile, path: str | os.PathLike[str]) -> Autoencoder:
+    """Returns the model of a file that was read; the path is for errors, which are those of `load_model`."""
+    try:
+        found = known_classes.find_classes(file.config)
+        if not (isinstance(found, type) and issubclass(found, Autoencoder)):
+            raise known_classes.Unknown(f"a {getattr(found, '__name__', found)}")
+        with at_most(_TIMES * file.numbers + _BESIDE):
+            model = load_from_memory(file.content)
+    except known_classes.Unknown as error:
+        raise _refusal(path, f"holds {error}", _way_to_import(error)) from error
+    except Exception as error:  # whatever a layer, or Keras, makes of what the file says
+        raise _refusal(path, _told(error)) from error
     return model
 
 
-def _import_classes(path):
-    """Imports the modules of aezoo that a .keras file names: a class registers itself when it is imported.
+def _told(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"
 
-    Returns:
-        The names of the modules that are neither aezoo's nor Keras's; those are the user's to import.
-    """
-    with zipfile.ZipFile(path) as archive:
-        config = archive.read("config.json").decode()
-    named = sorted(set(re.findall(r'"module": ?"([^"]+)"', config)))
-    for module in named:
-        if re.fullmatch(r"aezoo\.[a-z0-9_.]+", module):
-            importlib.import_module(module)
-    return [module for module in named if module.partition(".")[0] not in ("aezoo", "keras", "builtins")]
+
+def _way_to_import(error: known_classes.Unknown) -> str | None:
+    if not error.importable:
+        return None
+    registered = "its classes want @keras.saving.register_keras_serializable()"
+    if error.module == "__main__":
+        return f"move the class from your script into a module, which you import first; {registered}"
+    return f"import {error.module[:80]} first, by --import on the command line; {registered}"
+
+
+def _refusal(path: object, problem: str, fix: str | None = None) -> RunError:
+    return RunError(
+        "this file cannot be loaded as an autoencoder",
+        got=f"{path}: {problem}",
+        expected="a .keras file saved from a model of aezoo",
+        fix=fix or "check the path, or train again",
+    )

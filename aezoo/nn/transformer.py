@@ -9,6 +9,8 @@ import numpy as np
 from aezoo.core.errors import OptionError
 from aezoo.nn.layers import Tensor, activation_layer, keras, layers, ops
 
+_MOST_PLACES = 2**16
+
 
 @keras.saving.register_keras_serializable("aezoo")
 class Positions(layers.Layer):
@@ -19,11 +21,21 @@ class Positions(layers.Layer):
 
     Args:
         grid: (rows, columns), whose product is N; D is a multiple of 4.
+
+    Raises:
+        OptionError: more places than attention over them could be computed of.
     """
 
     def __init__(self, grid: tuple[int, int], **base: Any) -> None:
         super().__init__(**base)
         self.grid = tuple(int(size) for size in grid)
+        if math.prod(self.grid) > _MOST_PLACES:
+            raise OptionError(
+                "an image has too many patches",
+                got=f"{' x '.join(map(str, self.grid))} patches",
+                expected=f"at most {_MOST_PLACES:,}",
+                fix="pass a larger patch_size, or smaller images",
+            )
 
     def table(self, width: int) -> np.ndarray:
         """Returns what is added, float32 (N, D)."""

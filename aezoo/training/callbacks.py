@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aezoo.core.errors import TrainingError
-from aezoo.core.files import replacing
+from aezoo.core.files import replacing, sha256_of
 from aezoo.core.progress import progress_bar
 from aezoo.nn.layers import Standardize, Unstandardize, keras, leaves
+from aezoo.training import checkpoint
+from aezoo.training.records import best_epoch
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
@@ -52,9 +53,9 @@ class EpochLines(keras.callbacks.Callback):
 class _Keeper(keras.callbacks.Callback):
     """After each epoch: history, best model, checkpoint, in this order; then early stopping."""
 
-    def __init__(self, run: Run, rows: list[dict[str, Any]], settings: Settings) -> None:
+    def __init__(self, run: Run, point: checkpoint.Point, settings: Settings) -> None:
         super().__init__()
-        self.run, self.rows, self.settings = run, rows, settings
+        self.run, self.point, self.settings = run, point, settings
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.begun = time.monotonic()
@@ -75,31 +76,28 @@ class _Keeper(keras.callbacks.Callback):
                 expected="finite losses",
                 fix=f"pass a lower learning rate than {self.settings.learning_rate:g}",
             )
-        self.rows.append(row)
-        self.run.write_history(self.rows)
-        if best_epoch(self.rows) == row["epoch"]:
+        rows = self.point.rows
+        rows.append(row)
+        self.run.write_history(rows)
+        if best_epoch(rows) == row["epoch"]:
             with replacing(self.run.model_file) as path:
                 # Only the arithmetic of training is of lower precision, never the file.
                 _set_precision(self.model, "float32")
                 self.model.save(path, include_optimizer=False)
                 _set_precision(self.model, self.settings.precision)
+                self.point.model_sha256 = sha256_of(path)
         with replacing(self.run.checkpoint_file) as path:
-            self.model.save(path)
+            checkpoint.save(self.point, path)
         if self.exhausted():
             self.model.stop_training = True
 
     def exhausted(self) -> bool:
         """Whether the last epoch is done or patience has run out."""
-        done = len(self.rows)
+        done = len(self.point.rows)
         patience = self.settings.patience
         return done >= self.settings.epochs or (
-            patience is not None and done > 0 and done - best_epoch(self.rows) >= patience
+            patience is not None and done > 0 and done - best_epoch(self.point.rows) >= patience
         )
-
-
-def best_epoch(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Returns the number of the epoch with the lowest validation loss, the first of equals."""
-    return min(rows, key=lambda row: row["val_loss"])["epoch"]
 
 
 def _set_precision(model, precision):

@@ -3,11 +3,15 @@
 `resume` continues a run that was killed, and ends at the same weights, bit for bit, as one that
 was not: the order of the data is a function of the seed, operations are deterministic, and the
 checkpoint of an epoch holds weights, optimiser and the state of every random generator. What
-early stopping and the choice of the best epoch must remember is read from history.csv.
+early stopping and the choice of the best epoch must remember is read from history.csv, which must be that
+of the checkpoint's time.
 """
 
 import dataclasses
 import os
+import pathlib
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,21 +19,21 @@ from typing import Any
 import numpy as np
 
 from aezoo.core.errors import DataError, OptionError, RunError
-from aezoo.core.files import replacing, write_json
+from aezoo.core.files import replacing, sha256_of, write_json
 from aezoo.core.fingerprints import fingerprints, sketch
 from aezoo.core.versions import versions
 from aezoo.data import Dataset
 from aezoo.data.held_out import apart, normal_examples
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras
-from aezoo.nn.saving import load_model
-from aezoo.training.callbacks import _Keeper, _set_precision, best_epoch
+from aezoo.training import checkpoint
+from aezoo.training.callbacks import _Keeper, _set_precision
+from aezoo.training.records import HELD_OUT, best_epoch, meaning
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
 _FINGERPRINTED = 256  # examples at a time
-_HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
-_ENOUGH = 99  # of them, for a false positive rate of 0.01
+_ENOUGH = 99  # held-out examples, for a false positive rate of 0.01
 _TELLING = 20  # anomalies from which a ROC area says anything
 _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
@@ -72,23 +76,29 @@ def train(
         RunError: a run lies in the folder already.
         DataError: the dataset's shape is not the model's.
         OptionError: the dataset has more classes than the model, or a precision that it cannot use.
-        TrainingError: the loss is not a number.
+        TrainingError: the model could not be loaded again once it is trained, which is said before the first
+            epoch; or the loss is not a number.
     """
     settings = settings or Settings()
     run = Run(folder)
     run.check_free(overwrite=overwrite)
     _check_fits(model, dataset, settings)
-    run.clear()
-    run.folder.mkdir(parents=True, exist_ok=True)
     if model.kind != "images":
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
     model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
-    with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
-        model.save(path)
-    info = _describe(model, dataset, settings)
-    write_json(run.info_file, {**info, "evaluation": dict(evaluation or {})})
-    return _continue(run, model, dataset, settings, progress)
+    info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
+    point = checkpoint.Point(model, [], None, meaning(info))
+    with tempfile.TemporaryDirectory() as scratch:
+        first = pathlib.Path(scratch) / run.checkpoint_file.name
+        checkpoint.save(point, first)
+        checkpoint.check_comes_back(model, first, dataset.train)
+        run.clear()
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
+            shutil.copyfile(first, path)
+    write_json(run.info_file, info)
+    return _continue(run, point, dataset, settings, progress)
 
 
 def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, progress: bool = True) -> Run:
@@ -113,6 +123,7 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
         return run
     settings = Settings(**info["settings"])
     seed_everything(settings)
+    point = checkpoint.read(run, info)  # first: it vouches for what run.json says of the data
     if dataset is None:
         from aezoo import data
 
@@ -124,7 +135,8 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
             expected=f"{info['data']['content_hash'][:12]}...",
             fix="train again into another folder",
         )
-    return _continue(run, load_model(run.checkpoint_file), dataset, settings, progress)
+    _check_fits(point.model, dataset, settings)
+    return _continue(run, point, dataset, settings, progress)
 
 
 def _check_fits(model, dataset, settings):
@@ -168,13 +180,10 @@ def _schedule(settings, steps_an_epoch):
     )
 
 
-def _continue(run, model, dataset, settings, progress):
-    begun = time.monotonic()
+def _continue(run, point, dataset, settings, progress):
+    begun, model, done = time.monotonic(), point.model, len(point.rows)
     steps = -(-len(dataset.train) // settings.batch_size)
-    done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
-    # The last row may belong to an epoch whose checkpoint was not written any more.
-    rows = [row for row in run.history if row["epoch"] <= done]
-    keeper = _Keeper(run, rows, settings)
+    keeper = _Keeper(run, point, settings)
     callbacks = [keeper]
     if progress:
         from aezoo.training.callbacks import EpochLines
@@ -199,7 +208,7 @@ def _continue(run, model, dataset, settings, progress):
             verbose=0,
             shuffle=False,
         )
-    return _finish(run, dataset, time.monotonic() - begun)
+    return _finish(run, keeper, dataset, time.monotonic() - begun)
 
 
 def _validation(model, dataset, settings):
@@ -210,21 +219,24 @@ def _validation(model, dataset, settings):
     return model.corrupt(clean, seed=settings.seed), clean
 
 
-def _finish(run, dataset, seconds):
+def _finish(run, keeper, dataset, seconds):
     from aezoo.evaluation import evaluate
     from aezoo.plots import pictures
 
-    model = run.model
+    info, rows = run.info, keeper.point.rows
+    info["model_sha256"] = keeper.point.model_sha256
+    model = run.load_model(info["model_sha256"])
     with replacing(run.held_out_file) as path:
         np.savez_compressed(path, **_held_out(model, dataset))
-    if model.prior is None:  # so that what a plain model leaves of its latent space can be drawn from
+    # So that what a plain model leaves of its latent space can be drawn from; one example has no spread.
+    if model.prior is None and len(dataset.train) > 1:
         model.fit_prior(dataset.train.array(_FOR_PRIOR))
         with replacing(run.model_file) as path:
             model.save(path, include_optimizer=False)
-    write_json(run.metrics_file, evaluate(model, dataset, **run.info["evaluation"]))
+            info["model_sha256"] = sha256_of(path)
+            write_json(run.info_file, info)  # before the file has its name: whoever is killed here resumes
+    write_json(run.metrics_file, evaluate(model, dataset, **info["evaluation"]))
     pictures.save_all(run, model, dataset)
-    rows = run.history
-    info = run.info
     info.update(
         status="finished",
         epochs=len(rows),
@@ -239,14 +251,14 @@ def _finish(run, dataset, seconds):
 
 def _held_out(model, dataset):
     """Returns the arrays of held_out.npz, see `Run.held_out`."""
-    normals, from_test = normal_examples(dataset, _HELD_OUT, _ENOUGH)
+    normals, from_test = normal_examples(dataset, HELD_OUT, _ENOUGH)
     held_out = {"examples": normals.array()}
     if not from_test:
         held_out["source"] = np.asarray("validation examples")
     if model.takes_labels:
         held_out["labels"] = normals.class_numbers
     else:
-        _, others, _ = apart(dataset, _HELD_OUT)
+        _, others, _ = apart(dataset, HELD_OUT)
         if others is not None and len(others) >= _TELLING:
             held_out["anomalies"] = others.array()
     trained_on = [fingerprints(batch) for batch in dataset.train.batches(_FINGERPRINTED).as_numpy_iterator()]
@@ -278,5 +290,6 @@ def _describe(model, dataset, settings):
             "test": len(dataset.test),
         },
         "versions": versions(),
+        "model_sha256": None,
         "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

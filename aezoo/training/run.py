@@ -10,16 +10,16 @@ run/
   checkpoint.keras     only while training is unfinished: everything that `resume` needs
 """
 
-import csv
+import hashlib
 import os
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import RunError
-from aezoo.core.files import DRAFT, read_json, replacing
+from aezoo.core.files import DRAFT, replacing
 from aezoo.runtime.manifest import is_bundle
+from aezoo.training import records
 
 if TYPE_CHECKING:  # a run is looked into without Keras
     from aezoo.nn.autoencoder import Autoencoder
@@ -139,46 +139,76 @@ class Run:
 
     @property
     def info(self) -> dict[str, Any]:
-        """The content of run.json, a dict."""
-        info = read_json(self.info_file)
-        if not isinstance(info, dict) or not {"status", "model", "options", "settings", "data"} <= set(info):
-            raise RunError(
-                "run.json does not describe a run",
-                got=f"{self.info_file}: {str(info)[:80]}",
-                expected="status, model, options, settings, data and more",
-                fix="train again into another folder",
-            )
-        return info
+        """The content of run.json, a dict; see `records.Training` and `records.Finished`."""
+        return records.read_info(self.info_file)
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json, a dict."""
-        return read_json(self.metrics_file)
+        return records.read_metrics(self.metrics_file)
 
     @property
     def history(self) -> list[dict[str, Any]]:
         """One dict an epoch: epoch, loss, val_loss, learning_rate, seconds."""
-        if not self.history_file.is_file():
-            return []
-        with open(self.history_file, encoding="utf-8", newline="") as file:
-            return [
-                {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
-                for row in csv.DictReader(file)
-            ]
+        rows, info = records.read_history(self.history_file), self.info
+        if info["status"] == "finished":
+            ours = (len(rows), records.best_epoch(rows) if rows else 0)
+            if ours != (info["epochs"], info["best_epoch"]):
+                raise RunError(
+                    "history.csv is not that of this run",
+                    got=f"{self.history_file}: {ours[0]} epochs, the best of which is {ours[1]}",
+                    expected=f"{info['epochs']} epochs, the best of which is {info['best_epoch']}",
+                    fix="bring history.csv back as it was, or train again into another folder",
+                )
+        return rows
 
     def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes history.csv anew, whole or not at all."""
-        with replacing(self.history_file) as path, open(path, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        with replacing(self.history_file) as path:
+            path.write_text(records.history_text(rows), encoding="utf-8", newline="")
 
     @property
     def model(self) -> "Autoencoder":
-        """The best model, an `Autoencoder` loaded anew."""
-        from aezoo.nn.saving import load_model
+        """The best model, an `Autoencoder` loaded anew.
 
-        return load_model(self.model_file)
+        Raises:
+            RunError: model.keras cannot be loaded, or is not the file that the training wrote.
+        """
+        info = self.info
+        model = self.load_model(info["model_sha256"])
+        self.check_is_of(model, info)
+        return model
+
+    def check_is_of(self, model: "Autoencoder", info: Mapping[str, Any]) -> None:
+        """Raises RunError unless run.json, whose content is `info`, describes this model."""
+        data, settings = info["data"], ("model", "options", "latent_shape", "parameters", "shape")
+        said = [*(info[name] for name in settings[:4]), data["shape"]]
+        shapes = [list(model.latent_shape), model.count_params(), list(model.example_shape)]
+        for name, one, other in zip(
+            settings, said, [model.model_name, model.model_options, *shapes], strict=True
+        ):
+            if one != other:
+                raise RunError(
+                    "run.json describes another model than the one beside it",
+                    got=f"{self.info_file}: {name} is {str(one)[:80]!a}",
+                    expected=f"{str(other)[:80]!a}",
+                    fix="bring run.json back as it was, or train again into another folder",
+                )
+
+    def load_model(self, *known: str | None) -> "Autoencoder":
+        """Loads model.keras, whose sha256 must be among those that are known; see `model`."""
+        from aezoo.nn import saving
+
+        file = saving.read(self.model_file)
+        sha256 = hashlib.sha256(file.content).hexdigest()
+        if sha256 not in known:
+            raise RunError(
+                "model.keras is not the file that this training wrote",
+                got=f"{self.model_file}: sha256 {sha256[:16]}...",
+                expected=" or ".join(f"sha256 {one[:16]}..." for one in known if one) or "no file yet",
+                fix=f"bring it back as it was, or pass {self.model_file.name} itself where no run is needed",
+            )
+        return saving.from_file(file, self.model_file)
 
     @property
     def held_out(self) -> dict[str, Any]:
@@ -189,17 +219,4 @@ class Run:
         of the test part's other classes, where it has at least 20; "trained_on": uint64 (2, K), a sketch of
         the training examples, see `fingerprints.sketch`.
         """
-        import numpy as np
-
-        try:
-            # np.load itself leaves a broken archive open
-            with open(self.held_out_file, "rb") as file, np.load(file) as arrays:
-                source = str(arrays.get("source", "held-out examples"))
-                return {**arrays, "examples": arrays["examples"], "source": source}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise RunError(
-                "the held-out examples of the run cannot be read",
-                got=f"{self.held_out_file}: {error}",
-                expected="the examples that the training kept for the proof of an export",
-                fix="train again into another folder",
-            ) from error
+        return records.read_held_out(self.held_out_file, self.info["data"]["shape"])

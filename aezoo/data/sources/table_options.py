@@ -102,7 +102,7 @@ class TableOptions:
 def _names(option, names):
     if names is None:
         return None
-    names = (names,) if isinstance(names, str) else tuple(names)
+    names = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         _refuse(option, names, "names of columns, each once", f"{option}=['a', 'b']")
     return names

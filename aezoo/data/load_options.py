@@ -1,0 +1,99 @@
+"""The options of `load` by which a source is read and cut into parts, checked, and as a run records them."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aezoo.core.errors import OptionError
+from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share
+from aezoo.data.pixels import Scale
+from aezoo.data.sources.table_options import Said, TableOptions
+
+_USUAL = {"image_shape": None, "kind": None, "validation_fraction": 0.1, "test_fraction": 0.1, "seed": 0}
+RECORDED = ("data_dir", "value_range", *_USUAL, *Said.__annotations__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """The options by which a source is read and cut, checked: those that `Dataset.load_options` keeps."""
+
+    image_shape: tuple[int, ...] | None
+    kind: str | None
+    scale: Scale
+    validation_fraction: float
+    test_fraction: float
+    seed: int
+    table: TableOptions
+    feature_names: tuple[str, ...] | None
+
+    @classmethod
+    def checked(
+        cls,
+        image_shape: Sequence[int] | None,
+        kind: str | None,
+        scale: Scale,
+        validation_fraction: float,
+        test_fraction: float,
+        seed: int,
+        table: TableOptions,
+        feature_names: tuple[str, ...] | None,
+    ) -> "Cut":
+        if kind is not None:
+            check_choice("kind", kind, KINDS)
+        cut = cls(
+            None if image_shape is None else check_image_shape(image_shape, least=1),
+            kind,
+            scale,
+            check_share("validation_fraction", validation_fraction),
+            check_share("test_fraction", test_fraction),
+            check_positive("seed", seed, least=0),
+            table,
+            feature_names,
+        )
+        if cut.validation_fraction + cut.test_fraction >= 1.0:
+            raise OptionError(
+                "nothing would be left to train on",
+                got=f"validation_fraction={cut.validation_fraction}, test_fraction={cut.test_fraction}",
+                expected="two shares whose sum is below 1",
+                fix="pass validation_fraction=0.1, test_fraction=0.1",
+            )
+        return cut
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        return {"validation_fraction": self.validation_fraction, "test_fraction": self.test_fraction}
+
+    def load_options(
+        self, data_dir: str | None = None, value_range: tuple[float, float] | None = None
+    ) -> dict[str, Any]:
+        """Returns keyword arguments of `load`, fit for JSON."""
+        shape = None if self.image_shape is None else list(self.image_shape)
+        return {
+            "data_dir": data_dir,
+            "image_shape": shape,
+            "kind": self.kind,
+            "value_range": None if value_range is None else list(value_range),
+            **self.fractions,
+            "seed": self.seed,
+            **self.table.given(),
+        }
+
+
+def check_recorded(options: Mapping[str, Any]) -> None:
+    """Raises OptionError where what a run or a bundle recorded are no options of `load`."""
+    unknown = [name for name in options if name not in RECORDED]
+    place = options.get("data_dir")
+    if unknown or not isinstance(place, str | None):
+        raise OptionError(
+            "data are not loaded with this option",
+            got=ascii(unknown[0])[:80] if unknown else f"data_dir={ascii(place)[:80]}",
+            expected=f"among {', '.join(RECORDED)}" if unknown else "the path of a folder, or null",
+            fix="bring the file back as it was",
+        )
+    said = {name: options[name] for name in Said.__annotations__ if name in options}
+    Cut.checked(
+        **{name: options.get(name, usual) for name, usual in _USUAL.items()},
+        scale=Scale.checked(options.get("value_range")),
+        table=TableOptions.checked(**said),
+        feature_names=None,
+    )
