@@ -223,17 +223,24 @@ def test_results_never_replace_examples_or_each_other(exported, tmp_path, monkey
         assert "cannot be written in this form" in capfd.readouterr().err
 
 
-def test_columns_in_another_order_are_refused(tmp_path, monkeypatch, capfd):
+def test_columns_go_by_their_names(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     rows = smooth_examples((3,), 60)
-    for name, header in (("train", "a,b,c"), ("swapped", "b,a,c")):
-        np.savetxt(f"{name}.csv", rows, delimiter=",", header=header, comments="")
+    np.savetxt("train.csv", rows, delimiter=",", header="a,b,c", comments="")
+    more = np.column_stack([rows[:, [1, 0]], np.arange(60) / 7, rows[:, 2]])
+    np.savetxt("swapped.csv", more, delimiter=",", header="b,a,other,c", comments="")
+    np.savetxt("short.csv", rows[:, :2], delimiter=",", header="a,b", comments="")
     assert run("train", "dense", "--data", "train.csv", "-O", "units=4", "--epochs", 1, "-o", "run") == 0
     assert run("export", "run", "-o", "bundle", "--formats", "onnx") == 0
-    assert run("score", "bundle", "train.csv") == 0
     capfd.readouterr()
-    assert run("score", "bundle", "swapped.csv") == 1
-    assert "column 1 is 'b'" in capfd.readouterr().err
+    assert run("score", "bundle", "train.csv") == 0
+    scores = capfd.readouterr().out
+    assert run("score", "bundle", "swapped.csv") == 0
+    printed = capfd.readouterr()
+    assert printed.out == scores
+    assert "other" in printed.err
+    assert run("score", "bundle", "short.csv") == 1
+    assert "'c'" in capfd.readouterr().err
     assert run("train", "conv", "--data", "train.csv", "-o", "other") == 2
     assert "does not take rows" in capfd.readouterr().err
 

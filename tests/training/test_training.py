@@ -16,7 +16,7 @@ from conftest import ROOT, four_lines
 import aezoo
 from aezoo import data
 from aezoo.core.errors import DataError, OptionError, RunError, TrainingError
-from aezoo.core.files import read_json, replacing, write_json
+from aezoo.core.files import read_json, replacing
 from aezoo.testing import smooth_examples
 from aezoo.training import loop
 from aezoo.training.run import Run
@@ -275,16 +275,21 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path):
     assert run.checkpoint_file.is_file()
 
 
-def test_resume_refuses_changed_data(tmp_path, blobs):
+def stopped(*given):
+    raise KeyboardInterrupt
+
+
+def test_resume_refuses_changed_data(tmp_path, monkeypatch):
     path = tmp_path / "images.npy"
     np.save(path, smooth_examples(SHAPE, 60))
     settings = dataclasses.replace(TINY, epochs=1)
-    run = loop.train(tiny_model(), data.load(path), settings, tmp_path / "run", progress=False)
-    info = {**run.info, "status": "training"}
-    write_json(run.info_file, info)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_finish", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(tiny_model(), data.load(path), settings, tmp_path / "run", progress=False)
     np.save(path, smooth_examples(SHAPE, 60, seed=5))
     with pytest.raises(RunError) as error:
-        loop.resume(run.folder)
+        loop.resume(tmp_path / "run")
     four_lines(error, "data have changed")
 
 
