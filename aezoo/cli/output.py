@@ -55,8 +55,8 @@ def show_parity(title: str, figures: Mapping[str, Any]) -> None:
     print_table(title, ("file", "largest difference from Keras", "allowed", "examples"), rows)
 
 
-def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Sequence[str]], None]:
-    """Returns the function that writes results and says so; where that cannot be, refuses now.
+def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Iterable[Any], Sequence[str]], None]:
+    """Returns the function that writes blocks of results and says so; where that cannot be, refuses now.
 
     Args:
         parsed: with `output`, or None and a `stem`; and with `source`, `latents` or `labels` that are read.
@@ -71,12 +71,12 @@ def writer(parsed: argparse.Namespace, *, as_images: bool) -> Callable[[Any, Seq
     sources = [source for source in read if source is not None]
     outputs.check_output(path, as_images=as_images, sources=sources)
 
-    def write(results: Any, names: Sequence[str]) -> None:
-        outputs.write(path, results, names, as_images=as_images, sources=sources)
+    def write(blocks: Iterable[Any], names: Sequence[str]) -> None:
+        shape, dtype = outputs.write(path, blocks, names, as_images=as_images, sources=sources)
         if parsed.json:
-            print(json.dumps({"output": path, "shape": list(results.shape)}))
+            print(json.dumps({"output": path, "shape": list(shape)}))
         else:
-            print(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
+            print(f"{path}: {shape[0]} x {shape[1:]} {dtype}")
 
     return write
 

@@ -5,31 +5,56 @@ Images are float32 in [0, 1] or uint8 in 0..255, and nothing in between: a float
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from aezoo.core.errors import DataError
 
+_BLOCK = 4 * 2**20  # bytes of examples that are looked at or computed from at a time: they stay in the cache
 
-def position(array: np.ndarray, bad: np.ndarray) -> str:
-    """Names the first True of `bad`, an array of the shape of `array`: "example 3, index (0, 5, 0)"."""
+
+def blocks(array: np.ndarray, multiple: int = 1) -> Iterator[slice]:
+    """Yields slices of the first axis, some MB each: for what is to need no memory beside the array.
+
+    Args:
+        array: (N, ...), perhaps of a file that is mapped into memory.
+        multiple: of which each slice but the last has its length.
+    """
+    size = max(1, array.nbytes // max(1, len(array)))
+    step = multiple * max(1, _BLOCK // (multiple * size))
+    for start in range(0, len(array), step):
+        yield slice(start, start + step)
+
+
+def position(array: np.ndarray, bad: np.ndarray, first: int = 0) -> str:
+    """Names the first True of `bad`, an array of the shape of `array`: "example 3, index (0, 5, 0)".
+
+    Args:
+        array, bad: (n, ...).
+        first: number of the first example in them.
+    """
     index = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
     if len(index) == 2:
-        return f"{array[index]} in row {index[0]}, column {index[1]}"
-    return f"{array[index]} in example {index[0]}, at {index[1:]}"
+        return f"{array[index]} in row {first + index[0]}, column {index[1]}"
+    return f"{array[index]} in example {first + index[0]}, at {index[1:]}"
 
 
 def check_finite(examples: np.ndarray, *, source: str) -> None:
     """Raises DataError where a float array holds NaN or infinity."""
-    # The sum is not finite if any value is not; it is cheaper than a mask, which only errors need.
-    if np.issubdtype(examples.dtype, np.floating) and not np.isfinite(examples.sum(dtype=np.float64)):
-        bad = ~np.isfinite(examples)
+    if not np.issubdtype(examples.dtype, np.floating):
+        return
+    for rows in blocks(examples):
+        block = examples[rows]
+        # The sum is not finite if any value is not; it is cheaper than a mask, which only errors need.
+        if np.isfinite(block.sum(dtype=np.float64)):
+            continue
+        bad = ~np.isfinite(block)
         if bad.any():
             raise DataError(
                 f"{source}: a value is not finite",
-                got=position(examples, bad),
+                got=position(block, bad, rows.start),
                 expected="finite numbers that float32 holds, up to 3.4e38",
                 fix="drop or fill such examples first, for example with numpy.nan_to_num",
             )
@@ -37,15 +62,24 @@ def check_finite(examples: np.ndarray, *, source: str) -> None:
 
 def check_unit_range(images: np.ndarray, *, source: str) -> None:
     """Raises DataError where float images leave [0, 1]; NaN fails too."""
-    if images.size and not (images.min() >= 0.0 and images.max() <= 1.0):
+    for rows in blocks(images):
+        block = images[rows]
+        if _in_unit_range(block):
+            continue
         check_finite(images, source=source)
-        worst = (images < 0) | (images > 1)
         raise DataError(
             f"{source}: float images must lie in [0, 1]",
-            got=f"{position(images, worst)}; smallest {images.min():g}, largest {images.max():g}",
+            got=f"{position(block, (block < 0) | (block > 1), rows.start)}; "
+            f"smallest {images.min():g}, largest {images.max():g}",
             expected="float values from 0 to 1, or uint8 values from 0 to 255",
             fix="divide by 255, or keep the images as uint8",
         )
+
+
+def _in_unit_range(block):
+    if not block.size or (block.dtype == np.float32 and _surely_in_unit_range(block)):
+        return True
+    return bool(block.min() >= 0.0 and block.max() <= 1.0)
 
 
 def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndarray:
@@ -105,6 +139,11 @@ def check_shape(examples: np.ndarray, expected: Sequence[int], *, source: str) -
 _BITS_OF_ONE = int(np.float32(1.0).view(np.uint32))
 
 
+def _surely_in_unit_range(examples):
+    bits = examples.view(np.uint32)
+    return bits.item(bits.argmax()) <= _BITS_OF_ONE
+
+
 def surely_inputs(examples: object, shape: tuple[int, ...], dtype: np.dtype, unit_range: bool) -> bool:
     """Whether `as_inputs` would return this array as it is; a quick look that may also say no wrongly.
 
@@ -118,9 +157,10 @@ def surely_inputs(examples: object, shape: tuple[int, ...], dtype: np.dtype, uni
         return False
     if not examples.size or dtype != np.float32:
         return examples.size > 0
+    if not examples.flags.c_contiguous:  # argmax would copy it
+        return False
     if unit_range:
-        bits = examples.view(np.uint32)
-        return bits.item(bits.argmax()) <= _BITS_OF_ONE
+        return _surely_in_unit_range(examples)
     # Both find a NaN before anything else.
     extremes = examples.item(examples.argmax()), examples.item(examples.argmin())
     return math.isfinite(extremes[0]) and math.isfinite(extremes[1])

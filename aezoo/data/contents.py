@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aezoo.core.errors import DataError, OptionError
-from aezoo.core.examples import check_finite, check_unit_range, position
+from aezoo.core.examples import blocks, check_finite, check_unit_range, position
 from aezoo.core.options import CHANNELS
 
 _KINDS = {2: "rows", 3: "sequences", 4: "images"}  # by the axes that `as_examples` gives them
@@ -137,14 +137,16 @@ def as_examples(array: np.ndarray, *, source: str, kind: str | None = None) -> n
 def _as_floats(array, source):
     check_finite(array, source=source)
     with np.errstate(over="ignore"):
-        floats = array.astype(np.float32)
-    if not np.isfinite(floats).all():
-        raise DataError(
-            f"{source}: a value is too large for float32",
-            got=position(array, ~np.isfinite(floats)),
-            expected=f"values up to {np.finfo(np.float32).max:g}",
-            fix="scale the column first, for example by its largest value",
-        )
+        floats = array.astype(np.float32, copy=False)
+    for rows in blocks(floats) if floats is not array else ():
+        finite = np.isfinite(floats[rows])
+        if not finite.all():
+            raise DataError(
+                f"{source}: a value is too large for float32",
+                got=position(array[rows], ~finite, rows.start),
+                expected=f"values up to {np.finfo(np.float32).max:g}",
+                fix="scale the column first, for example by its largest value",
+            )
     return floats
 
 
@@ -179,7 +181,7 @@ def _as_images(images, source):
         return images.astype(np.uint8) * np.uint8(255)
     if images.dtype.kind == "f":
         check_unit_range(images, source=source)
-        return images.astype(np.float32)
+        return images.astype(np.float32, copy=False)
     low, high = images.min(), images.max()
     if images.dtype == np.uint16 and high > 255:
         fix = "(images // 257).astype('uint8')"

@@ -16,39 +16,18 @@ import numpy as np
 
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import check_shape
+from aezoo.core.files import is_hidden
 from aezoo.core.options import nearest
 from aezoo.data.classes import class_names
+from aezoo.data.contents import Contents, as_examples
 from aezoo.data.dataset import Dataset
+from aezoo.data.examples import Examples, Numbers
 from aezoo.data.loading import PARTS, READERS, is_image_set, load
 from aezoo.data.sources.image_folder import PART_FOLDERS, SUFFIXES, read_images
 from aezoo.data.sources.numpy_files import UNSAFE, is_pickled, read_arrays, read_numpy
 from aezoo.data.sources.ts_files import read_ts
 
 _WITH_PART = re.compile(r"(?P<source>.+)\[(?P<part>\w*)\]", re.DOTALL)
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Examples of a source, as a model takes them.
-
-    Attributes:
-        array: (N, ...): float32, images in [0, 1]; or uint8 where the model takes bytes.
-        names: a text for each, N of them: the file of an image, else its number.
-        labels: (N,) int64, class numbers from 0, or None. Of a file without names of classes they are for a
-            conditional model as they were stored: class numbers of the training.
-        class_names: of class number 0, 1, ..., or None where there are no labels.
-        feature_names: of the columns of a table, or None.
-        source: what they were read from, a text: "photos", "mnist_mini, test part".
-        dataset: that they are a part of, or None where a path was read whole.
-    """
-
-    array: np.ndarray
-    names: list[str]
-    labels: np.ndarray | None
-    class_names: list[str] | None
-    feature_names: Sequence[str] | None
-    source: str
-    dataset: Dataset | None = None
 
 
 def read_for(
@@ -86,7 +65,7 @@ def read_for(
         examples = np.rint(examples * 255).astype("uint8")
     return Examples(
         examples,
-        [str(number) for number in range(len(examples))],
+        Numbers(len(examples)),
         None if chosen.labels is None else chosen.class_numbers.astype("int64"),
         class_names(dataset),
         dataset.feature_names,
@@ -197,6 +176,8 @@ def read_path(
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in SUFFIXES:
         found = _read_images(path, shape)
+    elif suffix == ".npy" and path.is_file():
+        return _map_file(path, shape, dtype)
     elif suffix in READERS and path.is_file():
         found = _read_file(path, suffix, shape, feature_names)
     else:
@@ -206,10 +187,12 @@ def read_path(
             expected=f"a folder of images, or a file that ends in {', '.join((*SUFFIXES, *READERS))}",
             fix="check the path, or save an array with numpy.save('images.npy', images)",
         )
-    check_shape(found.array, shape, source=path.name)
-    if dtype == "float32" and found.array.dtype == np.uint8:
-        return dataclasses.replace(found, array=found.array / np.float32(255))
-    return found
+    check_shape(found.stored, shape, source=path.name)
+    return dataclasses.replace(found, take=_as_unit_range if dtype == "float32" else None)
+
+
+def _as_unit_range(examples):
+    return examples / np.float32(255) if examples.dtype == np.uint8 else examples
 
 
 def _read_images(path, shape):
@@ -231,16 +214,33 @@ def _read_images(path, shape):
     )
 
 
+def _map_file(path, shape, dtype):
+    """Returns the `Examples` of a .npy file, which are read and checked as they are taken."""
+    stored = read_arrays(path, mapped=True)
+
+    def take(examples):
+        contents = Contents({"train": (as_examples(examples, source=path.name, kind=_kind_of(shape)), None)})
+        found = _as_series(contents, shape, path).parts["train"][0]
+        return _as_unit_range(found) if dtype == "float32" else found
+
+    try:
+        like = take(stored[:1])
+    except (DataError, IndexError):
+        like = take(stored)  # names the place in the whole
+    check_shape(np.broadcast_to(like[:1], (len(stored), *like.shape[1:])), shape, source=path.name)
+    return Examples(stored, Numbers(len(stored)), None, None, None, path.name, take=take)
+
+
 def _read_file(path, suffix, shape, feature_names):
     contents = _contents(path, suffix, shape)
     _check_columns(path, contents.feature_names, feature_names)
     examples, labels = zip(*contents.parts.values(), strict=True)
-    array = np.concatenate(examples)
+    array = examples[0] if len(examples) == 1 else np.concatenate(examples)
     labelled = all(each is not None for each in labels)
     names = contents.label_names if labelled else None
     return Examples(
         array,
-        [str(number) for number in range(len(array))],
+        Numbers(len(array)),
         np.concatenate(labels) if labelled else None,
         None if names is None else list(names),
         contents.feature_names or feature_names,
@@ -264,10 +264,18 @@ def _contents(path, suffix, shape):
     reader = READERS[suffix]
     if reader is read_ts:
         return read_ts(path, alone=True)
-    kind = {2: "sequences", 3: "images"}.get(len(shape))
-    contents = reader(path, kind) if reader is read_numpy else reader(path)
-    rows_are_sequences = contents.kind == "rows" and kind == "sequences" and shape[-1] == 1
-    return contents.as_kind("sequences", source=path.name) if rows_are_sequences else contents
+    contents = reader(path, _kind_of(shape)) if reader is read_numpy else reader(path)
+    return _as_series(contents, shape, path)
+
+
+def _kind_of(shape):
+    return {2: "sequences", 3: "images"}.get(len(shape))
+
+
+def _as_series(contents, shape, path):
+    """Returns rows, where a model takes sequences of one value, as such sequences."""
+    are_series = contents.kind == "rows" and _kind_of(shape) == "sequences" and shape[-1] == 1
+    return contents.as_kind("sequences", source=path.name) if are_series else contents
 
 
 def _check_columns(path, found, expected):
@@ -289,7 +297,7 @@ def _check_columns(path, found, expected):
 
 def _images_below(folder):
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    files = [path for path in files if not path.name.startswith(".")]
+    files = [path for path in files if not is_hidden(path, folder)]
     if not files:
         raise DataError(
             "there is no image in this folder",
@@ -300,11 +308,11 @@ def _images_below(folder):
     return files
 
 
-def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:
+def read_latents(path: str | pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
     """Reads latents from a .npy file, or from an .npz with one array or one called "latents".
 
     Returns:
-        (names, latents): a list of N texts, and (N, D).
+        (names, latents): N texts, and (N, D), of a .npy file mapped into memory.
 
     Raises:
         DataError: no such file, or it holds no such array.
@@ -317,7 +325,7 @@ def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:
             expected="a .npy or .npz file of (batch, latent_dim)",
             fix="aezoo encode BUNDLE IMAGES -o latents.npy",
         )
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, mapped=True)
     if isinstance(arrays, dict):
         key = "latents" if "latents" in arrays else next(iter(arrays), None)
         if key is None or (key != "latents" and len(arrays) > 1):
@@ -335,7 +343,7 @@ def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:
             expected="(batch, latent_dim)",
             fix="numpy.save(path, latents)",
         )
-    return [str(number) for number in range(len(arrays))], arrays
+    return Numbers(len(arrays)), arrays
 
 
 def read_labels(path: str | pathlib.Path) -> np.ndarray:

@@ -93,15 +93,13 @@ def lay_out(
 def _write(folder, contents, copies):
     from aezoo.core import outputs
 
-    licences = ("LICENSE.txt", "ThirdPartyNotices.txt")
-    names = [*contents, *copies, *(f"runtime/{name}" for name in licences)]
-    outputs.clear_folder(folder, sorted(names))
-    for name, source in copies.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / name)
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    web_runtime.write_licences(folder / "runtime")
+    with outputs.filling(folder) as draft:
+        for name, source in copies.items():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, draft / name)
+        for name, content in contents.items():
+            (draft / name).write_bytes(content)
+        web_runtime.write_licences(draft / "runtime")
 
 
 def _artifacts(bundle, manifest, precision):

@@ -93,8 +93,8 @@ def lay_out(
     jobs = _jobs(bundle, manifest, servers, name, precision)
     folder = pathlib.Path(folder)
     _check_repository(folder)
-    draft = files.make_draft(folder / "layout")
-    try:
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.drafting(folder) as draft:
         for model, artifact in jobs:
             _copy(bundle, artifact, draft / model / number)
             texts = _texts(model.name, number, artifact, servers, max_batch, threshold)
@@ -103,8 +103,6 @@ def lay_out(
             _check_place(folder / model, number, texts)
         for model, _ in jobs:  # nothing is published before all is there and fits
             _publish(draft / model, folder / model, number)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     if "tfserving" in servers:
         _list_models(folder / SERVERS["tfserving"][0])
     return [folder / model for model, _ in jobs]
@@ -325,7 +323,8 @@ def _list_models(place):
         f'  config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}\n'
         for name in dict.fromkeys(names)
     )
-    (place / MODELS).write_text(f"model_config_list {{\n{rows}}}\n", encoding="utf-8")
+    with files.replacing(place / MODELS) as new:
+        new.write_text(f"model_config_list {{\n{rows}}}\n", encoding="utf-8")
 
 
 def _check_name(name):

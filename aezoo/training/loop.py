@@ -75,16 +75,13 @@ def train(
     run = Run(folder)
     run.check_free(overwrite=overwrite)
     _check_fits(model, dataset, settings)
-    run.clear()
     run.folder.mkdir(parents=True, exist_ok=True)
     if model.kind != "images":
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
     model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
-    with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
-        model.save(path)
-    info = _describe(model, dataset, settings)
-    write_json(run.info_file, {**info, "evaluation": dict(evaluation or {})})
+    info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
+    run.begin(info, model.save)  # so that even the first epoch can be resumed
     return _continue(run, model, dataset, settings, progress)
 
 
@@ -169,6 +166,8 @@ def _continue(run, model, dataset, settings, progress):
     begun = time.monotonic()
     steps = -(-len(dataset.train) // settings.batch_size)
     done = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
+    if not done:
+        run.clear()
     # The last row may belong to an epoch whose checkpoint was not written any more.
     rows = [row for row in run.history if row["epoch"] <= done]
     keeper = _Keeper(run, rows, settings)

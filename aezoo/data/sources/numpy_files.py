@@ -51,13 +51,21 @@ def read_numpy(path: pathlib.Path, kind: str | None = None) -> Contents:
     return Contents(parts, label_names=_common_names(path, parts, names))
 
 
-def read_arrays(path: pathlib.Path) -> np.ndarray | dict[str, np.ndarray]:
+def read_arrays(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:
     """Returns what a .npy or .npz file holds: one array, or a dict of arrays.
+
+    Args:
+        path: of the file.
+        mapped: whether the array of a .npy file may stay there: what is looked at is read, and the system
+            keeps of it what it has room for. An .npz file is compressed and read whole.
 
     Raises:
         DataError: the file is missing, truncated, or holds pickles.
     """
     try:
+        if mapped and path.suffix.lower() == ".npy":
+            # A plain view: what is derived from a memmap is one, and slower to call onnxruntime with.
+            return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         with open(path, "rb") as file:  # np.load itself leaves a broken archive open
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
