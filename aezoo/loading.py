@@ -50,12 +50,12 @@ def load(path: Any) -> Any:
 
 
 def golden_examples(bundle: Any) -> Any:
-    """Returns the examples that a loaded bundle was proven on, `aezoo.data.reading.Examples`.
+    """Returns the examples that a loaded bundle was proven on, `aezoo.data.examples.Examples`.
 
     Raises:
         BundleError: their file is not the one that was exported, or does not hold what the manifest says.
     """
-    from aezoo.data.reading import Examples
+    from aezoo.data.examples import Examples, Numbers
     from aezoo.export.proof.golden_file import read_golden
 
     arrays = read_golden(bundle.folder, bundle.manifest)
@@ -65,7 +65,7 @@ def golden_examples(bundle: Any) -> Any:
     run = bundle.manifest.run
     return Examples(
         examples,
-        [str(number) for number in range(len(examples))],
+        Numbers(len(examples)),
         labels,
         None if labels is None else [str(number) for number in range(bundle.classes)],
         run and run["data"].get("feature_names"),

@@ -1,9 +1,9 @@
-"""`export_bundle`: validate, golden, write, prove, publish. The one place where a bundle comes into being."""
+"""`export_bundle`: validate, golden, write, prove, finish. The one place where a bundle comes into being."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
-import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -93,19 +93,18 @@ def export_bundle(
     given = Given(examples, labels, normals, anomalies, representative, trained_on, source, info, metrics)
     given = validate(model, options, given)
     contract.check_target(folder)
-    draft, provers = files.make_draft(folder), parity.start(format for format, _ in options.pairs)
-    try:
-        proof = golden(model, options, given)
-        manifest = write(draft, model, options, given, proof)
-        publish(draft, folder, prove(draft, manifest, proof.arrays, provers))
-    except Exception as error:
-        if lines := refused_by_tensorflow(error):
-            raise ExportError(**lines) from error
-        raise
-    finally:
+    with files.replacing_folder(folder) as draft, contextlib.ExitStack() as ended:
+        provers = parity.start(format for format, _ in options.pairs)  # they import runtimes meanwhile
         for prover in provers:
-            prover.stop()
-        shutil.rmtree(draft, ignore_errors=True)
+            ended.callback(prover.stop)
+        try:
+            proof = golden(model, options, given)
+            manifest = write(draft, model, options, given, proof)
+            finish(draft, prove(draft, manifest, proof.arrays, provers))
+        except Exception as error:
+            if lines := refused_by_tensorflow(error):
+                raise ExportError(**lines) from error
+            raise
     return folder
 
 
@@ -215,10 +214,9 @@ def prove(
     return dataclasses.replace(manifest, artifacts=artifacts, trace=tracing.write(draft, artifacts, arrays))
 
 
-def publish(draft: pathlib.Path, folder: pathlib.Path, manifest: Manifest) -> None:
-    """Writes the manifest and the model card of a proven draft, and gives it its name."""
+def finish(draft: pathlib.Path, manifest: Manifest) -> None:
+    """Writes the model card and the manifest of a proven draft, which may then take its name."""
     contract.write_manifest(draft, model_card.write(draft, manifest))
-    files.publish(draft, folder)
 
 
 # -- what they are made of -------------------------------------------------------------------------

@@ -64,8 +64,7 @@ def recalibrate(
     normals, labels = _checked(manifest, normals, labels)
     overlap = refuse_training_data(normals, trained_on)
     before = golden_file.read_golden(folder, manifest)
-    draft = files.make_draft(folder)
-    try:
+    with files.replacing_folder(folder) as draft:
         contract.copy_bundle(folder, manifest, draft)
         artifacts, found, gone = _calibrate(draft, manifest, normals, labels, false_positive_rate)
         write_tables(draft / contract.CALIBRATION, found, trained_on)
@@ -79,9 +78,6 @@ def recalibrate(
         manifest = dataclasses.replace(manifest, artifacts=artifacts, calibration=row, trace=None, card=None)
         golden = _with_verdicts(before, manifest, found["float32"])
         _prove(draft, golden_file.write_golden(draft, manifest, golden), golden)
-        files.publish(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return found["float32"], gone
 
 

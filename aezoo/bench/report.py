@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aezoo.core.errors import BenchError
+from aezoo.core.files import replacing
 from aezoo.core.imports import need
 from aezoo.core.shown import console, one_line
 
@@ -157,7 +158,8 @@ def save_plot(found: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     panels[0].set_ylabel("examples per second")
     if labels:
         figure.legend(labels.values(), labels, loc="outside right upper", frameon=False, fontsize=8)
-    figure.savefig(path)
+    with replacing(path) as new:
+        figure.savefig(new)
 
 
 # -- gates -------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ def encode(parsed: argparse.Namespace) -> None:
     bundle, run = opening.open_bundle(parsed)
     write = output.writer(parsed, images_of=None)
     found = opening.read_source(parsed, bundle, run)
-    write(bundle.encode(found.array, **opening.labels_for(parsed, bundle, found)), found.names)
+    labels = opening.labels_for(parsed, bundle, found)
+    write(opening.answers(bundle.encode, found, labels), found.names)
 
 
 def add_reconstruct(commands: Any) -> None:
@@ -35,7 +36,8 @@ def reconstruct(parsed: argparse.Namespace) -> None:
     bundle, run = opening.open_bundle(parsed)
     write = output.writer(parsed, images_of=(bundle, run))
     found = opening.read_source(parsed, bundle, run)
-    write(bundle.reconstruct(found.array, **opening.labels_for(parsed, bundle, found)), found.names)
+    labels = opening.labels_for(parsed, bundle, found)
+    write(opening.answers(bundle.reconstruct, found, labels), found.names)
 
 
 def add_decode(commands: Any) -> None:
@@ -56,7 +58,8 @@ def decode(parsed: argparse.Namespace) -> None:
     bundle, run = opening.open_bundle(parsed)
     write = output.writer(parsed, images_of=(bundle, run))
     names, latents = read_latents(parsed.latents)
-    write(bundle.decode(latents, **opening.labels_for(parsed, bundle, count=len(latents))), names)
+    labels = opening.labels_for(parsed, bundle, count=len(latents))
+    write(opening.answers(bundle.decode, latents, labels), names)
 
 
 def _add_arguments(command, written):

@@ -33,7 +33,7 @@ def sample(parsed: argparse.Namespace) -> None:
     model, run = opening.open_model(parsed.model, parsed.precision)
     write = output.writer(parsed, images_of=(model, run))
     labels = opening.labels_for(parsed, model, count=count)
-    write(model.sample(count, parsed.seed, **labels), output.numbered("sample", count))
+    write([model.sample(count, parsed.seed, **labels)], output.numbered("sample", count))
 
 
 def add_interpolate(commands: Any) -> None:
@@ -66,16 +66,17 @@ def interpolate(parsed: argparse.Namespace) -> None:
     model, run = opening.open_model(parsed.model)
     write = output.writer(parsed, images_of=(model, run))
     found = opening.read_source(parsed, model, run)
-    if len(found.array) < 2:
+    if len(found) < 2:
         raise OptionError(
             "an interpolation has two ends",
             got=f"{parsed.source}: one example",
             expected="a folder or an array with at least two",
             fix="put two images into a folder",
         )
-    first, second = found.array[:2]
+    first, second = found.rows(slice(2))
     labels = opening.labels_for(parsed, model, found, 1)
-    write(model.interpolate(first, second, steps, parsed.path, **labels), output.numbered("step", steps))
+    results = model.interpolate(first, second, steps, parsed.path, **labels)
+    write([results], output.numbered("step", steps))
 
 
 def add_traverse(commands: Any) -> None:
@@ -102,5 +103,5 @@ def traverse(parsed: argparse.Namespace) -> None:
     write = output.writer(parsed, images_of=(model, run))
     found = opening.read_source(parsed, model, run)
     labels = opening.labels_for(parsed, model, found, 1)
-    results = model.traverse(found.array[0], parsed.axis, values, **labels)
-    write(results, output.numbered("value", len(results)))
+    results = model.traverse(found.rows(slice(1))[0], parsed.axis, values, **labels)
+    write([results], output.numbered("value", len(results)))

@@ -2,11 +2,13 @@
 
 import argparse
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from aezoo.cli import output, parsing
-from aezoo.core.errors import OptionError
+from aezoo.core.errors import DataError, OptionError
+
+Answer = TypeVar("Answer")
 
 
 def open_bundle(parsed: argparse.Namespace) -> tuple[Any, Mapping | None]:
@@ -70,6 +72,32 @@ def read_source(parsed: argparse.Namespace, model: Any, run: Mapping | None) -> 
     return found
 
 
+def answers(call: Callable[..., Answer], examples: Any, labels: Mapping[str, Any]) -> Iterator[Answer]:
+    """Yields what a method of a model says of some examples after the other, so that memory stays flat.
+
+    Args:
+        call: takes examples (n, ...), and `labels` by keyword.
+        examples: `Examples`, or an array (N, ...).
+        labels: {"labels": (N,)}, or {}.
+
+    Raises:
+        DataError: as `call`; the error names the place among all examples.
+    """
+    from aezoo.core.examples import blocks
+    from aezoo.core.latent_space import BATCH
+
+    stored = getattr(examples, "stored", examples)
+    rows_of = getattr(examples, "rows", stored.__getitem__)
+    if any(len(array) != len(stored) for array in labels.values()):
+        call(rows_of(slice(None)), **labels)  # refuses that
+    for rows in blocks(stored, BATCH):
+        try:
+            yield call(rows_of(rows), **{name: array[rows] for name, array in labels.items()})
+        except DataError:
+            call(rows_of(slice(None)), **labels)
+            raise
+
+
 def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count: int | None = None) -> dict:
     """Returns {"labels": (count,)} of --labels, or those that the examples have; {} where there are none.
 
@@ -79,7 +107,7 @@ def labels_for(parsed: argparse.Namespace, model: Any, found: Any = None, count:
         found: `Examples`, or None.
         count: how many are wanted; None is as many as there are examples.
     """
-    count = len(found.array) if count is None else count
+    count = len(found) if count is None else count
     if parsing.is_column(parsed.labels):
         if found is None or found.labels is None:
             raise OptionError(

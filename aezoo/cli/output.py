@@ -109,8 +109,8 @@ def not_all(skipped: bool, done: str) -> int:
 
 def writer(
     parsed: argparse.Namespace, *, images_of: tuple[Any, Mapping[str, Any] | None] | None
-) -> Callable[[Any, Sequence[str]], None]:
-    """Returns the function that writes results and says so; where that cannot be, refuses now.
+) -> Callable[[Iterable[Any], Sequence[str]], None]:
+    """Returns the function that writes blocks of results and says so; where that cannot be, refuses now.
 
     Args:
         parsed: with `output`, or None and a `stem`; and with `source`, `latents` or `labels` that are read.
@@ -131,13 +131,13 @@ def writer(
     sources = [source for source in read if source is not None]
     outputs.check_output(path, as_images=as_images, sources=sources)
 
-    def write(results: Any, names: Sequence[str]) -> None:
+    def write(blocks: Iterable[Any], names: Sequence[str]) -> None:
         more = {} if scale is None else {"scale": scale}
-        outputs.write(path, results, names, as_images=as_images, sources=sources, **more)
+        shape, dtype = outputs.write(path, blocks, names, as_images=as_images, sources=sources, **more)
         if parsed.json:
-            say_json({"output": path, "shape": list(results.shape)})
+            say_json({"output": path, "shape": list(shape)})
         else:
-            say(f"{path}: {results.shape[0]} x {tuple(results.shape[1:])} {results.dtype}")
+            say(f"{path}: {shape[0]} x {shape[1:]} {dtype}")
 
     return write
 

@@ -59,10 +59,9 @@ def plot(parsed: argparse.Namespace) -> None:
         for name, obstacle in obstacles.items():
             if asked and obstacle:
                 raise maps.refusal(name, obstacle, model)
-        outputs.clear_folder(
-            folder, [f"{n}.{s}" for n, why in obstacles.items() if not why for s in suffixes]
-        )
-        files = _draw(model, shown, obstacles, folder, suffixes, parsed)
+        with outputs.filling(folder) as draft:
+            files = _draw(model, shown, obstacles, draft, suffixes, parsed)
+    files = [str(folder / file) for file in files]
     skipped = {name: obstacle for name, obstacle in obstacles.items() if obstacle}
     if parsed.json:
         output.say_json({"files": files, "skipped": skipped, "examples": shown.source})
@@ -165,7 +164,7 @@ def _own(held_out, run):
     )
 
 
-def _draw(model, shown, obstacles, folder, suffixes, parsed):
+def _draw(model, shown, obstacles, draft, suffixes, parsed):
     from aezoo.core.progress import progress_bar
     from aezoo.plots import maps, style
 
@@ -176,7 +175,7 @@ def _draw(model, shown, obstacles, folder, suffixes, parsed):
             bar.update(task, description=f"drawing {name}")
             figure = maps.draw(name, model, shown, seed=parsed.seed)
             for suffix in suffixes:
-                style.save(folder / f"{name}.{suffix}", figure)
-                files.append(str(folder / f"{name}.{suffix}"))
+                style.save(draft / f"{name}.{suffix}", figure)
+                files.append(f"{name}.{suffix}")
             bar.advance(task)
     return files

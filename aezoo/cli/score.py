@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from aezoo.cli import opening, output, parsing
+from aezoo.core.json_text import json_text
 
 FALSE_POSITIVES = "fraction of normal examples that may be flagged as anomalies, default 0.01"
 
@@ -34,23 +35,37 @@ def score(parsed: argparse.Namespace) -> None:
     bundle, run = opening.open_bundle(parsed)
     found = opening.read_source(parsed, bundle, run)
     labels = opening.labels_for(parsed, bundle, found)
-    if bundle.manifest.calibration is None and parsed.threshold is None:
-        columns = {"reconstruction_error": bundle.reconstruction_error(found.array, **labels)}
-    else:
-        columns = bundle.score(found.array, threshold=parsed.threshold, **labels)
-        columns = {name: column for name, column in columns.items() if column.ndim == 1}
-    rows = [
+    scored = bundle.manifest.calibration is not None or parsed.threshold is not None
+
+    def columns_of(examples: Any, **labels: Any) -> dict[str, Any]:
+        if not scored:
+            return {"reconstruction_error": bundle.reconstruction_error(examples, **labels)}
+        columns = bundle.score(examples, threshold=parsed.threshold, **labels)
+        return {name: column for name, column in columns.items() if column.ndim == 1}
+
+    blocks = list(opening.answers(columns_of, found, labels))  # all, before anything is printed
+    _print_rows(blocks, iter(found.names), as_json=parsed.json)
+
+
+def _print_rows(blocks, names, *, as_json):
+    """Prints a row an example, made one at a time, as JSON or CSV."""
+    rows = (
         {
-            "example": name if parsed.json else output.datum(name),
-            **{column: values[number].item() for column, values in columns.items()},
+            "example": next(names) if as_json else output.datum(next(names)),
+            **dict(zip(columns, values, strict=True)),
         }
-        for number, name in enumerate(found.names)
-    ]
-    if parsed.json:
-        output.say_json(rows)
+        for columns in blocks
+        for values in zip(*(column.tolist() for column in columns.values()), strict=True)
+    )
+    if as_json:
+        before = "["
+        for row in rows:
+            sys.stdout.write(before + json_text(row))
+            before = ", "
+        sys.stdout.write("]\n")
         return
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(rows[0])
+    table.writerow(["example", *blocks[0]])
     table.writerows([f"{cell:.8g}" if type(cell) is float else cell for cell in row.values()] for row in rows)
 
 

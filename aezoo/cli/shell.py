@@ -10,6 +10,7 @@ from typing import Any
 
 from aezoo.cli.spoken import in_words_of
 from aezoo.core.errors import AezooError, DataNote, OptionError, message
+from aezoo.core.files import is_full
 from aezoo.core.imports import import_named, refused_by_tensorflow
 from aezoo.core.shown import one_line
 
@@ -30,26 +31,22 @@ def guarded(command: Callable[[], object], parsed: argparse.Namespace) -> int:
         _import_modules(parsed)
         with _notes_as_lines(parsed.parser):
             status = command()
+        sys.stdout.flush()  # here, where a full disk is an error of four lines
         return status if isinstance(status, int) else 0
     except AezooError as error:
         error.fix = in_words_of(parsed.parser, error.fix)
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2 if isinstance(error, OptionError) else 1
     except OSError as error:  # a full disk, a folder that cannot be written, a path that is a file
-        if isinstance(error, BrokenPipeError):  # the reader of our output has left, as `| head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        text = message(
-            "the system refused to read or write",
-            got=f"{error.filename or ''}: {error.strerror or error}",
-            expected="a path that can be read or written, and room on the disk",
-            fix="check the path, its permissions and the free space",
-        )
-        print(f"OSError: {text}", file=sys.stderr)
+        _leave_stdout()
+        if not isinstance(error, BrokenPipeError):  # the reader of our output has left, as `| head` does
+            print(f"OSError: {message(**_refused_by_the_system(error))}", file=sys.stderr)
         return 1
     except Exception as error:
         name, lines = type(error).__name__, refused_by_tensorflow(error)
-        if _is_out_of_memory(error):
+        if is_full(error):
+            name, lines = "OSError", _refused_by_the_system(error)
+        elif _is_out_of_memory(error):
             name = "MemoryError"
             lines = {
                 "problem": "there is not enough memory for this",
@@ -83,6 +80,27 @@ def _notes_as_lines(parser: argparse.ArgumentParser) -> Iterator[None]:
 
         warnings.showwarning = show_note  # type: ignore[assignment]  # typeshed wants every argument by name
         yield
+
+
+def _leave_stdout():
+    """Points standard output elsewhere where it takes no more: Python would fail once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):  # what stands for it in a test has no number
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused_by_the_system(error):
+    """Returns the four lines of an OSError, or of a library's error about a full disk."""
+    told = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [type(error).__name__])[0]
+    filename = getattr(error, "filename", None)
+    return {
+        "problem": "the system refused to read or write",
+        "got": told[:200] if filename is None else f"{filename}: {told}",
+        "expected": "a path that can be read or written, and room on the disk",
+        "fix": "check the path, its permissions and the free space",
+    }
 
 
 def _import_modules(parsed):

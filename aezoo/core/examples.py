@@ -6,31 +6,57 @@ Images are float32 in [0, 1] or uint8 in 0..255, and nothing in between: a float
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from aezoo.core.errors import DataError
+from aezoo.core.hints import bytes_hint, unit_hint
+
+_BLOCK = 4 * 2**20  # bytes of examples that are looked at or computed from at a time: they stay in the cache
 
 
-def position(array: np.ndarray, bad: np.ndarray) -> str:
-    """Names the first True of `bad`, an array of the shape of `array`: "example 3, index (0, 5, 0)"."""
+def blocks(array: np.ndarray, multiple: int = 1) -> Iterator[slice]:
+    """Yields slices of the first axis, some MB each: for what is to need no memory beside the array.
+
+    Args:
+        array: (N, ...), perhaps of a file that is mapped into memory.
+        multiple: of which each slice but the last has its length.
+    """
+    size = max(1, array.nbytes // max(1, len(array)))
+    step = multiple * max(1, _BLOCK // (multiple * size))
+    for start in range(0, len(array), step):
+        yield slice(start, start + step)
+
+
+def position(array: np.ndarray, bad: np.ndarray, first: int = 0) -> str:
+    """Names the first True of `bad`, an array of the shape of `array`: "example 3, index (0, 5, 0)".
+
+    Args:
+        array, bad: (n, ...).
+        first: number of the first example in them.
+    """
     index = tuple(int(i) for i in np.unravel_index(np.argmax(bad), bad.shape))
     if len(index) == 2:
-        return f"{array[index]} in row {index[0]}, column {index[1]}"
-    return f"{array[index]} in example {index[0]}, at {index[1:]}"
+        return f"{array[index]} in row {first + index[0]}, column {index[1]}"
+    return f"{array[index]} in example {first + index[0]}, at {index[1:]}"
 
 
 def check_finite(examples: np.ndarray, *, source: str) -> None:
     """Raises DataError where a float array holds NaN or infinity."""
-    # The sum is not finite if any value is not; it is cheaper than a mask, which only errors need.
-    if np.issubdtype(examples.dtype, np.floating) and not np.isfinite(examples.sum(dtype=np.float64)):
-        bad = ~np.isfinite(examples)
+    if not np.issubdtype(examples.dtype, np.floating):
+        return
+    for rows in blocks(examples):
+        block = examples[rows]
+        # The sum is not finite if any value is not; it is cheaper than a mask, which only errors need.
+        if np.isfinite(block.sum(dtype=np.float64)):
+            continue
+        bad = ~np.isfinite(block)
         if bad.any():
             raise DataError(
                 f"{source}: a value is not finite",
-                got=position(examples, bad),
+                got=position(block, bad, rows.start),
                 expected="finite numbers that float32 holds, up to 3.4e38",
                 fix="drop or fill such examples first, for example with numpy.nan_to_num",
             )
@@ -44,45 +70,25 @@ def check_unit_range(images: np.ndarray, *, source: str, bytes_too: bool = False
         source: how an error names it.
         bytes_too: whether uint8 would have been taken in their place.
     """
-    if images.size and not (images.min() >= 0.0 and images.max() <= 1.0):
+    for rows in blocks(images):
+        block = images[rows]
+        if _in_unit_range(block):
+            continue
         check_finite(images, source=source)
-        worst = (images < 0) | (images > 1)
         fix = unit_hint(images)
         raise DataError(
             f"{source}: float images must lie in [0, 1]",
-            got=f"{position(images, worst)}; smallest {images.min():g}, largest {images.max():g}",
+            got=f"{position(block, (block < 0) | (block > 1), rows.start)}; "
+            f"smallest {images.min():g}, largest {images.max():g}",
             expected="float values from 0 to 1" + (", or uint8 values from 0 to 255" if bytes_too else ""),
             fix=f"{fix}, or keep the images as uint8" if bytes_too and "/ 255" in fix else fix,
         )
 
 
-def unit_hint(images: np.ndarray) -> str:
-    """Returns what brings such finite numbers into [0, 1]: the usual range that they fill, undone.
-
-    >>> unit_hint(np.array([0, 200])), unit_hint(np.array([-0.9, 0.9]))
-    ("divide by 255: images.astype('float32') / 255", '(images + 1) / 2')
-    """
-    done = _into_unit(images)
-    return f"divide by 255: {done}" if done.endswith("/ 255") else done
-
-
-def _into_unit(images):
-    """Returns the expression in NumPy that `unit_hint` shows."""
-    name = "images" if images.dtype.kind == "f" else "images.astype('float32')"
-    if images.dtype.kind == "b" or not images.size:
-        return name
-    lowest, highest = float(images.min()), float(images.max())
-    whole = images.dtype.kind != "f" or bool((images == np.rint(images)).all())
-    for most in (255, 65535):  # of bytes and 16 bits; where they are not whole, they are at least large
-        if lowest >= 0 and 1 < highest <= most and (whole or highest > most / 16):
-            return f"{name} / {most}"
-    if whole and 0 <= lowest <= highest <= 1:
-        return name
-    if lowest == highest or (not whole and lowest >= -0.1 and highest <= 1.1):  # what resizing overshoots
-        return f"numpy.clip({name}, 0, 1)"
-    if lowest >= -1 and highest <= 1:
-        return f"({name} + 1) / 2"
-    return f"({name} - lowest) / (highest - lowest), both of all images that you train on"
+def _in_unit_range(block):
+    if not block.size or (block.dtype == np.float32 and _surely_in_unit_range(block)):
+        return True
+    return bool(block.min() >= 0.0 and block.max() <= 1.0)
 
 
 def as_array(values: ArrayLike | Sequence[ArrayLike], *, source: str) -> np.ndarray:
@@ -211,6 +217,11 @@ def check_shape(examples: np.ndarray, expected: Sequence[int], *, source: str) -
 _BITS_OF_ONE = int(np.float32(1.0).view(np.uint32))
 
 
+def _surely_in_unit_range(examples):
+    bits = examples.view(np.uint32)
+    return bits.item(bits.argmax()) <= _BITS_OF_ONE
+
+
 def surely_inputs(examples: object, shape: tuple[int, ...], dtype: np.dtype, unit_range: bool) -> bool:
     """Whether `as_inputs` would return this array as it is; a quick look that may also say no wrongly.
 
@@ -224,9 +235,10 @@ def surely_inputs(examples: object, shape: tuple[int, ...], dtype: np.dtype, uni
         return False
     if not examples.size or dtype != np.float32:
         return examples.size > 0
+    if not examples.flags.c_contiguous:  # argmax would copy it
+        return False
     if unit_range:
-        bits = examples.view(np.uint32)
-        return bits.item(bits.argmax()) <= _BITS_OF_ONE
+        return _surely_in_unit_range(examples)
     # Both find a NaN before anything else.
     extremes = examples.item(examples.argmax()), examples.item(examples.argmin())
     return math.isfinite(extremes[0]) and math.isfinite(extremes[1])
@@ -264,7 +276,7 @@ def as_inputs(
                 f"{source}: wrong dtype",
                 got=f"{array.dtype}",
                 expected="uint8, 0 to 255",
-                fix=_bytes_hint(array),
+                fix=bytes_hint(array),
             )
         return array
     if array.dtype.kind == "f":
@@ -284,20 +296,6 @@ def as_inputs(
     else:
         check_finite(array, source=source)
     return array
-
-
-def _bytes_hint(images):
-    """Returns what makes bytes of images that are not uint8."""
-    if images.dtype.kind == "b":
-        return "images.astype('uint8') * 255"
-    if images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
-        return "images.astype('uint8')"
-    if images.dtype == np.uint16:
-        return "(images // 257).astype('uint8')"
-    scaled = f"({_into_unit(images).split(', both')[0]})"
-    if images.dtype.kind == "f" and np.isfinite(images).all() and 0 <= images.min() <= images.max() <= 1:
-        scaled = "images"
-    return f"pass the camera's bytes as they are, or numpy.rint({scaled} * 255).astype('uint8')"
 
 
 def as_weights(weights: ArrayLike, count: int) -> np.ndarray:

@@ -1,14 +1,16 @@
 """Where a command's results go: a file, or a folder in which only our own files give way."""
 
+import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
 
 import numpy as np
 
+from aezoo.core import files
 from aezoo.core.errors import DataError
-from aezoo.core.files import place_in, replacing, write_json
 
 Path = str | os.PathLike[str]
 _WRITTEN = ".aezoo_wrote.json"  # in a folder of PNG files: their names, so that only they give way
@@ -77,62 +79,111 @@ def check_folder(output: Path, *, sources: Iterable[Path], what: str) -> None:
         )
 
 
-def clear_folder(folder: pathlib.Path, files: Sequence[str]) -> None:
-    """Makes a folder ready for files of these names: removes earlier ones, and notes the new ones as ours."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _files_in(folder):
-        (folder / name).unlink()
-    (folder / _WRITTEN).unlink(missing_ok=True)  # it may be a link
-    write_json(folder / _WRITTEN, files)  # first: a killed call's files are ours as well
+@contextlib.contextmanager
+def filling(folder: Path) -> Iterator[pathlib.Path]:
+    """Context manager: fill the draft it gives; at the end its files take their places in the folder.
+
+    What aezoo wrote there earlier stays whole until then, and leaves where it is not replaced. A call that
+    fails or is killed leaves the folder as it was; only one that is killed at the very end, while names are
+    given, a rename each, leaves some files of both, each of them whole.
+
+    Args:
+        folder: as `check_folder` lets it pass; it is made if it is not there.
+    """
+    target = _expanded(folder)
+    is_new = not target.exists()
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with files.drafting(target) as draft:
+            yield draft
+            _settle(draft, target)
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):
+                target.rmdir()
+        raise
 
 
 def write(
     output: Path,
-    results: np.ndarray,
+    blocks: Iterable[np.ndarray],
     names: Sequence[str],
     *,
     as_images: bool,
     scale: tuple[str, tuple[float, float]] = ("uint8", (0.0, 255.0)),
     sources: Iterable[Path] = (),
-) -> None:
-    """Writes an array as .npy, or images as PNG files into a folder, in the place of an earlier call's.
+) -> tuple[tuple[int, ...], np.dtype]:
+    """Writes results as one .npy, or images as PNG files into a folder, in the place of an earlier call's.
 
     Args:
         output: a path ending in .npy; or, for images, a folder, ending in "/" or without a suffix.
-        results: float32, (N, ...); images in [0, 1] are rounded to whole numbers in PNG files.
+        blocks: results (n, ...) one after the other, N in all, so that memory stays flat; images in [0, 1]
+            are rounded to whole numbers in PNG files. Where they raise, nothing is written.
         names: N texts, from which the PNG files get their names.
         as_images: whether the results are images.
         scale: dtype, "uint8" or, of one channel, "uint16", and the pixel values of 0 and 1 in PNG files.
         sources: paths that the examples came from; they are never replaced.
+
+    Returns:
+        (shape, dtype) of all results.
 
     Raises:
         DataError: another suffix, a source, or a place that cannot be written; see `check_output`.
     """
     check_output(output, as_images=as_images, sources=sources)
     target = _expanded(output)
-    if target.suffix == ".npy":
-        try:
-            with replacing(target) as new:
-                np.save(new, results)
-        except OSError as error:
-            _refuse_writing(target, error)
-        return
+    try:
+        if target.suffix == ".npy":
+            with files.replacing(target) as new, open(new, "wb") as file:
+                return _write_array(file, blocks, len(names))
+        with filling(target) as draft:
+            return _write_pictures(draft, blocks, names, scale)
+    except OSError as error:
+        _refuse_writing(target, error)
+
+
+def _write_array(file, blocks, count):
+    """Writes what `numpy.save` would of all blocks together; returns (shape, dtype)."""
+    shape, dtype = None, None
+    for block in blocks:
+        if shape is None:
+            shape, dtype = (count, *block.shape[1:]), block.dtype
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+        file.write(np.ascontiguousarray(block).data)
+    return shape, dtype
+
+
+def _write_pictures(draft, blocks, names, scale):
+    """Writes a PNG file for each image of all blocks; returns (shape, dtype)."""
     from PIL import Image
 
     # a.png and a.jpg must not both become a.png
     stems = [str(pathlib.Path(name).with_suffix("")) for name in names]
     if len(set(stems)) < len(stems):
-        stems = list(names)
-    files = [f"{stem}.png" for stem in stems]
+        stems = names
+    remaining = iter(stems)
     dtype, (low, high) = scale
-    pixels = np.rint(low + np.clip(results, 0.0, 1.0) * (high - low)).astype(dtype)
-    try:
-        clear_folder(target, files)
-        for name, picture in zip(files, pixels, strict=True):
-            file = place_in(target, name)
+    for block in blocks:
+        pixels = np.rint(low + np.clip(block, 0.0, 1.0) * (high - low)).astype(dtype)
+        for picture in pixels:
+            file = files.place_in(draft, f"{next(remaining)}.png")
             Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file)
-    except OSError as error:
-        _refuse_writing(target, error)
+    return (len(stems), *block.shape[1:]), block.dtype
+
+
+def _settle(draft, folder):
+    """Moves the files of a draft into a folder, notes them as ours, and removes those of earlier calls."""
+    names, earlier = _files_in(draft), _earlier(folder) & set(_files_in(folder))
+    for name in (_WRITTEN, *names):
+        if (folder / name).is_symlink():  # it gives way; what it leads to stays
+            (folder / name).unlink()
+    files.write_json(folder / _WRITTEN, sorted({*names, *earlier}))  # first: of a killed call all are ours
+    for name in names:
+        os.replace(draft / name, files.place_in(folder, name))
+    for name in earlier.difference(names):
+        (folder / name).unlink()
+    files.write_json(folder / _WRITTEN, names)
 
 
 def _expanded(path):
@@ -140,9 +191,9 @@ def _expanded(path):
 
 
 def _files_in(folder):
-    """Returns the names, from the folder on, of all files in it that are not hidden."""
+    """Returns the names, from the folder on, of its files that are not hidden, nor in a hidden folder."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
-    return [path.relative_to(folder).as_posix() for path in found if not path.name.startswith(".")]
+    return [path.relative_to(folder).as_posix() for path in found if not files.is_hidden(path, folder)]
 
 
 def _earlier(folder):
@@ -161,7 +212,7 @@ def _refuse_replacing(target, other):
     )
 
 
-def _refuse_writing(target, problem):
+def _refuse_writing(target: pathlib.Path, problem: OSError | str | None) -> NoReturn:
     """Raises DataError: a text says what is in the way, an OSError what failed; None: there is no folder."""
     folder = target.parent
     if isinstance(problem, OSError):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from aezoo.core.digits import constant_columns
 from aezoo.core.errors import DataError, OptionError
-from aezoo.core.examples import check_finite, check_unit_range, position
+from aezoo.core.examples import blocks, check_finite, check_unit_range, position
 from aezoo.core.options import CHANNELS
 
 _KINDS = {2: "rows", 3: "sequences", 4: "images"}  # by the axes that `as_examples` gives them
@@ -162,13 +162,15 @@ def as_examples(
 def _checked_numbers(array, source):
     check_finite(array, source=source)
     largest = np.finfo(np.float32).max
-    if array.dtype.itemsize > 4 and max(array.max(), -array.min()) > largest:
-        raise DataError(
-            f"{source}: a value is too large for float32",
-            got=position(array, np.abs(array) > largest),
-            expected=f"values up to {np.finfo(np.float32).max:g}",
-            fix="scale the column first, for example by its largest value",
-        )
+    for rows in blocks(array) if array.dtype.itemsize > 4 else ():
+        block = array[rows]
+        if max(block.max(), -block.min()) > largest:
+            raise DataError(
+                f"{source}: a value is too large for float32",
+                got=position(block, np.abs(block) > largest, rows.start),
+                expected=f"values up to {largest:g}",
+                fix="scale the column first, for example by its largest value",
+            )
     return array
 
 
@@ -214,7 +216,7 @@ def _as_images(images, source, value_range):
         return images
     if value_range is None and images.dtype.kind == "f":
         check_unit_floats(images, source=source)
-        return images.astype(np.float32)
+        return images.astype(np.float32, copy=False)
     if value_range is None:
         _refuse_wide_bytes(images, source)
     return images

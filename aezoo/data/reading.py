@@ -17,7 +17,9 @@ from aezoo.core.errors import DataError, OptionError, note
 from aezoo.core.examples import check_shape
 from aezoo.core.options import nearest
 from aezoo.data.classes import class_names
+from aezoo.data.contents import Contents, as_examples
 from aezoo.data.dataset import Dataset
+from aezoo.data.examples import Examples, Numbers
 from aezoo.data.load_options import check_recorded
 from aezoo.data.loading import PARTS, READERS, TABLES, is_image_set, load
 from aezoo.data.pixels import Scale, scaled
@@ -30,32 +32,6 @@ from aezoo.data.sources.ts_files import read_ts
 
 _TABLE_OPTIONS = {field.name for field in dataclasses.fields(TableOptions)}
 _WITH_PART = re.compile(r"(?P<source>.+)\[(?P<part>\w*)\]", re.DOTALL)
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Examples of a source, as a model takes them.
-
-    Attributes:
-        array: (N, ...): float32, images in [0, 1]; or uint8 where the model takes bytes.
-        names: a text for each, N of them: the file of an image, else its number.
-        labels: (N,) int64, class numbers from 0, or None. Of a file without names of classes they are for a
-            conditional model as they were stored: class numbers of the training.
-        class_names: of class number 0, 1, ..., or None where there are no labels.
-        feature_names: of the columns of a table, or None.
-        source: what they were read from, a text: "photos", "mnist_mini, test part".
-        dataset: that they are a part of, or None where a path was read whole.
-        notes: what was understood of the source and what was left out, a line each, for who reads it.
-    """
-
-    array: np.ndarray
-    names: list[str]
-    labels: np.ndarray | None
-    class_names: list[str] | None
-    feature_names: Sequence[str] | None
-    source: str
-    dataset: Dataset | None = None
-    notes: tuple[str, ...] = ()
 
 
 def read_for(
@@ -102,13 +78,13 @@ def read_for(
         examples = np.rint(examples * 255).astype("uint8")
     return Examples(
         examples,
-        [str(number) for number in range(len(examples))],
+        Numbers(len(examples)),
         None if chosen.labels is None else chosen.class_numbers.astype("int64"),
         class_names(dataset),
         dataset.feature_names,
         f"{dataset.name}, {PARTS[part]} part",
         dataset,
-        dataset.notes,
+        notes=dataset.notes,
     )
 
 
@@ -238,6 +214,8 @@ def read_path(
     suffix = path.suffix.lower()
     if path.is_dir() or suffix in SUFFIXES:
         found = _read_images(path, shape)
+    elif suffix == ".npy" and path.is_file():
+        return _map_file(path, shape, dtype, feature_names, scale)
     elif suffix in READERS and path.is_file():
         found = _read_file(path, suffix, shape, feature_names, table or TableOptions(), scale)
     else:
@@ -247,22 +225,23 @@ def read_path(
             expected=f"a folder of images, or a file that ends in {', '.join((*SUFFIXES, *READERS))}",
             fix="check the path, or save an array with numpy.save('images.npy', images)",
         )
-    check_shape(found.array, shape, source=path.name)
+    check_shape(found.stored, shape, source=path.name)
     scale.check_kind("images" if len(shape) == 3 else "rows and sequences", source=path.name)
     if len(shape) < 3:
         return found
-    array = _scaled(found.array, scale, path.name)
-    if dtype == "float32" and array.dtype == np.uint8:
-        array = array / np.float32(255)
-    elif dtype == "uint8" and array.dtype != np.uint8 and found.array.dtype.kind != "f":
-        note(f"{path.name}: the model takes bytes, so its value range is cut into 256 levels")
-    return dataclasses.replace(found, array=array)
+    return dataclasses.replace(found, stored=_for_model(found.stored, scale, dtype, path.name))
 
 
-def _scaled(images, scale, source):
+def _for_model(images, scale, dtype, source):
+    """Returns images as a model takes them: float32 in [0, 1], or bytes where they are stored so."""
     value_range = scale.range_for(images, source=source)
     assert value_range is not None  # of a model's images it is known, or refused
-    return scaled(images, value_range, source=source)
+    array = scaled(images, value_range, source=source)
+    if dtype == "float32" and array.dtype == np.uint8:
+        return array / np.float32(255)
+    if dtype == "uint8" and array.dtype != np.uint8 and images.dtype.kind != "f":
+        note(f"{source}: the model takes bytes, so its value range is cut into 256 levels")
+    return array
 
 
 def _read_images(path, shape):
@@ -284,15 +263,34 @@ def _read_images(path, shape):
     )
 
 
+def _map_file(path, shape, dtype, feature_names, scale):
+    """Returns the `Examples` of a .npy file, which are read and checked as they are taken."""
+    stored = read_arrays(path, mapped=True)
+    kind, known = _kind_of(shape), scale.known_for(stored.dtype)
+    scale.check_kind("images" if len(shape) == 3 else "rows and sequences", source=path.name)
+
+    def take(examples):
+        checked = as_examples(examples, source=path.name, kind=kind, value_range=known)
+        found = _as_series(Contents({"train": (checked, None)}), shape, path).in_float32().parts["train"][0]
+        return found if kind != "images" else _for_model(found, scale, dtype, path.name)
+
+    try:
+        like = take(stored[:1])
+    except (DataError, IndexError):
+        like = take(stored)  # names the place in the whole
+    check_shape(np.broadcast_to(like[:1], (len(stored), *like.shape[1:])), shape, source=path.name)
+    return Examples(stored, Numbers(len(stored)), None, None, feature_names, path.name, take=take)
+
+
 def _read_file(path, suffix, shape, feature_names, table, scale):
     contents = _contents(path, suffix, shape, feature_names, table, scale).in_float32()
     examples, labels = zip(*contents.parts.values(), strict=True)
-    array = np.concatenate(examples)
+    array = examples[0] if len(examples) == 1 else np.concatenate(examples)
     labelled = all(each is not None for each in labels)
     names = contents.label_names if labelled else None
     return Examples(
         array,
-        [str(number) for number in range(len(array))],
+        Numbers(len(array)),
         np.concatenate(labels) if labelled else None,
         None if names is None else list(names),
         contents.feature_names or feature_names,
@@ -306,20 +304,28 @@ def _contents(path, suffix, shape, feature_names, table, scale):
     reader = READERS[suffix]
     if reader is read_ts:
         return read_ts(path, alone=True)
-    kind = {2: "sequences", 3: "images"}.get(len(shape))
     if reader is read_table:
         contents = read_table(path, table, expected=tuple(feature_names or ()))
     else:
-        contents = read_numpy(path, kind, scale, labels=table.labels)
-    rows_are_sequences = contents.kind == "rows" and kind == "sequences" and shape[-1] == 1
-    return contents.as_kind("sequences", source=path.name) if rows_are_sequences else contents
+        contents = read_numpy(path, _kind_of(shape), scale, labels=table.labels)
+    return _as_series(contents, shape, path)
 
 
-def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:
+def _kind_of(shape):
+    return {2: "sequences", 3: "images"}.get(len(shape))
+
+
+def _as_series(contents, shape, path):
+    """Returns rows, where a model takes sequences of one value, as such sequences."""
+    are_series = contents.kind == "rows" and _kind_of(shape) == "sequences" and shape[-1] == 1
+    return contents.as_kind("sequences", source=path.name) if are_series else contents
+
+
+def read_latents(path: str | pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
     """Reads latents from a .npy file, or from an .npz with one array or one called "latents".
 
     Returns:
-        (names, latents): a list of N texts, and (N, D).
+        (names, latents): N texts, and (N, D), of a .npy file mapped into memory.
 
     Raises:
         DataError: no such file, or it holds no such array.
@@ -332,7 +338,7 @@ def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:
             expected="a .npy or .npz file of (batch, latent_dim)",
             fix="aezoo encode BUNDLE IMAGES -o latents.npy",
         )
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, mapped=True)
     if isinstance(arrays, dict):
         key = "latents" if "latents" in arrays else next(iter(arrays), None)
         if key is None or (key != "latents" and len(arrays) > 1):
@@ -350,7 +356,7 @@ def read_latents(path: str | pathlib.Path) -> tuple[list[str], np.ndarray]:
             expected="(batch, latent_dim)",
             fix="numpy.save(path, latents)",
         )
-    return [str(number) for number in range(len(arrays))], arrays
+    return Numbers(len(arrays)), arrays
 
 
 def read_labels(path: str | pathlib.Path) -> np.ndarray:

@@ -96,14 +96,12 @@ def _write(folder, contents, bundle, artifacts):
     from aezoo.core import outputs
 
     held = {file: sha256 for row in artifacts.values() for file, sha256 in row.files.items()}
-    licences = ("LICENSE.txt", "ThirdPartyNotices.txt")
-    names = [*contents, *held, *(f"runtime/{name}" for name in licences)]
-    outputs.clear_folder(folder, sorted(names))
-    for name, sha256 in held.items():
-        contract.copy_file(bundle, name, sha256, files.place_in(folder, name))
-    for name, content in contents.items():
-        files.place_in(folder, name).write_bytes(content)
-    web_runtime.write_licences(folder / "runtime")
+    with outputs.filling(folder) as draft:
+        for name, sha256 in held.items():
+            contract.copy_file(bundle, name, sha256, files.place_in(draft, name))
+        for name, content in contents.items():
+            files.place_in(draft, name).write_bytes(content)
+        web_runtime.write_licences(draft / "runtime")
 
 
 def _artifacts(bundle, manifest, precision):

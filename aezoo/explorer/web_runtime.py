@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 
 from aezoo.core.errors import AezooError, OptionError
-from aezoo.core.files import sha256_of
+from aezoo.core.files import replacing_folder, sha256_of
 
 PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"
@@ -140,23 +140,11 @@ def _unpacked(archive, source):
     digest = base64.b64encode(hashlib.sha512(archive).digest()).decode()
     _check(f"sha512-{digest}", INTEGRITY, source)
     folder = _cache()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as package:
-            for name, digest in FILES.items():
-                content = _entry(package, f"package/dist/{name}")
-                _check(hashlib.sha256(content).hexdigest(), digest, name)
-                (draft / name).write_bytes(content)
-        draft.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)  # damaged, or the loop above would not run
-        try:
-            os.rename(draft, folder)
-        except OSError:  # another process was faster
-            if not all((folder / name).is_file() for name in FILES):
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with replacing_folder(folder) as draft, tarfile.open(fileobj=io.BytesIO(archive)) as package:
+        for name, digest in FILES.items():
+            content = _entry(package, f"package/dist/{name}")
+            _check(hashlib.sha256(content).hexdigest(), digest, name)
+            (draft / name).write_bytes(content)
     return folder
 
 

@@ -12,7 +12,6 @@ The files are copies of those that were proven, checked by their sha256; nothing
 import os
 import pathlib
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -34,7 +33,6 @@ CONFIG = "config.pbtxt"
 SETTINGS = "model-settings.json"
 MODELS = "models.config"
 RUNTIME = "aezoo.serving.mlserver.OnnxModel"
-_DRAFT = "layout"  # what is being written hides beside the models
 _PLAIN = frozenset(range(32, 127)) - frozenset(b'"\\')  # bytes that protobuf's text format takes as they are
 
 # NumPy's name -> the name in the Open Inference Protocol; Triton's has TYPE_ before it
@@ -96,8 +94,8 @@ def lay_out(
     jobs = _jobs(bundle, contract.read_manifest(bundle, digest), servers, name, precision)
     _check_links(folder, [model / number for model, _ in jobs])
     _check_repository(folder)
-    draft = files.make_draft(folder / _DRAFT)
-    try:
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.drafting(folder) as draft:
         for model, artifact in jobs:
             _copy(bundle, artifact, draft / model / number)
             texts = _texts(model.name, number, artifact, servers, max_batch, threshold)
@@ -106,8 +104,6 @@ def lay_out(
             _check_place(folder / model, number, texts)
         for model, _ in jobs:  # nothing is published before all is there and fits
             _publish(draft / model, folder / model, number)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     if "tfserving" in servers:
         _list_models(folder / SERVERS["tfserving"][0])
     return [folder / model for model, _ in jobs]
@@ -283,7 +279,6 @@ def _check_repository(folder):
 
 def _check_links(folder, models):
     """Raises DataError where a link below the folder would lead what is written elsewhere."""
-    files.check_place(folder, _DRAFT)
     for model in models:
         for name in (model, model.with_name(CONFIG), model.with_name(SETTINGS), model.parents[1] / MODELS):
             files.check_place(folder, name)

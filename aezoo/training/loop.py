@@ -93,11 +93,8 @@ def train(
         first = pathlib.Path(scratch) / run.checkpoint_file.name
         checkpoint.save(point, first)
         checkpoint.check_comes_back(model, first, dataset.train)
-        run.clear()
         run.folder.mkdir(parents=True, exist_ok=True)
-        with replacing(run.checkpoint_file) as path:  # so that even the first epoch can be resumed
-            shutil.copyfile(first, path)
-    write_json(run.info_file, info)
+        run.begin(info, lambda path: shutil.copyfile(first, path))  # even the first epoch can be resumed
     return _continue(run, point, dataset, settings, progress)
 
 
@@ -183,6 +180,8 @@ def _schedule(settings, steps_an_epoch):
 def _continue(run, point, dataset, settings, progress):
     begun, model, done = time.monotonic(), point.model, len(point.rows)
     steps = -(-len(dataset.train) // settings.batch_size)
+    if not done:
+        run.clear()
     keeper = _Keeper(run, point, settings)
     callbacks = [keeper]
     if progress:

@@ -13,11 +13,12 @@ run/
 import hashlib
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aezoo.core.errors import RunError
 from aezoo.core.files import DRAFT, replacing
+from aezoo.core.json_text import json_text
 from aezoo.runtime.manifest import is_bundle
 from aezoo.training import records
 
@@ -125,11 +126,30 @@ class Run:
             else "pass another folder, or overwrite=True",
         )
 
+    def begin(self, info: Mapping[str, Any], save: Callable[[pathlib.Path], object]) -> None:
+        """Writes what a run begins with; one that lies there gives way once this one can be resumed.
+
+        Args:
+            info: content of run.json.
+            save: writes the checkpoint before the first epoch to a path.
+        """
+        with replacing(self.info_file) as new, replacing(self.checkpoint_file) as checkpoint:
+            save(checkpoint)
+            new.write_text(json_text(info, indent=2) + "\n", encoding="utf-8")
+            if self.exists() and not self._is_finished():
+                self.info_file.unlink()  # it would take the new checkpoint for its own
+
     def clear(self) -> None:
-        """Deletes the files of the run that lies there, and no others."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path in self.files:
-                path.unlink()
+        """Deletes what an earlier run left behind, which is all that `begin` does not write."""
+        for path in self.files:
+            if path not in (self.info_file, self.checkpoint_file):
+                path.unlink(missing_ok=True)
+
+    def _is_finished(self):
+        try:
+            return self.info["status"] == "finished"
+        except RunError:  # damaged, and about to give way
+            return False
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"

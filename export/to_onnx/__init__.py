@@ -6,14 +6,13 @@ same byte for byte wherever they are written, for the same weights and metadata.
 not know goes through tf2onnx.
 """
 
-import os
 import pathlib
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import aezoo
 from aezoo.core.errors import ExportError, OptionError
+from aezoo.core.files import replacing
 from aezoo.core.imports import import_keras, need
 from aezoo.core.options import check_choice
 from aezoo.export.formats import OPSETS, check_opset
@@ -164,12 +163,11 @@ def _check(part, inputs, outputs, opset, input_dtype, metadata, route):
 
 
 def _save(proto, path):
-    """Checks the model and moves it into place whole, so that no half-written file is ever met."""
+    """Checks the model and writes it whole or not at all, with what it keeps beside itself."""
     weights = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
     external = weights > LARGEST_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as folder:
-        whole = pathlib.Path(folder) / path.name
+    with replacing(path) as whole:
         data = whole.with_name(path.name + ".data")
         try:
             if external:
@@ -185,6 +183,3 @@ def _save(proto, path):
                 expected="a graph that onnx.checker accepts",
                 fix="pass another opset or route, and report the model if neither helps",
             ) from error
-        if external:
-            os.replace(data, path.with_name(data.name))
-        os.replace(whole, path)

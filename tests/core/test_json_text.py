@@ -20,6 +20,7 @@ INSIDE = {
     "aezoo/cli/train.py",
     "export/bundling.py",
     "aezoo/runtime/manifest.py",
+    "aezoo/training/records.py",
 }
 
 

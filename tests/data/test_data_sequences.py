@@ -326,7 +326,7 @@ def test_inputs(tmp_path):
     sequences = noise(4, 6, 2).clip(0, 1)  # would be images for a model of images
     np.save(tmp_path / "a.npy", sequences)
     found = reading.read_path(tmp_path / "a.npy", (6, 2))
-    assert found.names == ["0", "1", "2", "3"]
+    assert list(found.names) == ["0", "1", "2", "3"]
     assert np.array_equal(found.array, sequences.astype(np.float32))
     assert reading.read_path(tmp_path / "a.npy", (6, 2, 1)).array.shape == (4, 6, 2, 1)
     np.save(tmp_path / "b.npy", noise(4, 6))

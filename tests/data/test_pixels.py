@@ -281,7 +281,8 @@ def test_pictures_are_written_as_deep_as_they_were_read(tmp_path):
     found = reading.read_for(model, tmp_path / "a", run=run)
     scale = pixels.picture_scale(run, 1)
     assert scale == ("uint16", (0, 4095))
-    outputs.write(tmp_path / "out", found.array, found.names, as_images=True, scale=scale)
+    blocks = [found.array[:2], found.array[2:]]
+    outputs.write(tmp_path / "out", blocks, found.names, as_images=True, scale=scale)
     again = reading.read_for(model, tmp_path / "out", run=run)
     assert again.names == found.names
     assert np.array_equal(again.array, found.array)

@@ -119,7 +119,6 @@ def test_a_manifest_writes_nothing_elsewhere(place, exported, tmp_path, monkeypa
         "onnx/conv_encoder/2",
         "onnx/conv_encoder/config.pbtxt",
         "onnx/conv_encoder/model-settings.json",
-        "layout",
     ],
 )
 def test_a_link_in_the_output_leads_nowhere(link, exported, tmp_path):

@@ -73,8 +73,13 @@ def read_numpy(
     return Contents(parts, label_names=_common_names(path, parts, names))
 
 
-def read_arrays(path: pathlib.Path) -> np.ndarray | dict[str, np.ndarray]:
+def read_arrays(path: pathlib.Path, *, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:
     """Returns what a .npy or .npz file holds: one array, or a dict of arrays.
+
+    Args:
+        path: of the file.
+        mapped: whether the array of a .npy file may stay there: what is looked at is read, and the system
+            keeps of it what it has room for. An .npz file is compressed and read whole.
 
     Raises:
         DataError: the file is missing, truncated, or holds pickles.
@@ -87,6 +92,8 @@ def read_arrays(path: pathlib.Path) -> np.ndarray | dict[str, np.ndarray]:
         if not _NPY.startswith(begins):  # a pickle, a text: all that has no mark of its own
             raise ValueError(PICKLED)
         check_npy(path, _ANYTHING)
+        if mapped:  # a plain view: what is derived from a memmap is one, and slower to call onnxruntime with
+            return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, MemoryError) as error:  # Damaged is a ValueError
         pickled = PICKLED in str(error)
