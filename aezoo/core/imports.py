@@ -163,11 +163,14 @@ def refused_by_tensorflow(error: BaseException) -> dict[str, str] | None:
     names = {base.__name__ for base in type(error).__mro__}
     if "OpError" not in names or "ResourceExhaustedError" in names:  # too little memory is another matter
         return None
-    message = str(getattr(error, "message", error))
+    # Colours, and names of nodes that nobody gave, stand in what is computed outside of a graph.
+    message = re.sub(r"\x1b\[[\d;]*m|{{function_node [^}]*}}", "", str(getattr(error, "message", error)))
+    layer = re.search(r"Exception encountered when calling (\w+)\.call\(\)\.\s*", message)
+    message = message if layer is None else message[layer.end() :]
     # In between stand the lines of the program, and behind it what the user did not name.
     lines = [line.strip() for line in message.splitlines() if not line.startswith((" ", "\t"))]
     told = [line for line in lines if line and not line.startswith(("Graph execution", "Detected at"))]
-    node = re.search(r"{{node (\S+)}}", message)
+    node = layer or re.search(r"{{node (\S+)}}", message)
     is_on = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "") == "1"
     return {
         "problem": "TensorFlow cannot compute this model on this machine",

@@ -168,4 +168,4 @@ def test_a_model_that_tensorflow_cannot_compute_is_refused_in_four_lines(tmp_pat
         *("--data", "images.npy", "--epochs", "1", "-o", "run"),
     )
     assert trained.returncode == 1
-    four_lines(trained.stderr, "conv2d_transpose", "dilation rates", "TF_ENABLE_ONEDNN_OPTS=1")
+    four_lines(trained.stderr, "Conv2DTranspose: ", "dilation rates", "TF_ENABLE_ONEDNN_OPTS=1")
