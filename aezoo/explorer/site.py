@@ -201,7 +201,8 @@ def _facts(bundle, manifest, artifacts, read, examples, engine):
         "source": one_line(read.source, _LETTERS),
         "points": len(read.latents),
         "parts": {
-            part: {key: to_json(getattr(row, key)) for key in _SHOWN} for part, row in artifacts.items()
+            part: {"file": row.file, **{key: to_json(getattr(row, key)) for key in _SHOWN}}
+            for part, row in artifacts.items()
         },
         "runtime": {
             "version": web_runtime.VERSION,
