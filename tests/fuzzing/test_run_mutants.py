@@ -9,7 +9,7 @@ def made(tmp_path_factory):
     return run_mutants.make_run(tmp_path_factory.mktemp("fuzzed"))
 
 
-@pytest.mark.parametrize("number", [40, pytest.param(400, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("number", [25, pytest.param(150, marks=pytest.mark.exhaustive)])
 def test_no_mutant_of_a_run_is_taken_for_another(made, number):
     counts, faults = run_mutants.count(*made, number)
     assert not faults
