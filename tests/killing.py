@@ -24,13 +24,25 @@ from aezoo.runtime import manifest as contract
 from aezoo.testing import smooth_examples
 
 SHAPE = (8, 8, 1)
-TRAIN = ["train", "dense", "--data", "images.npy", "--epochs", "6", "--batch-size", "16", "--seed", "3"]
+TRAIN = [
+    "train",
+    "dense",
+    "--data",
+    "images.npy",
+    "--learning-rate",
+    "0.02",
+    "--epochs",
+    "6",
+    "--batch-size",
+    "16",
+    "--seed",
+    "3",
+]
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["aezoo.cli.main", "aezoo.training.loop", "aezoo.export.bundling"])
 
 
 def _command(folder, arguments):
-    import contextlib
     import os
 
     from aezoo.cli.main import main
@@ -39,8 +51,11 @@ def _command(folder, arguments):
     with open("said.txt", "w", encoding="utf-8") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
-    with contextlib.suppress(SystemExit):
-        os._exit(main([str(argument) for argument in arguments]))
+    try:
+        status = main([str(argument) for argument in arguments])
+    except SystemExit:  # of argparse
+        status = 2
+    os._exit(status)
 
 
 def command(folder, *arguments, killed_after=None):
@@ -148,7 +163,7 @@ def exporting(folder, times, seed=0):
     for fraction in fractions(times, seed):
         shutil.rmtree(folder / "bundle", ignore_errors=True)
         shutil.copytree(folder / "earlier_bundle", folder / "bundle")
-        again = ["export", "new", "--formats", "onnx,saved_model", "-o", "bundle", "--overwrite"]
+        again = ["export", "new", "--formats", "onnx,saved_model", "-o", "bundle"]
         status, _ = command(folder, *again, killed_after=fraction * whole)
         counts["killed"] += status == -9
         found = _bundle_of(folder / "bundle", images, latents)
