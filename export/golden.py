@@ -1,12 +1,14 @@
 """The proof's arrays: real inputs, and what Keras makes of them. They travel in the bundle as golden.npz."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from aezoo.core.calibration import Calibration
+from aezoo.core.errors import ExportError
 from aezoo.export.budget import SURE
 from aezoo.nn.autoencoder import Autoencoder
 
@@ -42,6 +44,8 @@ def make_golden(
         {"examples": as the exported encoder takes them, "latents": the encoder's first output,
         "reconstructions": float32}; further outputs by their names, and "labels" for a conditional model.
     """
+    if not model.built:  # somebody's own, which was never compiled
+        model.build((None, *model.example_shape))
     if examples is None:
         draw = np.random.Generator(np.random.Philox(0))
         examples = draw.random((_GOLDEN, *model.example_shape), dtype="float32")
@@ -55,7 +59,16 @@ def make_golden(
         sure = _away_from_borders(model, examples)
         stored, examples = stored[sure], examples[sure]
         given = {name: array[sure] for name, array in given.items()}
-    latents, *others = model.outputs(examples, **given)
+    try:
+        latents, *others = model.outputs(examples, **given)
+    except ValueError as error:  # RandomCrop, for one, gives another shape in training
+        told = next((line for line in str(error).splitlines()[1:] if line.strip()), str(error))
+        raise ExportError(
+            "Keras cannot compute this model outside of training",
+            got=re.sub(r"\x1b\[[\d;]*m", "", told)[:200],
+            expected="layers that give the same shapes in training and after it",
+            fix="try model.predict(examples), and take out the layer that it names",
+        ) from error
     return {
         "examples": stored,
         **given,

@@ -61,6 +61,8 @@ def _visit(layer, call, prefix):
     path = prefix + layer.name
 
     def visit(*args, **kwargs):
+        if kwargs.get("training") is True and _acts_in_training_by_default(layer):
+            kwargs["training"] = False  # Keras records the default, and sets it aside outside of fit()
         if kwargs.get("training") is True:
             raise ExportError(
                 f"the layer {path!r} is called with training=True inside the model",
@@ -74,6 +76,12 @@ def _visit(layer, call, prefix):
         return outputs[0] if len(outputs) == 1 else outputs
 
     return visit
+
+
+def _acts_in_training_by_default(layer):
+    """Whether a layer that is called with nothing said takes itself to be in training, as Resizing does."""
+    default = inspect.signature(layer.call).parameters.get("training")
+    return default is not None and default.default is True
 
 
 @dataclasses.dataclass(frozen=True)
