@@ -37,17 +37,16 @@ _KINDS = (
     keras.quantizers.Quantizer,
 )
 # They run code that a file brings, or read files that a config names.
-_NEVER = {
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-    "IndexLookup",
-    "StringLookup",
-    "IntegerLookup",
-    "TextVectorization",
-    "FeatureSpace",
-}
+_NEVER = (
+    keras.layers.TFSMLayer,
+    keras.layers.TorchModuleWrapper,
+    keras.layers.JaxLayer,
+    keras.layers.FlaxLayer,
+    keras.layers.StringLookup,
+    keras.layers.IntegerLookup,
+    keras.layers.TextVectorization,
+    keras.utils.FeatureSpace,
+)
 
 
 class Unknown(ValueError):
@@ -142,7 +141,7 @@ def _class(node: dict[str, Any]) -> Any:
             found = None
     if found is None:
         raise Unknown(f"the class {name[:60]!a} of {module[:60]!a}", module, importable=_is_foreign(module))
-    if any(base.__name__ in _NEVER for base in getattr(found, "__mro__", ())):
+    if isinstance(found, type) and issubclass(found, _NEVER):
         raise Unknown(f"a {found.__name__}, which runs code or reads files that the model names")
     return found
 

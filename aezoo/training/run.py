@@ -170,7 +170,10 @@ class Run:
     @property
     def history(self) -> list[dict[str, Any]]:
         """One dict an epoch: epoch, loss, val_loss, learning_rate, seconds."""
-        rows, info = records.read_history(self.history_file), self.info
+        rows = records.read_history(self.history_file)
+        if not self.exists():  # as while a run begins in a folder
+            return rows
+        info = self.info
         if info["status"] == "finished":
             ours = (len(rows), records.best_epoch(rows) if rows else 0)
             if ours != (info["epochs"], info["best_epoch"]):

@@ -103,14 +103,14 @@ def outcome(call, side, mutant):
         except AezooError as error:
             return f"other answer: {mutant.name}, where a plain array is refused: {error}"
     close = np.array_equal if call in CALLS.values() else np.allclose  # Keras sums a loss batch by batch
-    return "equal" if close(answer, expected) else f"other answer: {mutant.name}"
+    return "equal" if close(answer, expected, equal_nan=True) else f"other answer: {mutant.name}"
 
 
 FEW = {**CALLS, "evaluate": OF_KERAS["evaluate"]}
 
 
 @pytest.mark.parametrize(
-    ("count", "calls"), [(25, FEW), pytest.param(150, {**CALLS, **OF_KERAS}, marks=pytest.mark.exhaustive)]
+    ("count", "calls"), [(25, FEW), pytest.param(40, {**CALLS, **OF_KERAS}, marks=pytest.mark.exhaustive)]
 )
 @pytest.mark.parametrize("kind", ["rows", "images"])
 def test_every_form_is_refused_or_answered_alike(kind, count, calls, request):
