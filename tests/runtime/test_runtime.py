@@ -235,7 +235,9 @@ def test_the_quick_look_never_passes_what_the_careful_one_refuses():
         good.astype("uint8"),
     ):
         assert not surely_inputs(wrong, shape, np.dtype("float32"), True)
-    assert surely_inputs(good[::2], shape, np.dtype("float32"), True)
+    strided = good[::2]  # left to the careful look: the quick one would copy it
+    assert not surely_inputs(strided, shape, np.dtype("float32"), True)
+    assert as_inputs(strided, shape) is strided
 
 
 def test_a_threshold_for_a_scorer_of_a_fixed_batch(trained, tmp_path):
