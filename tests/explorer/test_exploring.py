@@ -8,13 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import urllib.request
 
 import numpy as np
 import pytest
 from conftest import ROOT, four_lines
+from interruptible import command_line
 from small_models import small
 
 import aezoo
@@ -307,7 +307,7 @@ def test_a_taken_port(tmp_path):
 def test_it_serves_until_ctrl_c(exported, engine, tmp_path):
     page = tmp_path / "page"
     site.lay_out(exported, page, runtime=engine)
-    command = [sys.executable, "-m", "aezoo", "explore", "--serve", "--port", "0", "-o", str(page)]
+    command = command_line("explore", "--serve", "--port", "0", "-o", page)
     server = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -315,8 +315,6 @@ def test_it_serves_until_ctrl_c(exported, engine, tmp_path):
         encoding="utf-8",
         cwd=ROOT,
         env={**os.environ},
-        # Where the tests run in the background, a shell has told them to ignore Ctrl-C, and Python obeys.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         address = re.match(r"(http://127\.0\.0\.1:\d+/) ", server.stdout.readline()).group(1)

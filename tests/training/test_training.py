@@ -6,12 +6,12 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from conftest import ROOT, four_lines
+from interruptible import command_line
 
 import aezoo
 from aezoo import data
@@ -146,14 +146,12 @@ def test_same_seed_same_weights_other_seed_other_weights(run, blobs, tmp_path):
 
 def start(arguments, folder):
     return subprocess.Popen(
-        [sys.executable, "-m", "aezoo", "train", *arguments],
+        command_line("train", *arguments),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        # Where the tests run in the background, a shell has told them to ignore Ctrl-C, and Python obeys.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
