@@ -9,8 +9,8 @@ from aezoo.core.errors import OptionError
 from aezoo.core.options import check_positive
 
 _DATA = (
-    "a folder of images, a .npy, .npz, .csv, .parquet or .ts file, or a named dataset such as mnist_mini; "
-    "figures are those of its test part; default: what the model was trained on"
+    "a folder of images, a .npy, .npz, .csv, .tsv, .parquet or .ts file, or a named dataset such as "
+    "mnist_mini; figures are those of its test part; default: what the model was trained on"
 )
 
 

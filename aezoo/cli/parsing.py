@@ -10,8 +10,8 @@ from typing import Any
 from aezoo.core.errors import OptionError
 
 SOURCE = (
-    "an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file, or a named dataset such as "
-    "mnist_mini: its test part, or another as mnist_mini[train]"
+    "an image, a folder of images, a .npy, .npz, .csv, .tsv, .parquet or .ts file, or a named dataset such "
+    "as mnist_mini: its test part, or another as mnist_mini[train]"
 )
 _LABELS = (
     "class of each example, for a conditional model: one for each, one for all, a .npy file, or the table's "

@@ -48,7 +48,7 @@ def add_train(commands: Any) -> None:
 def _add_training_arguments(parser, *, output):
     """Adds the arguments that every training takes, recipes and `aezoo train` alike."""
     _add_data(parser.add_argument_group("data"))
-    _add_table(parser.add_argument_group("tables", "what a .csv or .parquet file leaves open"))
+    _add_table(parser.add_argument_group("tables", "what a .csv, .tsv or .parquet file leaves open"))
     _add_settings(parser.add_argument_group("settings", "default: as the recipe says, else as stated here"))
     group = parser.add_argument_group("run")
     group.add_argument(
@@ -65,7 +65,7 @@ def _add_training_arguments(parser, *, output):
 
 def _add_data(group):
     text = (
-        "a folder of images, a .npy, .npz, .csv, .parquet or .ts file, or a named dataset: mnist_mini, "
+        "a folder of images, a .npy, .npz, .csv, .tsv, .parquet or .ts file, or a named dataset: mnist_mini, "
         "quasi_periodic, sklearn:NAME, sktime:NAME, or one of TensorFlow Datasets"
     )
     parsing.add_source(group, "--data", text)

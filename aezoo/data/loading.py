@@ -4,7 +4,7 @@
 "sklearn:breast_cancer"   and the other tables that scikit-learn ships
 "sktime:GunPoint"         and the other series of equal length that sktime ships
 "quasi_periodic"          signals made by a generator, with faults in the test part
-a path                    to a folder of images, a .npy, .npz, .csv, .parquet or .ts file;
+a path                    to a folder of images, a .npy, .npz, .csv, .tsv, .parquet or .ts file;
                           NAME_TRAIN.ts brings NAME_TEST.ts along
 "mnist", "mnist:3.0.1"    and the other image sets of TensorFlow Datasets; an existing path comes first
 """
@@ -40,15 +40,16 @@ READERS = {
     ".npy": read_numpy,
     ".npz": read_numpy,
     ".csv": read_table,
+    ".tsv": read_table,
     ".parquet": read_table,
     ".ts": read_ts,
 }
-TABLES = (".csv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet")
 PARTS = {"train": "training", "validation": "validation", "test": "test"}  # and the word for each
 _USUAL = (("uint8", BYTES), ("float32", UNIT))  # what images hold where nobody states a range
 _SOURCES = "an existing path, mnist_mini, quasi_periodic, sklearn:NAME, sktime:NAME"
 # Suffixes that say "a file" of a source that is not there; no set of TensorFlow Datasets ends so.
-FILE_SUFFIXES = (*READERS, *SUFFIXES, ".zip", ".tsv", ".txt", ".h5", ".pkl", ".gz", ".json")
+FILE_SUFFIXES = (*READERS, *SUFFIXES, ".zip", ".txt", ".h5", ".pkl", ".gz", ".json")
 
 
 def load(

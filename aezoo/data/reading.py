@@ -1,8 +1,8 @@
 """Where examples come from: ONE notion of a source for every command and for whoever calls it. No framework.
 
-A source is a path (an image, a folder of images, a .npy, .npz, .csv, .parquet or .ts file), which is read
-whole; or a name that `data.load` knows ("mnist_mini", "sklearn:wine", "mnist"), of which the test part is
-read. SOURCE[train], SOURCE[validation] and SOURCE[test] are the parts that a training would get.
+A source is a path (an image, a folder of images, a .npy, .npz, .csv, .tsv, .parquet or .ts file), which is
+read whole; or a name that `data.load` knows ("mnist_mini", "sklearn:wine", "mnist"), of which the test part
+is read. SOURCE[train], SOURCE[validation] and SOURCE[test] are the parts that a training would get.
 """
 
 import dataclasses
@@ -198,7 +198,7 @@ def read_path(
     classes are None where labels are numbers alone.
 
     Args:
-        path: an image, a folder of images at any depth, or a .npy, .npz, .csv, .parquet or .ts file.
+        path: an image, a folder of images at any depth, or a .npy, .npz, .csv, .tsv, .parquet or .ts file.
         shape: of one example, (H, W, C), (T, F) or (F,); images of a folder are resized and
             converted to it, an array (N, ?, ?) is taken for images or sequences by it.
         feature_names: of the columns that the model was trained on: a table's are taken by name.

@@ -78,7 +78,7 @@ def test_an_unknown_source_is_refused_alike(name, here, capfd):
     assert printed.err.splitlines()[-4:] == [  # `explore` says before what it begins with
         "DataError: no such file or folder (did you mean 'few.npz'?)",
         "  got:      fwe.npz (does not exist)",
-        "  expected: a folder of images, or a file that ends in .npy, .npz, .csv, .parquet, .ts",
+        "  expected: a folder of images, or a file that ends in .npy, .npz, .csv, .tsv, .parquet, .ts",
         "  fix:      check the path",
     ]
 

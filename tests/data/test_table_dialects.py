@@ -64,6 +64,9 @@ READ = {
         [[1.5, 2.5], [3.5, 4.5]],
         "left out: column 1",
     ),
+    "index and years": (",2020,2021\n0,1.5,2\n1,3.5,4\n", ["2020", "2021"], [[1.5, 2], [3.5, 4]], "left out"),
+    "a number above flags": ("1,2\nTrue,2\nFalse,4\n", ["1", "2"], [[1, 2], [0, 4]], "header in line 1"),
+    "whole numbers that do not rise": ("3,1\n2,5\n9,4\n", None, [[3, 1], [2, 5], [9, 4]], "no header"),
     "shuffled index": (",a\n7,1.5\n3,2.5\n", "a", [[1.5], [2.5]], "left out: column 1"),
     "booleans": ("a,b\ntrue,1\nFALSE,2\n", "ab", [[1, 1], [0, 2]], "2 rows"),
     "a comma in a text": ('a,b,class\n1,2,"x, y"\n3,4,z\n', "ab", [[1, 2], [3, 4]], "labels: column 'class'"),
@@ -104,6 +107,15 @@ ASKED = {
         (("header", False), [[0, 1, 2], [3, 4, 5], [6, 7, 8]]),
     ),
     "0\n1\n2\n": (("header or a row",), (("header", True), [[1], [2]])),
+    "2000\n3\n5\n1\n8\n2\n": (("header or a row",), (("header", True), [[3], [5], [1], [8], [2]])),
+    "20,21\n0,1.5\n1,1.2\n2,0.5\n3,2.5\n1,3.5\n": (
+        ("header or a row",),
+        (("header", True), [[0, 1.5], [1, 1.2], [2, 0.5], [3, 2.5], [1, 3.5]]),
+    ),
+    "3,4,5\n8,1,7\n9,9,0\n": (
+        ("header or a row",),
+        (("header", False), [[3, 4, 5], [8, 1, 7], [9, 9, 0]]),
+    ),
     "0,1\n0.5,1.5\n2.5,3.5\n": (("header or a row",), (("header", True), [[0.5, 1.5], [2.5, 3.5]])),
     "400,402,404,406,408\n1,2,7,3,1\n2,3,8,4,2\n": (
         ("header or a row",),

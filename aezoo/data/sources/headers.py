@@ -7,6 +7,8 @@ from aezoo.core.errors import DataError
 from aezoo.data.sources.table_cells import kind_of, numeric
 
 _ROWS = 10  # of decimals, below a line of whole numbers that could be the first of them
+_FEW = 5  # of any numbers, below one that is unlike them
+_SPACED = 5  # numbers do not rise in equal steps by chance
 _WIDE = 8  # columns: nobody's first row of whole numbers counts that far
 
 
@@ -38,12 +40,14 @@ def has_header(
     whole = all(kind == "whole" for kind in kinds[unnamed_index:])
     counts = whole and [int(cell) for cell in told] == list(range(len(told)))
     if unnamed_index:  # what pandas writes above row numbers
-        return counts
+        return counts or (whole and _numbers_rows(rows))
+    if whole and any(_flags(row[number] for row in rows) for number in range(len(head))):
+        return True  # a number above True and False
     fractional = [kind in ({"dot"}, {"comma"}) for kind in below]
     if counts:
         return _counting(source, head, rows, any(fractional))
     unlike = whole and len(head) > 2 and rows and all(fractional)
-    if unlike or (_evenly_spaced(head, kinds) and rows and not _evenly_spaced(rows[0], kinds)):
+    if unlike or (rows and _could_name(head, kinds, rows)):
         _ask(source, head)
     return False
 
@@ -69,18 +73,72 @@ def _counting(source, head, rows, fractional):
     return _ask(source, head)
 
 
-def _evenly_spaced(cells, kinds):
-    """Whether five numbers or more rise in equal steps, as wavelengths in a header do."""
-    if len(cells) < 5 or not all(kind in ("whole", "dot") for kind in kinds):
+def _numbers_rows(rows):
+    """Whether the first column counts the rows, from 0 or 1."""
+    first = [row[0].strip() for row in rows]
+    return len(first) > 1 and first in [
+        [str(number + start) for number in range(len(first))] for start in (0, 1)
+    ]
+
+
+def _flags(cells):
+    """Whether these are True and False alone, and both."""
+    return {cell.strip().lower() for cell in cells} == {"true", "false"}
+
+
+def _could_name(head, kinds, rows):
+    """Whether numbers that rise in equal steps stand above rows that do not: wavelengths, say, or years.
+
+    A few numbers rise so by chance: they have to be whole, one after the other, and three at least, or unlike
+    all that stands below.
+    """
+    if len(head) >= _SPACED:
+        return _evenly_spaced(head, kinds) and not _evenly_spaced(rows[0], kinds)
+    if not _one_by_one(head) or (len(head) > 1 and _one_by_one(rows[0])):
         return False
-    try:
-        numbers = [float(cell) for cell in cells]
-    except ValueError:
+    return len(head) > 2 or (len(rows) >= _FEW and all(map(_unlike, head, zip(*rows, strict=True))))
+
+
+def _one_by_one(cells):
+    """Whether these are whole numbers that follow each other."""
+    if any(kind_of(cell) != "whole" for cell in cells):
+        return False
+    return [int(cell) for cell in cells] == list(range(int(cells[0]), int(cells[0]) + len(cells)))
+
+
+def _unlike(cell, below):
+    """Whether it is a whole number above fractions, or further from all below than these from each other."""
+    if all(kind_of(each) in ("dot", "comma") for each in below):
+        return True
+    numbers = _numbers(below)
+    if not numbers:
+        return False
+    low, high = min(numbers), max(numbers)
+    return max(low - float(cell), float(cell) - high) > high - low
+
+
+def _evenly_spaced(cells, kinds):
+    """Whether numbers rise in equal steps."""
+    if not all(kind in ("whole", "dot") for kind in kinds):
+        return False
+    numbers = _numbers(cells)
+    if len(numbers) < len(cells):
         return False
     step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
     return step > 0 and all(
         abs(second - first - step) <= 1e-6 * step for first, second in itertools.pairwise(numbers)
     )
+
+
+def _numbers(cells):
+    """Returns the numbers among cells, whichever decimal mark they have."""
+    found = []
+    for cell in cells:
+        try:
+            found.append(float(cell.replace(",", ".")))
+        except ValueError:
+            continue
+    return found
 
 
 def _ask(source, head):

@@ -94,7 +94,7 @@ class TableOptions:
             raise OptionError(
                 "only tables have columns",
                 got=f"{given[0]}={self.given()[given[0]]!r} for {source}",
-                expected="a .csv or .parquet file",
+                expected="a .csv, .tsv or .parquet file",
                 fix=f"leave {given[0]} out",
             )
 

@@ -1,4 +1,4 @@
-"""Reads .csv and .parquet tables by pandas: columns of numbers are features, a label column is the labels."""
+"""Reads .csv, .tsv and .parquet tables by pandas: columns of numbers are features, one may be the labels."""
 
 import csv
 import dataclasses
@@ -48,7 +48,7 @@ def read_table(
     *,
     expected: Sequence[str] | None = None,
 ) -> Contents:
-    """Returns the `Contents` of one .csv or .parquet file: rows, with labels where a column has them.
+    """Returns the `Contents` of one .csv, .tsv or .parquet file: rows, with labels where a column has them.
 
     Every column is a feature but the labels; True and False become 1 and 0. What the text of a CSV leaves
     open is not guessed, see `dialects`. A first column without a name that numbers the rows, or names them,
