@@ -66,7 +66,7 @@ READ = {
     ),
     "index and years": (",2020,2021\n0,1.5,2\n1,3.5,4\n", ["2020", "2021"], [[1.5, 2], [3.5, 4]], "left out"),
     "a number above flags": ("1,2\nTrue,2\nFalse,4\n", ["1", "2"], [[1, 2], [0, 4]], "header in line 1"),
-    "whole numbers that do not rise": ("3,1\n2,5\n9,4\n", None, [[3, 1], [2, 5], [9, 4]], "no header"),
+    "whole numbers that do not rise": ("3;1\n2;5\n9;4\n", None, [[3, 1], [2, 5], [9, 4]], "no header"),
     "shuffled index": (",a\n7,1.5\n3,2.5\n", "a", [[1.5], [2.5]], "left out: column 1"),
     "booleans": ("a,b\ntrue,1\nFALSE,2\n", "ab", [[1, 1], [0, 2]], "2 rows"),
     "a comma in a text": ('a,b,class\n1,2,"x, y"\n3,4,z\n', "ab", [[1, 2], [3, 4]], "labels: column 'class'"),
