@@ -10,7 +10,7 @@ import pytest
 from bundle_mutants import copied, mutants
 
 from aezoo import runtime
-from aezoo.core.errors import AezooError, BundleError
+from aezoo.core.errors import AezooError, BundleError, ParityError
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def equal(first, second):
     )
 
 
-MANY = int(os.environ.get("AEZOO_MUTANTS", 500))  # 10,000 take more than half an hour
+MANY = int(os.environ.get("AEZOO_MUTANTS", 500))  # 10,000 take some minutes
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(MANY, marks=pytest.mark.exhaustive)])
@@ -88,3 +88,44 @@ def test_a_mutant_is_refused_or_answers_as_the_bundle(count, bundle, tmp_path, c
         print(f"\n{count} mutants of {pathlib.Path(bundle).name}: {dict(figures)}")
     assert figures["refused"] > count / 3
     assert figures["accepted, equal"] > 0  # of what `load` does not open
+
+
+PROVEN = int(os.environ.get("AEZOO_PROVEN_MUTANTS", 200))
+
+
+@pytest.fixture(scope="module")
+def with_code(trained, tmp_path_factory):
+    """A bundle with formats that would run code, beside ONNX."""
+    from aezoo.export import ExportOptions, export_bundle
+    from aezoo.testing import smooth_examples
+
+    folder = tmp_path_factory.mktemp("mutants") / "with_code"
+    options = ExportOptions(formats=["onnx", "c", "saved_model"])
+    return export_bundle(trained[0], folder, options, examples=smooth_examples(trained[0].example_shape, 120))
+
+
+@pytest.mark.parametrize("count", [15, pytest.param(PROVEN, marks=pytest.mark.exhaustive)])
+def test_verify_refuses_a_mutant_or_proves_it(count, with_code, tmp_path, capsys):
+    """Without `trust`: what would run code is skipped; what is proven and was not sealed anew is the bundle."""
+    from aezoo.export.proof import parity
+
+    right, figures = answers(with_code), collections.Counter()
+    assert {type(row).__name__ for row in parity.verify(with_code).values()} == {"Parity", "Skipped"}
+    for _, mutant in zip(range(count), mutants(with_code, seed=count), strict=False):
+        folder = copied(with_code, tmp_path / "mutant")
+        mutant.mutate(folder)
+        try:
+            rows = parity.verify(folder)
+        except (BundleError, ParityError) as error:
+            figures[type(error).__name__] += 1
+            continue
+        except Exception as error:
+            raise AssertionError(f"{mutant.name}: {type(error).__name__}: {error}") from error
+        figures["proven"] += 1
+        code = {name for name in rows if name.startswith(("c/", "saved_model/"))}
+        assert all(isinstance(rows[name], parity.Skipped) for name in code), mutant.name
+        assert mutant.sealed or equal(right, answers(folder)), mutant.name
+    with capsys.disabled():
+        print(f"\n{count} mutants through verify: {dict(figures)}")
+    assert figures["BundleError"] > count / 3
+    assert figures["proven"] > 0
