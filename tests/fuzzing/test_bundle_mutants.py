@@ -106,7 +106,7 @@ def with_code(trained, tmp_path_factory):
 
 @pytest.mark.parametrize("count", [15, pytest.param(PROVEN, marks=pytest.mark.exhaustive)])
 def test_verify_refuses_a_mutant_or_proves_it(count, with_code, tmp_path, capsys):
-    """Without `trust`: what would run code is skipped; what is proven and was not sealed anew is the bundle."""
+    """Without `trust`: what would run code is skipped; what is proven, not sealed anew, is the bundle."""
     from aezoo.export.proof import parity
 
     right, figures = answers(with_code), collections.Counter()
