@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TextIO
 
 from aezoo.core.json_text import json_text
@@ -90,20 +90,23 @@ def show_parity(title: str, figures: Mapping[str, Any]) -> None:
 NOT_ALL = 3  # exit status
 
 
-def not_all(skipped: bool, done: str) -> int:
+def not_all(reasons: Collection[str], done: str) -> int:
     """Returns the exit status of a command that may have left files out; says so on standard error.
 
     Args:
-        skipped: whether it has.
+        reasons: why it has, one for each file.
         done: what it has not done with them, "proven".
     """
-    if not skipped:
+    from aezoo.export.formats import WOULD_RUN
+
+    if not reasons:
         return 0
-    say(
-        f"not everything was {done}: see the skipped rows. What would run code is opened with --digest, as "
-        "export printed it, or with --trust where you know who made the bundle",
-        file=sys.stderr,
+    vouch = (
+        ". What would run code is opened with --digest, as export printed it, or with --trust where you know "
+        "who made the bundle"
     )
+    hint = vouch if WOULD_RUN in reasons else ""
+    say(f"not everything was {done}: see the skipped rows{hint}", file=sys.stderr)
     return NOT_ALL
 
 

@@ -224,7 +224,7 @@ def _given_settings(parsed):
 def _check_same(recipe, parsed, info):
     """Raises OptionError where a run is to be resumed as something else than it was begun as."""
     _check_no_other_start(parsed)
-    cut = ("kind", "image_shape", "validation_fraction")
+    cut = ("kind", "image_shape", "validation_fraction", "value_range")
     asked = {name: getattr(parsed, name) for name in cut if getattr(parsed, name) is not None}
     asked |= {**_given_settings(parsed), **_table_options(parsed), **recipe.options}
     begun = {**info["data"]["load_options"], **info["settings"], **info["options"], "model": info["model"]}

@@ -111,3 +111,10 @@ def test_every_command_that_takes_images_takes_a_range():
             assert "value_range" in names, name
             reading.add(name)
     assert {"train", "export", "encode", "score", "calibrate", "plot", "explore", "compare"} <= reading
+
+
+def test_a_resumed_run_keeps_its_range(here, capfd):
+    assert run("train", "--resume", "-o", "run", "--value-range", "0,4095") == 2
+    error = capfd.readouterr().err
+    assert "a resumed run goes on as it was begun" in error
+    assert "[0.0, 4095.0]" in error

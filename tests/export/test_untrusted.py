@@ -13,7 +13,7 @@ from aezoo import runtime
 from aezoo.bench import runner
 from aezoo.cli import main
 from aezoo.core.errors import BundleError, OptionError
-from aezoo.export import ExportOptions, export_bundle
+from aezoo.export import ExportOptions, export_bundle, formats
 from aezoo.export.formats import FORMATS, WOULD_RUN
 from aezoo.export.proof import parity
 from aezoo.export.recalibration import recalibrate
@@ -117,6 +117,15 @@ def test_rows_of_verify_say_what_was_skipped(both, capfd):
     assert "not everything was proven" in printed.err
     assert "--digest" in printed.err
     assert "--trust" in printed.err
+
+
+def test_a_runtime_that_is_missing_is_no_matter_of_trust(both, capfd, monkeypatch):
+    asked = formats.is_installed
+    monkeypatch.setattr(formats, "is_installed", lambda form: form != "saved_model" and asked(form))
+    assert main.main(["verify", str(both), "--trust"]) == 3
+    printed = capfd.readouterr()
+    assert "not everything was proven" in printed.err
+    assert "--trust" not in printed.err
 
 
 def test_who_knows_the_digest_vouches(both, capfd):
