@@ -101,6 +101,7 @@ ASKED = {
         ("thousands", "'1,234'", "1.234 or 1234"),
         (("decimal", ","), [[1.234, 2.5], [3.111, 4.222]]),
     ),
+    "a;b\n1,2\n3,4\n": (("two ways",), (("decimal", ","), [[1.2], [3.4]])),
     "0,1,2\n3,4,5\n6,7,8\n": (
         ("header or a row", "header=True", "header=False"),
         (("header", True), [[3, 4, 5], [6, 7, 8]]),

@@ -270,6 +270,8 @@ def _choose(path, lines, delimiter, decimal, ended, expected):
         return equal[0]
     commas = [reading for reading in readings if reading.delimiter == ","]
     if alone and (decimal == "," or not any(len(reading.records[0][1]) > 1 for reading in commas)):
+        if decimal is None and commas and _other_names(alone.records[0][1][0], commas[0].width):
+            _refuse_ambiguous(path, [alone, *commas])
         return alone
     if alone and commas and kind_of(alone.records[0][1][0]) != "text":
         _refuse_ambiguous(path, [alone, *commas])  # "28,7" above "29", or a row that was cut off
@@ -277,6 +279,11 @@ def _choose(path, lines, delimiter, decimal, ended, expected):
     if ragged:
         _refuse_widths(path, max(ragged, key=lambda reading: reading.width))
     return readings[0]
+
+
+def _other_names(head, width):
+    """Whether a first line names so many columns with another mark between them: "a;b" above "1,2"."""
+    return width > 1 and any(head.count(mark) + 1 == width for mark in ";\t|")
 
 
 def _even(head, width):
