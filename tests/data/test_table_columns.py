@@ -256,3 +256,28 @@ def test_a_model_that_reads_is_no_training(tmp_path):
     for path in both(tmp_path, frame, index=False):
         contents = read_table(path, expected=("a", "b", "c"))
         assert contents.parts["train"][1] is None
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    """Two columns of one number each, 300 million times, are less than a megabyte."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path, zeros = tmp_path / "set.parquet", pyarrow.table({"a": np.zeros(10**6), "b": np.zeros(10**6)})
+    with pyarrow.parquet.ParquetWriter(path, zeros.schema, compression="zstd") as file:
+        for _ in range(100):
+            file.write_table(zeros)
+    assert path.stat().st_size < 10**6
+    with pytest.raises(DataError) as error:
+        read_table(path)
+    four_lines(error, "unpacks to 1,600,000,000 bytes", "1,073,741,824")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_long_texts_are_no_classes(suffix, tmp_path):
+    long = {"a": np.arange(12.0) ** 2, "class": ["x", "y" * 2000] * 6}
+    path, frame = tmp_path / f"set.{suffix}", pandas.DataFrame(long)
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    with pytest.raises(DataError) as error:
+        read_table(path)
+    four_lines(error, "column 'class' holds texts", "2,000 characters", "drop=['class']")

@@ -12,6 +12,7 @@ from aezoo.data.contents import numbered_labels
 from aezoo.data.sources.columns import Roles
 
 _FEW = 20  # classes, in a column that nobody called the labels; or one for ten rows
+_LONGEST = 1000  # characters of a class's name
 _EXACT = 2**53  # whole numbers that float64 keeps apart
 
 
@@ -224,7 +225,7 @@ class Columns:
                 fix=f"drop {where}, give it a label, or pass drop=[{name!r}]",
             )
         if types.is_bool_dtype(column) or not types.is_numeric_dtype(column):
-            return numbered_labels(column.astype(str).to_numpy(dtype=str), len(column), source=self.source)
+            return self._numbered_texts(column, name)
         values = column.to_numpy()
         broken = values != np.rint(values)
         if broken.any():
@@ -236,6 +237,21 @@ class Columns:
                 fix=f"pass labels=False if {name!r} is a feature, or drop=[{name!r}]",
             )
         return numbered_labels(values, len(column), source=self.source)
+
+    def _numbered_texts(self, column, name):
+        """Returns what `labels` does of a column of texts, each of which is looked at once."""
+        numbers, found = self.pandas.factorize(column.astype(object))
+        texts = [str(text) for text in found]
+        longest = max(texts, key=len)
+        if len(longest) > _LONGEST:
+            raise DataError(
+                f"{self.source}: column {name!r} holds texts, and no classes",
+                got=f"a label of {len(longest):,} characters, {longest[:40]!r}...",
+                expected=f"names of classes, of at most {_LONGEST:,} characters",
+                fix=f"pass drop=[{name!r}]",
+            )
+        order, names = numbered_labels(texts, len(texts), source=self.source)
+        return order[numbers], names
 
 
 def _shown(value):

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from aezoo.core.arrays import most_of
 from aezoo.core.errors import DataError
 from aezoo.core.imports import need
 from aezoo.data.contents import Contents, as_examples
@@ -146,7 +147,7 @@ def _refuse_file(path: pathlib.Path, error: Exception, expected: str, fix: str) 
 
 
 def _read_parquet(pandas, path, options, expected):
-    need("pyarrow", extra="tables")
+    parquet = need("pyarrow.parquet", extra="tables")
     for name in ("delimiter", "decimal", "header") if expected is None else ():
         if getattr(options, name) is not None:
             raise DataError(
@@ -156,15 +157,34 @@ def _read_parquet(pandas, path, options, expected):
                 fix=f"leave {name} out",
             )
     try:
-        frame = pandas.read_parquet(path, engine="pyarrow")
+        with parquet.ParquetFile(path) as file:
+            size, texts = _unpacked_size(file.metadata), _texts(file.schema_arrow)
+        if size > most_of(path):
+            raise ValueError(f"unpacks to {size:,} bytes, more than {most_of(path):,}")
+        # Each text once, however often it comes: a text of a megabyte in a million rows is a small file.
+        frame = pandas.read_parquet(path, engine="pyarrow", read_dictionary=texts)
         if any(name is not None for name in frame.index.names):  # in a CSV it is a column, too
             frame = frame.reset_index()
+        for name in set(texts) & set(frame.columns):
+            frame[name] = frame[name].astype(object)
     except Exception as error:  # what Arrow and pandas raise for a damaged file has no common kind
         _refuse_file(path, error, "a complete Parquet file", "write it again with DataFrame.to_parquet")
     names = [str(name).strip() for name in frame.columns]
     frame.columns = range(len(names))
     names[:1] = [names[0] or UNNAMED] if names else []
     return _Table(frame, names, True, lambda index: f"row {index}")
+
+
+def _unpacked_size(metadata):
+    """Returns the bytes that a Parquet file says it becomes, eight at least for each value."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    return sum(max(8 * chunk.num_values, chunk.total_uncompressed_size) for chunk in chunks)
+
+
+def _texts(schema):
+    """Returns the names of the columns of texts."""
+    return [field.name for field in schema if str(field.type) in ("string", "large_string", "binary")]
 
 
 def _read_csv(pandas, path, options, expected):
