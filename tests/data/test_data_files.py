@@ -8,6 +8,7 @@ from PIL import Image
 
 from aezoo.core.errors import DataError, DataNote
 from aezoo.data import load
+from aezoo.data.sources.image_folder import read_image_folder
 
 
 def refused(source, **options):
@@ -98,6 +99,18 @@ def test_folder_with_parts(tmp_path):
     assert load(tmp_path).label_names == ("elsewhere", "train", "val")  # then they are classes
     save_images(tmp_path / "test", 2)
     assert "elsewhere" in refused(tmp_path)[1]
+
+
+def test_masks_beside_the_parts_are_not_read(tmp_path):
+    """As MVTec AD lays out its sets; its masks have the names of images."""
+    save_images(tmp_path / "train" / "good", 8)
+    for folder in ("test/good", "test/crack", "ground_truth/crack"):
+        save_images(tmp_path / folder, 2)
+    with pytest.warns(DataNote, match=r"2 of 14 files not read: 2 \.png"):
+        found = read_image_folder(tmp_path)
+    assert {part: len(examples) for part, (examples, _) in found.parts.items()} == {"train": 8, "test": 4}
+    assert found.label_names == ("crack", "good")
+    assert found.unread_files == {".png": 2}
 
 
 def test_flat_folder_and_train_test_without_labels(tmp_path):

@@ -1,5 +1,6 @@
 """Reads a folder of images; folders in it are their labels. Files in it that are not read are told of."""
 
+import itertools
 import os
 import pathlib
 from collections import Counter
@@ -18,6 +19,7 @@ PART_FOLDERS = {
     "valid": "validation",
     "val": "validation",
 }
+_MASKS = "ground_truth"  # beside train/ and test/, as MVTec AD lays it out: which pixels of test/ are defects
 _OF_THE_SYSTEM = ("thumbs.db", "desktop.ini")  # hidden files of Windows; other systems' begin with a dot
 
 
@@ -25,8 +27,9 @@ def read_image_folder(folder: pathlib.Path, image_shape: Sequence[int] | None = 
     """Returns the `Contents` of a folder of images, in numbers of the depth that the files have.
 
     With sub-folders train/ and test/ (and validation/ or val/) these are the parts. Below that,
-    the first level of folders are the labels; deeper ones only hold images. A `DataNote` counts and
-    names the files that are not read; hidden ones do not count.
+    the first level of folders are the labels; deeper ones only hold images. A folder ground_truth/ beside
+    them holds masks, as MVTec AD has them, and is not read. A `DataNote` counts and names the files that
+    are not read; hidden ones do not count.
 
     Args:
         folder: pathlib.Path.
@@ -39,6 +42,7 @@ def read_image_folder(folder: pathlib.Path, image_shape: Sequence[int] | None = 
     files, unread = {}, []
     if folder not in folders.values():  # what lies beside train/ and test/, images as well
         unread = [path for path in _visible(folder) if path.is_file() and not _is_hidden(path.name)]
+        unread += itertools.chain(*files_below(folder / _MASKS))
     for part, below in folders.items():
         images, others = files_below(below)
         if not images:
@@ -114,7 +118,7 @@ def _suffix(path):
 def _part_folders(folder):
     """Returns part -> folder; only "train", the folder itself, where it has no parts."""
     below = [path for path in _visible(folder) if path.is_dir()]
-    others = [path.name for path in below if path.name.lower() not in PART_FOLDERS]
+    others = [path.name for path in below if path.name.lower() not in (*PART_FOLDERS, _MASKS)]
     parts, twice = {}, []
     for path in below:
         if path.name.lower() in PART_FOLDERS:
