@@ -14,6 +14,7 @@ def test_the_table_makes_every_layer():
 
 
 @pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning")  # a Flatten behind a Masking
 @pytest.mark.parametrize("format", every_layer.FORMATS)
 @pytest.mark.parametrize("name", SOME)
 def test_proven_or_refused_in_words(name, format, tmp_path):
