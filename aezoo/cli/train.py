@@ -15,6 +15,7 @@ from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
 from aezoo.core.options import KINDS
+from aezoo.training.choosing import choose_options, choose_settings
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
 from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
@@ -49,7 +50,8 @@ def _add_training_arguments(parser, *, output):
     """Adds the arguments that every training takes, recipes and `aezoo train` alike."""
     _add_data(parser.add_argument_group("data"))
     _add_table(parser.add_argument_group("tables", "what a .csv, .tsv or .parquet file leaves open"))
-    _add_settings(parser.add_argument_group("settings", "default: as the recipe says, else as stated here"))
+    default = "default: as the recipe says, else chosen from the data, else as stated here"
+    _add_settings(parser.add_argument_group("settings", default))
     group = parser.add_argument_group("run")
     group.add_argument(
         "--start-from", metavar="RUN", help="start with the weights of a run of the same shape"
@@ -103,9 +105,9 @@ def _add_table(group):
 
 
 def _add_settings(group):
-    group.add_argument("--epochs", type=int, metavar="N", help=f"default {Settings.epochs}")
-    group.add_argument("--batch-size", type=int, metavar="N", help=f"default {Settings.batch_size}")
-    group.add_argument("--learning-rate", type=float, metavar="X", help=f"default {Settings.learning_rate}")
+    group.add_argument("--epochs", type=int, metavar="N", help="passes over the training part")
+    group.add_argument("--batch-size", type=int, metavar="N", help="examples a step")
+    group.add_argument("--learning-rate", type=float, metavar="X", help="of the optimiser, at its highest")
     group.add_argument("--schedule", choices=SCHEDULES, help=f"default {Settings.schedule}")
     group.add_argument("--loss", metavar="NAME", help=f"a Keras loss, default {Settings.loss}")
     group.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without improvement")
@@ -160,7 +162,17 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
         for line in _against(expected, metrics):
             output.say(line)
     output.say(f"run: {run.folder}    next: aezoo export {run.folder} -o bundle/")
+    for line in _beside_pca(metrics):
+        output.say(line)
     return run
+
+
+def _beside_pca(metrics):
+    """Yields a line where principal components do as well: the model is not worth its files then."""
+    ours, pca = metrics["mse"], metrics["pca"]
+    if ours >= pca["mse"]:
+        found = f"mse {ours:.4g}, PCA with {pca['components']} components {pca['mse']:.4g}"
+        yield f"not better than PCA: {found}. More --epochs, more examples or fewer latents may change that"
 
 
 def _begin(recipe, parsed, run, say):
@@ -168,7 +180,6 @@ def _begin(recipe, parsed, run, say):
 
     run.check_free(overwrite=parsed.overwrite)
     source = parsed.source or recipe.data
-    settings = dataclasses.replace(recipe.settings_for(source), **_given_settings(parsed))
     held_back = parsed.validation_fraction
     dataset = data.load(
         source,
@@ -187,10 +198,19 @@ def _begin(recipe, parsed, run, say):
         other = TAKES_ANY[dataset.kind]
         error.fix = error.fix.replace(f"build {other!r}", f"aezoo train {other} --data {shlex.quote(source)}")
         raise
+    given, stated = _given_settings(parsed), recipe.settings_for(source)
+    chosen: dict[str, Any] = {}
+    if stated is not None:
+        settings, options = dataclasses.replace(stated, **given), recipe.options
+    else:
+        settings, chosen = choose_settings(dataset, **given)
+        added = choose_options(recipe.model, dataset, recipe.options)
+        options, chosen = {**recipe.options, **added}, {**chosen, **added}
+        say("chosen from the data: " + ", ".join(f"{name}={value}" for name, value in chosen.items()))
     from aezoo import training  # imports Keras: after all that can be refused without it
 
     training.seed_everything(settings)
-    model = build_for(recipe.model, {**_seeded(recipe.model, settings), **recipe.options}, dataset)
+    model = build_for(recipe.model, {**_seeded(recipe.model, settings), **options}, dataset)
     if parsed.start_from:
         start_from(model, parsed.start_from)
     say(
@@ -205,6 +225,7 @@ def _begin(recipe, parsed, run, say):
         overwrite=parsed.overwrite,
         progress=not parsed.json,
         evaluation={} if parsed.quick else recipe.evaluation,
+        chosen=chosen,
     )
 
 
@@ -314,7 +335,7 @@ def train(parsed: argparse.Namespace) -> None:
         options["latent_dim"] = parsed.latent_dim
     if parsed.model is not None:
         models.describe(parsed.model)  # a wrong name is told before Keras is imported
-    follow(Recipe(model=parsed.model, options=options), parsed)
+    follow(Recipe(model=parsed.model, options=options, settings=None), parsed)
 
 
 def _option(text):

@@ -16,7 +16,6 @@ from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import (
     Tensor,
     activated,
-    activation_layer,
     bottleneck,
     check_activation,
     crop,
@@ -24,6 +23,14 @@ from aezoo.nn.layers import (
     layers,
     sizes_going_down,
     unflattened,
+)
+from aezoo.nn.linear_path import (
+    ENDS,
+    add_linear_latents,
+    add_linear_reconstructions,
+    check_linear_path,
+    check_output_activation,
+    output_layer,
 )
 
 
@@ -39,6 +46,7 @@ def build(
     upsampling: str = "transpose",
     normalization: str | None = None,
     output_activation: str = "sigmoid",
+    linear_path: bool = False,
 ) -> Autoencoder:
     """Builds the compiled convolutional autoencoder.
 
@@ -52,7 +60,9 @@ def build(
         downsampling: "stride" (strided convolution) or "max_pool" (convolution, then pooling).
         upsampling: "transpose" (Conv2DTranspose) or "resize" (nearest neighbour, then convolution).
         normalization: None, "batch", "layer" or "group", before each activation.
-        output_activation: Keras name, on the reconstructions.
+        output_activation: Keras name, or "clip", on the reconstructions.
+        linear_path: whether principal components lie beside the network, which begins at zero; see
+            `aezoo.nn.linear_path`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -65,14 +75,18 @@ def build(
     check_choice("downsampling", downsampling, ("stride", "max_pool"))
     check_choice("upsampling", upsampling, ("transpose", "resize"))
     check_activation("latent_activation", latent_activation)
-    check_activation("output_activation", output_activation)
+    check_output_activation(output_activation)
+    check_linear_path(linear_path, latent_activation, output_activation)
     filters = check_sizes("filters", filters)
     *going_up, smallest = sizes_going_down(check_image_shape(image_shape), filters)
 
     x = images = keras.Input(image_shape, name="images")
     for number, depth in enumerate(filters, 1):
         x = down(downsampling, x, depth, kernel_size, normalization, activation, f"down_{number}")
-    encoder = keras.Model(images, bottleneck(x, latent_dim, latent_activation), name="encoder")
+    ends = ENDS if linear_path else "glorot_uniform"
+    latents = bottleneck(x, latent_dim, latent_activation, ends)
+    latents = add_linear_latents(latents, images) if linear_path else latents
+    encoder = keras.Model(images, latents, name="encoder")
 
     *shallower, deepest = filters
     x = latents = keras.Input((latent_dim,), name="latents")
@@ -80,8 +94,9 @@ def build(
     for number in range(len(filters), 1, -1):
         x = up(upsampling, x, shallower[number - 2], kernel_size, going_up[number - 1], f"up_{number}")
         x = activated(x, normalization, activation, f"up_{number}")
-    x = up(upsampling, x, image_shape[-1], kernel_size, going_up[0], "up_1")
-    reconstructions = activation_layer(output_activation, name="reconstructions")(x)
+    x = up(upsampling, x, image_shape[-1], kernel_size, going_up[0], "up_1", ends)
+    x = add_linear_reconstructions(x, latents) if linear_path else x
+    reconstructions = output_layer(output_activation, name="reconstructions")(x)
     decoder = keras.Model(latents, reconstructions, name="decoder")
 
     model = Autoencoder(encoder, decoder)
@@ -105,11 +120,20 @@ def down(
     return layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x) if strides == 1 else x
 
 
-def up(upsampling: str, x: Tensor, depth: int, kernel_size: int, to: tuple[int, ...], name: str) -> Tensor:
+def up(
+    upsampling: str,
+    x: Tensor,
+    depth: int,
+    kernel_size: int,
+    to: tuple[int, ...],
+    name: str,
+    initializer: str = "glorot_uniform",
+) -> Tensor:
     """Returns maps (B, H, W, depth) of about twice the sides, cropped to `to`, (H, W)."""
+    options = {"padding": "same", "kernel_initializer": initializer, "name": name}
     if upsampling == "transpose":
-        x = layers.Conv2DTranspose(depth, kernel_size, 2, padding="same", name=name)(x)
+        x = layers.Conv2DTranspose(depth, kernel_size, 2, **options)(x)
         return crop(x, to, f"{name}_crop")
     x = layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_resize")(x)
     x = crop(x, to, f"{name}_crop")
-    return layers.Conv2D(depth, kernel_size, padding="same", name=name)(x)
+    return layers.Conv2D(depth, kernel_size, **options)(x)

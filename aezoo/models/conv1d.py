@@ -26,6 +26,12 @@ from aezoo.nn.layers import (
     layers,
     unflattened,
 )
+from aezoo.nn.linear_path import (
+    ENDS,
+    add_linear_latents,
+    add_linear_reconstructions,
+    check_linear_path,
+)
 
 
 def build(
@@ -37,6 +43,7 @@ def build(
     activation: str = "gelu",
     latent_activation: str | None = None,
     normalization: str | None = None,
+    linear_path: bool = False,
 ) -> Autoencoder:
     """Builds the compiled convolutional autoencoder of sequences.
 
@@ -48,6 +55,8 @@ def build(
         activation: Keras name, after every layer but the bottleneck and the last.
         latent_activation: Keras name, on the latents; None leaves them unbounded.
         normalization: None, "batch", "layer" or "group", before each activation.
+        linear_path: whether principal components lie beside the network, which begins at zero; see
+            `aezoo.nn.linear_path`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -58,16 +67,20 @@ def build(
     check_positive("latent_dim", latent_dim)
     check_positive("kernel_size", kernel_size)
     check_activation("latent_activation", latent_activation)
+    check_linear_path(linear_path, latent_activation)
     filters = check_sizes("filters", filters)
     steps, features = check_sequence_shape(sequence_shape)
     lengths = lengths_going_down(steps, filters)
 
     examples = keras.Input((steps, features), name="examples")
-    x = Standardize(name="standardize")(examples)
+    x = standardized = Standardize(name="standardize")(examples)
     for number, depth in enumerate(filters, 1):
         x = layers.Conv1D(depth, kernel_size, 2, padding="same", name=f"down_{number}")(x)
         x = activated(x, normalization, activation, f"down_{number}")
-    encoder = keras.Model(examples, bottleneck(x, latent_dim, latent_activation), name="encoder")
+    ends = ENDS if linear_path else "glorot_uniform"
+    latents = bottleneck(x, latent_dim, latent_activation, ends)
+    latents = add_linear_latents(latents, standardized) if linear_path else latents
+    encoder = keras.Model(examples, latents, name="encoder")
 
     *going_up, shortest = lengths
     *shallower, deepest = filters
@@ -76,7 +89,8 @@ def build(
     for number in range(len(filters), 1, -1):
         x = up(x, shallower[number - 2], kernel_size, going_up[number - 1], f"up_{number}")
         x = activated(x, normalization, activation, f"up_{number}")
-    x = up(x, features, kernel_size, steps, "up_1")
+    x = up(x, features, kernel_size, steps, "up_1", ends)
+    x = add_linear_reconstructions(x, latents) if linear_path else x
     reconstructions = Unstandardize(name="reconstructions")(x)
     decoder = keras.Model(latents, reconstructions, name="decoder")
 
@@ -85,9 +99,13 @@ def build(
     return model
 
 
-def up(x: Tensor, depth: int, kernel_size: int, to: int, name: str) -> Tensor:
+def up(
+    x: Tensor, depth: int, kernel_size: int, to: int, name: str, initializer: str = "glorot_uniform"
+) -> Tensor:
     """Returns maps (B, to, depth), about twice as long as they were."""
-    x = layers.Conv1DTranspose(depth, kernel_size, 2, padding="same", name=name)(x)
+    x = layers.Conv1DTranspose(
+        depth, kernel_size, 2, padding="same", kernel_initializer=initializer, name=name
+    )(x)
     excess = x.shape[1] - to
     return layers.Cropping1D((0, excess), name=f"{name}_crop")(x) if excess else x
 

@@ -19,10 +19,17 @@ from aezoo.nn.layers import (
     Standardize,
     Unstandardize,
     activated,
-    activation_layer,
     check_activation,
     keras,
     layers,
+)
+from aezoo.nn.linear_path import (
+    ENDS,
+    add_linear_latents,
+    add_linear_reconstructions,
+    check_linear_path,
+    check_output_activation,
+    output_layer,
 )
 
 
@@ -36,6 +43,7 @@ def build(
     latent_activation: str | None = None,
     normalization: str | None = None,
     output_activation: str = "sigmoid",
+    linear_path: bool = False,
 ) -> Autoencoder:
     """Builds the compiled dense autoencoder.
 
@@ -47,7 +55,9 @@ def build(
         activation: Keras name, after every layer but the bottleneck and the last.
         latent_activation: Keras name, on the latents; None leaves them unbounded.
         normalization: None, "batch" or "layer", before each activation.
-        output_activation: Keras name, on reconstructed images; rows have none.
+        output_activation: Keras name, or "clip", on reconstructed images; rows have none.
+        linear_path: whether principal components lie beside the network, which begins at zero; see
+            `aezoo.nn.linear_path`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -58,25 +68,31 @@ def build(
     check_positive("latent_dim", latent_dim)
     units = check_sizes("units", units)
     check_activation("latent_activation", latent_activation)
-    check_activation("output_activation", output_activation)
+    check_output_activation(output_activation)
+    check_linear_path(linear_path, latent_activation, output_activation if features is None else None)
     _check_normalization(normalization)
     shape = check_image_shape(image_shape) if features is None else (check_positive("features", features),)
 
     x = examples = keras.Input(shape, name="images" if features is None else "examples")
     x = layers.Flatten(name="flatten")(x) if features is None else Standardize(name="standardize")(x)
+    given, ends = x, ENDS if linear_path else "glorot_uniform"
     for number, size in enumerate(units, 1):
         x = activated(
             layers.Dense(size, name=f"down_{number}")(x), normalization, activation, f"down_{number}"
         )
-    latents = layers.Dense(latent_dim, activation=latent_activation, name="bottleneck")(x)
+    bottleneck = layers.Dense(
+        latent_dim, activation=latent_activation, kernel_initializer=ends, name="bottleneck"
+    )
+    latents = add_linear_latents(bottleneck(x), given) if linear_path else bottleneck(x)
     encoder = keras.Model(examples, latents, name="encoder")
 
     x = latents = keras.Input((latent_dim,), name="latents")
     for number, size in zip(range(len(units), 0, -1), reversed(units), strict=True):
         x = activated(layers.Dense(size, name=f"up_{number}")(x), normalization, activation, f"up_{number}")
-    x = layers.Dense(math.prod(shape), name="flat_reconstructions")(x)
+    x = layers.Dense(math.prod(shape), kernel_initializer=ends, name="flat_reconstructions")(x)
+    x = add_linear_reconstructions(x, latents) if linear_path else x
     if features is None:
-        x = activation_layer(output_activation, name="output_activation")(x)
+        x = output_layer(output_activation, name="output_activation")(x)
         reconstructions = layers.Reshape(shape, name="reconstructions")(x)
     else:
         reconstructions = Unstandardize(name="reconstructions")(x)

@@ -18,6 +18,7 @@ from aezoo.nn.fitting import Fitting
 from aezoo.nn.inference import Predicting
 from aezoo.nn.keras_internals import has_compiled_metrics, random_states
 from aezoo.nn.layers import Standardize, Tensor, Unstandardize, first
+from aezoo.nn.linear_path import LinearPath
 
 
 def jit_by_default() -> str | bool:
@@ -87,6 +88,7 @@ class Autoencoder(Predicting, Fitting):
             part.jit_compile = jit_by_default()
         self._standardize = _only(encoder, Standardize)
         self._unstandardize = _only(decoder, Unstandardize)
+        self._linear_path = LinearPath.of(encoder, decoder)
 
     def build(self, input_shape: Any) -> None:
         """Nothing to make: the parts come built. Subclasses add their state in the constructor."""

@@ -10,6 +10,7 @@ from aezoo.core.digits import check_digits
 from aezoo.core.errors import DataError, OptionError
 from aezoo.nn.gate import Fed, Gate, unpacked
 from aezoo.nn.layers import Tensor, keras, ops
+from aezoo.nn.linear_path import MOST, LinearPath
 
 HELD_BYTES = 2**28  # of the batches of a generator that are kept while statistics are taken from them
 READ_ROWS = 2**20  # for statistics, of a dataset that does not know its length
@@ -26,6 +27,7 @@ class Fitting(keras.Model):
 
     _standardize: Any  # layers, or None for a model of images
     _unstandardize: Any
+    _linear_path: LinearPath | None
     feature_names: Any
     corruption: Any
     _gate: Gate | None = None  # of a fit that is in progress
@@ -140,31 +142,57 @@ class Fitting(keras.Model):
     # -- statistics of columns ------------------------------------------------------------------
 
     def adapt(self, examples: Tensor, steps: int | None = None) -> None:
-        """Takes the mean and standard deviation of each column; a model of images ignores it.
+        """Takes what a model knows of its data before it is trained; one that knows nothing ignores it.
+
+        That is the mean and standard deviation of each column of rows and sequences, and the principal
+        components of a linear path that has no weights yet.
 
         Args:
-            examples: (N, F) or (N, T, F) array-like, or a stream of batches as for `fit`; a generator is read
-                to its end, or as far as `steps`.
+            examples: (N, ...) array-like, or a stream of batches as for `fit`; a generator is read to its
+                end, or as far as `steps`.
             steps: batches of the stream to read; one that never ends wants it.
 
         Raises:
             DataError: examples that break the contract, a stream that never ends, or a column whose digits
                 float32 does not keep; see `aezoo.core.digits`.
         """
-        if self._standardize is None:
+        path = self._linear_path if self._linear_path and not self._linear_path.started else None
+        if self._standardize is None and path is None:
             return
+        few: list[np.ndarray] = []
         gate = Gate(self, targets=False, exact=True)
         with gate.telling():
-            fed = gate.fed(examples)
-            batches = _batches(fed, steps)
-            found = check_digits(batches, source="examples", names=self.feature_names)
+            batches = _batches(gate.fed(examples), steps)
+            batches = batches if path is None else _keeping(batches, few, whole=self._standardize is not None)
+            if self._standardize is None:
+                for _ in batches:
+                    pass
+            else:
+                self._assign(check_digits(batches, source="examples", names=self.feature_names))
+        if path is not None:
+            examples = np.concatenate(few).astype("float32")
+            path.start(ops.convert_to_numpy(self._standardize(examples)) if self._standardize else examples)
+
+    def _assign(self, found):
         # A column that never varies is exactly reproduced by its mean: any scale but 0 will do.
         scale = np.where(found["deviation"] > 0, found["deviation"], 1.0)
         for layer in (self._standardize, self._unstandardize):
             layer.assign(found["mean"].astype("float32"), scale.astype("float32"))
 
     @property
+    def knows_its_data(self) -> bool:
+        """Whether `adapt` has anything to do."""
+        return self._standardize is not None or self._linear_path is not None
+
+    @property
+    def starts_linear(self) -> bool:
+        """Whether the model is something before it is trained: principal components."""
+        return self._linear_path is not None
+
+    @property
     def _wants_statistics(self):
+        if self._linear_path is not None and not self._linear_path.started:
+            return True
         return self._standardize is not None and not int(ops.convert_to_numpy(self._standardize.adapted))
 
     def _read_ahead(self, batches, steps):
@@ -214,6 +242,18 @@ def _batches(fed: Fed, steps: int | None) -> Iterator[np.ndarray]:
         read += len(_examples(batch))
         if length == -2 and steps is None and read >= READ_ROWS:
             return
+
+
+def _keeping(batches: Iterable[Any], few: list[np.ndarray], *, whole: bool) -> Iterator[Any]:
+    """Yields batches, and keeps the first of them for principal components; then ends, unless `whole`."""
+    values = 0
+    for batch in batches:
+        if values < MOST:
+            few.append(np.asarray(batch))
+            values += few[-1].size
+        elif not whole:
+            return
+        yield batch
 
 
 def _held(batches: Iterable[Any], steps: int | None) -> Iterator[Any]:

@@ -93,10 +93,14 @@ def activated(x: Tensor, normalization: str | None, activation: str | None, name
     return activation_layer(activation, name=f"{name}_activation")(normalized(x, normalization, name))
 
 
-def bottleneck(x: Tensor, latent_dim: int, activation: str | None) -> Tensor:
+def bottleneck(
+    x: Tensor, latent_dim: int, activation: str | None, initializer: str = "glorot_uniform"
+) -> Tensor:
     """Returns latents (B, D) of maps: flattened, and through a dense layer."""
     x = layers.Flatten(name="flatten")(x)
-    return layers.Dense(latent_dim, activation=activation, name="bottleneck")(x)
+    return layers.Dense(latent_dim, activation=activation, kernel_initializer=initializer, name="bottleneck")(
+        x
+    )
 
 
 def unflattened(latents: Tensor, shape: tuple[int, ...], activation: str | None) -> Tensor:

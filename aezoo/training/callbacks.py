@@ -9,7 +9,7 @@ from aezoo.core.files import replacing, sha256_of
 from aezoo.core.progress import progress_bar
 from aezoo.nn.layers import Standardize, Unstandardize, keras, leaves
 from aezoo.training import checkpoint
-from aezoo.training.records import best_epoch
+from aezoo.training.records import best_epoch, epochs_done
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
@@ -62,12 +62,26 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         assert logs is not None  # Keras passes them
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.keep(epoch + 1, logs["loss"], logs["val_loss"], rate, time.monotonic() - self.begun)
+        if self.exhausted():
+            self.model.stop_training = True
+
+    def keep(self, epoch: int, loss: float, val_loss: float, rate: float, seconds: float) -> None:
+        """Writes what an epoch has come to; 0 is the model before its training.
+
+        Args:
+            epoch: its number.
+            loss, val_loss: of the training and of the validation part.
+            rate: of learning, at its end.
+            seconds: that it took.
+        """
         row = {
-            "epoch": epoch + 1,
-            "loss": float(logs["loss"]),
-            "val_loss": float(logs["val_loss"]),
-            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "seconds": round(time.monotonic() - self.begun, 2),
+            "epoch": epoch,
+            "loss": float(loss),
+            "val_loss": float(val_loss),
+            "learning_rate": rate,
+            "seconds": round(seconds, 2),
         }
         if not math.isfinite(row["loss"] + row["val_loss"]):
             raise TrainingError(
@@ -82,18 +96,16 @@ class _Keeper(keras.callbacks.Callback):
         if best_epoch(rows) == row["epoch"]:
             with replacing(self.run.model_file) as path:
                 # Only the arithmetic of training is of lower precision, never the file.
-                _set_precision(self.model, "float32")
-                self.model.save(path, include_optimizer=False)
-                _set_precision(self.model, self.settings.precision)
+                _set_precision(self.point.model, "float32")
+                self.point.model.save(path, include_optimizer=False)
+                _set_precision(self.point.model, self.settings.precision)
                 self.point.model_sha256 = sha256_of(path)
         with replacing(self.run.checkpoint_file) as path:
             checkpoint.save(self.point, path)
-        if self.exhausted():
-            self.model.stop_training = True
 
     def exhausted(self) -> bool:
         """Whether the last epoch is done or patience has run out."""
-        done = len(self.point.rows)
+        done = epochs_done(self.point.rows)
         patience = self.settings.patience
         return done >= self.settings.epochs or (
             patience is not None and done > 0 and done - best_epoch(self.point.rows) >= patience

@@ -138,7 +138,7 @@ def read(run: Run, info: Mapping[str, Any]) -> Point:
     if len(rows) not in (done, done + 1) or records.digest(rows[:done]) != mark.history:
         got = f"{len(rows)} epochs" if len(rows) != done else "other figures"
         _refuse("history.csv", got, f"the {done} epochs that the checkpoint was written after")
-    newer = len(rows) > done and records.best_epoch(rows) == len(rows)
+    newer = len(rows) > done and records.best_epoch(rows) == records.epochs_done(rows)
     found = sha256_of(run.model_file) if run.model_file.is_file() else None
     if found not in (mark.model, info["model_sha256"]) and not newer:
         _refuse("model.keras", "another file" if found else "no file", "the best model up to the checkpoint")

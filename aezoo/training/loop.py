@@ -28,7 +28,8 @@ from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras
 from aezoo.training import checkpoint
 from aezoo.training.callbacks import _Keeper, _set_precision
-from aezoo.training.records import HELD_OUT, best_epoch, meaning
+from aezoo.training.choosing import choose_settings
+from aezoo.training.records import HELD_OUT, best_epoch, epochs_done, meaning
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
@@ -36,6 +37,7 @@ _FINGERPRINTED = 256  # examples at a time
 _ENOUGH = 99  # held-out examples, for a false positive rate of 0.01
 _TELLING = 20  # anomalies from which a ROC area says anything
 _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
+_MEASURED = 10_000  # training examples that the loss before the training is taken from, at most
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
 
 
@@ -57,17 +59,19 @@ def train(
     overwrite: bool = False,
     progress: bool = True,
     evaluation: Mapping[str, Any] | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> Run:
     """Trains a model and writes everything about it into a folder.
 
     Args:
         model: an `Autoencoder`, built by name. Its weights are trained in place.
         dataset: an `aezoo.data.Dataset` of the model's shape.
-        settings: `Settings`; None is the defaults.
+        settings: `Settings`; None takes them from the data, see `choosing.choose_settings`.
         folder: of the run; made if it is not there.
         overwrite: whether a run that lies there may be deleted.
         progress: whether a line an epoch is printed, with a bar on a terminal.
         evaluation: options of `aezoo.evaluation.evaluate`, a dict, or None.
+        chosen: what of the model's options and the settings was chosen from the data, for run.json.
 
     Returns:
         The finished `Run`.
@@ -79,15 +83,17 @@ def train(
         TrainingError: the model could not be loaded again once it is trained, which is said before the first
             epoch; or the loss is not a number.
     """
-    settings = settings or Settings()
+    if settings is None:
+        settings, chosen = choose_settings(dataset)
     run = Run(folder)
     run.check_free(overwrite=overwrite)
     _check_fits(model, dataset, settings)
-    if model.kind != "images":
+    if model.knows_its_data:
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
     model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
     info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
+    info["chosen"] = dict(chosen or {})
     point = checkpoint.Point(model, [], None, meaning(info))
     with tempfile.TemporaryDirectory() as scratch:
         first = pathlib.Path(scratch) / run.checkpoint_file.name
@@ -178,11 +184,14 @@ def _schedule(settings, steps_an_epoch):
 
 
 def _continue(run, point, dataset, settings, progress):
-    begun, model, done = time.monotonic(), point.model, len(point.rows)
+    begun, model, done = time.monotonic(), point.model, epochs_done(point.rows)
     steps = -(-len(dataset.train) // settings.batch_size)
-    if not done:
+    validation = _validation(model, dataset, settings)
+    if not point.rows:
         run.clear()
     keeper = _Keeper(run, point, settings)
+    if not point.rows and model.starts_linear:
+        _keep_start(keeper, dataset, validation, settings)
     callbacks = [keeper]
     if progress:
         from aezoo.training.callbacks import EpochLines
@@ -202,12 +211,22 @@ def _continue(run, point, dataset, settings, progress):
             epochs=settings.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
-            validation_data=_validation(model, dataset, settings),
+            validation_data=validation,
             callbacks=callbacks,
             verbose=0,
             shuffle=False,
         )
     return _finish(run, keeper, dataset, time.monotonic() - begun)
+
+
+def _keep_start(keeper, dataset, validation, settings):
+    """Keeps the model as it is before its first step: principal components, which training may not reach."""
+    model, begun = keeper.point.model, time.monotonic()
+    part = dataset.train.chosen(np.arange(min(len(dataset.train), _MEASURED)))
+    trained = part.batches(settings.batch_size, labels=model.takes_labels)
+    pairs = validation if isinstance(validation, tuple) else (validation,)
+    loss, val_loss = (model.evaluate(*data, verbose=0) for data in ((trained,), pairs))
+    keeper.keep(0, loss, val_loss, 0.0, time.monotonic() - begun)
 
 
 def _validation(model, dataset, settings):
@@ -238,7 +257,7 @@ def _finish(run, keeper, dataset, seconds):
     pictures.save_all(run, model, dataset)
     info.update(
         status="finished",
-        epochs=len(rows),
+        epochs=epochs_done(rows),
         best_epoch=best_epoch(rows),
         seconds=round(sum(row["seconds"] for row in rows), 1),
         seconds_of_last_session=round(seconds, 1),

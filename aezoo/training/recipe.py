@@ -22,7 +22,7 @@ class Recipe:
         model: name in the registry.
         data: what `aezoo.data.load` takes.
         options: of the model.
-        settings: how it is trained.
+        settings: how it is trained; None takes settings, and the options that are not here, from the data.
         elsewhere: {data: Settings} where other data want other settings.
         validation_fraction: share of the training part that is held back to choose the best epoch.
         expected: {data: {metric: (value, tolerance)}} on the test part; the metric is a key of
@@ -33,14 +33,14 @@ class Recipe:
     model: str
     data: str = "mnist_mini"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    settings: Settings = dataclasses.field(default_factory=Settings)
+    settings: Settings | None = dataclasses.field(default_factory=Settings)
     elsewhere: dict[str, Settings] = dataclasses.field(default_factory=dict)
     validation_fraction: float = 0.1
     expected: dict[str, dict[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
     evaluation: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def settings_for(self, data: str) -> Settings:
-        """Returns the settings for a source of data."""
+    def settings_for(self, data: str) -> Settings | None:
+        """Returns the settings for a source of data, or None where they are to be taken from it."""
         return self.elsewhere.get(unversioned(data), self.settings)
 
 

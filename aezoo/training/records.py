@@ -97,7 +97,7 @@ class Finished(Training):
     """What it says once the run has ended."""
 
     epochs: _Count
-    best_epoch: _Count
+    best_epoch: Annotated[int, at_least(0)]
     seconds: _Seconds
     seconds_of_last_session: _Seconds
 
@@ -115,7 +115,7 @@ class Mark:
 
     Attributes:
         run: `meaning` of run.json.
-        epoch: that it was written after; 0 before the first.
+        epoch: rows of the history that it was written after; 0 before the first.
         history: `digest` of the history up to there.
         model: sha256 of model.keras, or None before the first epoch.
     """
@@ -237,6 +237,11 @@ def digest(rows: Sequence[Mapping[str, Any]]) -> str:
     return hashlib.sha256(history_text(rows).encode()).hexdigest()
 
 
+def epochs_done(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Returns how many epochs a history has; that before the first is none."""
+    return rows[-1]["epoch"] if rows else 0
+
+
 def best_epoch(rows: Sequence[Mapping[str, Any]]) -> int:
     """Returns the number of the epoch with the lowest validation loss, the first of equals."""
     return min(rows, key=lambda row: row["val_loss"])["epoch"]
@@ -249,14 +254,15 @@ def _rows(content: bytes) -> list[dict[str, Any]]:
             "the first line", f"is {','.join(lines[0] if lines else [])[:60]!a}", ",".join(_COLUMNS)
         )
     rows = []
-    for number, cells in enumerate(lines[1:], 1):
+    first = 0 if len(lines) > 1 and lines[1][:1] == ["0"] else 1  # 0: the model before its training
+    for number, cells in enumerate(lines[1:], first):
         if len(cells) != len(_COLUMNS) or cells[0] != str(number):
             raise Damaged(
-                f"line {number + 1}", f"is {','.join(cells)[:60]!a}", f"the figures of epoch {number}"
+                f"line {number + 2 - first}", f"is {','.join(cells)[:60]!a}", f"the figures of epoch {number}"
             )
         values = [float(cell) for cell in cells[1:]]
         if not all(map(math.isfinite, values)):
-            raise Damaged(f"line {number + 1}", f"is {','.join(cells)[:60]!a}", "finite numbers")
+            raise Damaged(f"line {number + 2 - first}", f"is {','.join(cells)[:60]!a}", "finite numbers")
         rows.append({"epoch": number, **dict(zip(_COLUMNS[1:], values, strict=True))})
     return rows
 

@@ -65,9 +65,10 @@ class Run:
         if not run.exists():
             run._refuse_missing()
         if run.info["status"] != "finished":
+            done, epochs = records.epochs_done(run.history), run.info["settings"]["epochs"]
             raise RunError(
                 "the training of this run has not ended",
-                got=f"{folder}: {len(run.history)} of {run.info['settings']['epochs']} epochs",
+                got=f"{folder}: {done} of {epochs} epochs",
                 expected="a finished run",
                 fix=f"aezoo train --resume -o {folder}",
             )
@@ -175,7 +176,7 @@ class Run:
             return rows
         info = self.info
         if info["status"] == "finished":
-            ours = (len(rows), records.best_epoch(rows) if rows else 0)
+            ours = (records.epochs_done(rows), records.best_epoch(rows) if rows else 0)
             if ours != (info["epochs"], info["best_epoch"]):
                 raise RunError(
                     "history.csv is not that of this run",

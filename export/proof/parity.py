@@ -26,6 +26,7 @@ from aezoo.export.budget import NOT_JUDGED, SURE, VERDICTS, area_lost, lost
 from aezoo.export.formats import FORMATS, why_skipped
 from aezoo.export.proof import readers, tracing
 from aezoo.export.proof.golden_file import read_calibration, read_golden
+from aezoo.export.proof.rounding import ERRORS, of_errors, rounding
 from aezoo.runtime import manifest as contract
 from aezoo.runtime.batching import Run, fitted, fixed_batch
 from aezoo.runtime.schema import Artifact, Parity
@@ -123,6 +124,7 @@ def _within_tolerance(folder, artifact, golden, answers):
                 tolerance,
                 _axes(tensor),
                 golden[SURE] if tensor.golden in VERDICTS else None,
+                golden if tensor.golden in ERRORS else {},
             )
             for tensor in artifact.outputs
         ]
@@ -187,15 +189,11 @@ def _axes(row):
     return tuple(range(axes - 1)) if row.golden == "reconstructions" and axes < 4 else None
 
 
-def _rounding(largest, precision):
-    """Returns one unit in the last place of values, float64, in float16 or float32."""
-    if precision == "float16":  # beyond its largest number, too: in raw units it is multiplied behind
-        return 2.0 ** np.floor(np.log2(np.maximum(largest, 2.0**-14).astype("float64")) - 10)
-    return np.spacing(largest).astype("float64")
+def _compare(artifact, name, expected, answers, tolerance, axes, sure, golden):
+    """Returns one output's figures, or raises ParityError.
 
-
-def _compare(artifact, name, expected, answers, tolerance, axes, sure):
-    """Returns one output's figures, or raises ParityError; `sure` tells which examples count, None is all."""
+    `sure` tells which examples count, None is all; of errors `golden` has what they follow from.
+    """
     exact = expected.dtype.kind in "iub"  # whole numbers and verdicts
     if exact:
         output_range, allowed = np.zeros(()), np.zeros(())
@@ -204,7 +202,8 @@ def _compare(artifact, name, expected, answers, tolerance, axes, sure):
         if name in _SUMS:
             output_range = np.maximum(output_range, np.abs(expected).max())
         # Where the range is tiny beside the values themselves, the type cannot even hold such a share of it.
-        floor = _ROUNDINGS * _rounding(np.abs(expected).max(axis=axes), artifact.precision)
+        floor = _ROUNDINGS * rounding(np.abs(expected).max(axis=axes), artifact.precision)
+        floor = np.maximum(floor, of_errors(golden, expected, artifact.precision))
         allowed = np.maximum(tolerance * output_range, floor)
     worst = np.zeros_like(allowed)
     for size, answer in answers.items():

@@ -11,6 +11,7 @@ from aezoo.export.to_onnx.table import FACTOR, INTEGERS, MAP, ORDER, emits
 from aezoo.models.fsq import FiniteScalarQuantizer
 from aezoo.models.vq_vae import VectorQuantizer
 from aezoo.nn.layers import Corruption, Standardize, Unstandardize
+from aezoo.nn.linear_path import Clip
 
 emits(Corruption, keeps=(MAP, ORDER, FACTOR, INTEGERS))(vanish)
 
@@ -25,6 +26,12 @@ def standardize(graph: Graph, layer: Any, x: Tensor) -> Tensor:
 def unstandardize(graph: Graph, layer: Any, x: Tensor) -> Tensor:
     """x * scale + mean."""
     return unshift(graph, x, as_float32(layer.mean), as_float32(layer.scale))
+
+
+@emits(Clip, keeps=(MAP, ORDER))
+def clip(graph: Graph, layer: Any, x: Tensor) -> Tensor:
+    """Values cut to [0, 1]."""
+    return graph.pointwise(x, "Clip", graph.scalar(0), graph.scalar(1))
 
 
 def nearest_rows(graph: Graph, x: Tensor, table: np.ndarray) -> tuple[str, str]:
