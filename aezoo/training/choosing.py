@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from aezoo.core.imports import need
 from aezoo.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ _LONGEST = 400  # epochs
 _RATES = {"images": 1e-3, "sequences": 2e-3, "rows": 1e-3}
 _BATCHES = 25  # an epoch, of 16 to 128 examples each
 _LATENTS = 16
+_MANY = 3000  # images, of which a network learns more than a linear path would give it
+_MOSTLY = 0.9  # of the variance: what principal components explain so far, no network reaches soon
+_LOOKED_AT = 2000  # images that tell it
 _LARGEST_PATH = 2**24  # weights of a linear path, each way
 # What gives a model principal components to begin with; see `aezoo.nn.linear_path`.
 _LINEAR: dict[str, dict[str, Any]] = {
@@ -66,7 +70,8 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
     """Chooses the options of a model that are not given, where the model has them.
 
     - linear_path: principal components beside the network, with "clip" as the activation of images; not where
-      the weights would be more than 16 million, nor beside other activations.
+      the weights would be more than 16 million, nor beside other activations; and of 3,000 images or more
+      only where the components explain 90 % of the variance.
     - normalization: "batch" for images and sequences.
     - latent_dim: 16, of rows and sequences half their values at most.
 
@@ -94,7 +99,18 @@ def _linear(options: Mapping[str, Any], given: Mapping[str, Any], dataset: "Data
     others = any(given.get(name, value) != value for name, value in wanted.items())
     if others or options.get("latent_activation") or not isinstance(latent_dim, int):
         return {}
-    return {} if latent_dim * math.prod(dataset.shape) > _LARGEST_PATH else wanted
+    if latent_dim * math.prod(dataset.shape) > _LARGEST_PATH:
+        return {}
+    many = dataset.kind == "images" and len(dataset.train) >= _MANY
+    return {} if many and _explained(dataset, latent_dim) < _MOSTLY else wanted
+
+
+def _explained(dataset: "Dataset", latent_dim: int) -> float:
+    """Returns the share of the variance that principal components explain, of some of the images."""
+    flat = dataset.train.array(_LOOKED_AT).reshape(_LOOKED_AT, -1)
+    decomposition = need("sklearn.decomposition", extra="train")
+    pca = decomposition.PCA(min(latent_dim, *flat.shape), random_state=0).fit(flat)
+    return float(pca.explained_variance_ratio_.sum())
 
 
 def _power_of_two(number: float) -> int:
