@@ -170,7 +170,7 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
 def _beside_pca(metrics):
     """Yields a line where principal components do as well: the model is not worth its files then."""
     ours, pca = metrics["mse"], metrics["pca"]
-    if ours >= pca["mse"]:
+    if ours > 0.999 * pca["mse"]:  # or they are the same, but for rounding
         found = f"mse {ours:.4g}, PCA with {pca['components']} components {pca['mse']:.4g}"
         yield f"not better than PCA: {found}. More --epochs, more examples or fewer latents may change that"
 

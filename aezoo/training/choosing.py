@@ -88,7 +88,8 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
     known, wanted = describe(model).options(), dict(_NORMALIZED[dataset.kind])
     if "latent_dim" in known and dataset.kind != "images":
         wanted["latent_dim"] = min(_LATENTS, max(1, math.prod(dataset.shape) // 2))
-    wanted |= _linear({**known, **wanted, **options}, options, dataset)
+    if "linear_path" in known:
+        wanted |= _linear({**known, **wanted, **options}, options, dataset)
     return {name: value for name, value in wanted.items() if name in known and name not in options}
 
 
