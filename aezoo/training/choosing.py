@@ -29,8 +29,8 @@ _LINEAR: dict[str, dict[str, Any]] = {
     "sequences": {"linear_path": True},
     "rows": {"linear_path": True},
 }
-_NORMALIZED: dict[str, dict[str, Any]] = {
-    "images": {"normalization": "batch"},
+_BODY: dict[str, dict[str, Any]] = {
+    "images": {"normalization": "batch", "kernel_size": 4},
     "sequences": {"normalization": "batch"},
     "rows": {},
 }
@@ -72,7 +72,7 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
     - linear_path: principal components beside the network, with "clip" as the activation of images; not where
       the weights would be more than 16 million, nor beside other activations; and of 3,000 images or more
       only where the components explain 90 % of the variance.
-    - normalization: "batch" for images and sequences.
+    - normalization: "batch" for images and sequences; kernel_size: 4 for images, which strides of 2 divide.
     - latent_dim: 16, of rows and sequences half their values at most.
 
     Args:
@@ -85,10 +85,12 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
     """
     from aezoo.models import describe
 
-    known, wanted = describe(model).options(), dict(_NORMALIZED[dataset.kind])
+    known = describe(model).options()
+    wanted: dict[str, Any] = {}
     if "latent_dim" in known and dataset.kind != "images":
         wanted["latent_dim"] = min(_LATENTS, max(1, math.prod(dataset.shape) // 2))
-    if "linear_path" in known:
+    if "linear_path" in known:  # the plain bodies
+        wanted |= _BODY[dataset.kind]
         wanted |= _linear({**known, **wanted, **options}, options, dataset)
     return {name: value for name, value in wanted.items() if name in known and name not in options}
 

@@ -45,13 +45,14 @@ def test_few_examples_get_steps_and_small_batches(tmp_path):
 
 def test_options_are_chosen_where_the_model_has_them(tmp_path):
     few = dataset_of((12, 12, 1), 60, tmp_path)
+    body = {"normalization": "batch", "kernel_size": 4}
     path = {"linear_path": True, "output_activation": "clip"}
-    assert choose_options("conv", few, {}) == {"normalization": "batch", **path}
-    assert choose_options("conv", few, {"normalization": None}) == path
+    assert choose_options("conv", few, {}) == {**body, **path}
+    assert choose_options("conv", few, {"normalization": None, "kernel_size": 3}) == path
     for said in ({"linear_path": False}, {"output_activation": "sigmoid"}, {"latent_activation": "tanh"}):
-        assert choose_options("conv", few, said) == {"normalization": "batch"}
+        assert choose_options("conv", few, said) == body
     assert choose_options("vae", few, {}) == {}
-    assert choose_options("conv", data.load("mnist_mini"), {}) == {"normalization": "batch"}
+    assert choose_options("conv", data.load("mnist_mini"), {}) == body
     assert "linear_path" in choose_options("conv", data.load("mnist_mini"), {"latent_dim": 400})
     rows = dataset_of((7,), 60, tmp_path)
     assert choose_options("dense", rows, {}) == {"latent_dim": 3, "linear_path": True}
