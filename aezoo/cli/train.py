@@ -15,7 +15,7 @@ from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
 from aezoo.core.options import KINDS
-from aezoo.training.choosing import choose_options, choose_settings
+from aezoo.training.choosing import MAY_BE_CHOSEN, choose_options, choose_settings
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
 from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
@@ -291,7 +291,9 @@ def _longer(parsed, info, epochs):
     # What the data decide is decided again.
     usual = {**describe(info["model"]).options(), **dict.fromkeys(_OF_DATA)}
     options = {name: value for name, value in info["options"].items() if name not in _OF_DATA}
-    changed = [f"{name}={value}" for name, value in options.items() if usual.get(name) != value]
+    # So are the options that would be chosen: whatever they were, they are said.
+    said = {name for name, value in options.items() if name in MAY_BE_CHOSEN or usual.get(name) != value}
+    changed = [f"{name}={value}" for name, value in options.items() if name in said]
     # In quotes, always: so `spoken` takes none of them for an option of the command.
     typed = ["-O '" + text.replace("'", "'\"'\"'") + "'" for text in changed]
     source, folder = shlex.quote(info["data"]["source"]), str(parsed.output).rstrip("/")

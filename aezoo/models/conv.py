@@ -16,8 +16,6 @@ from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import (
     Tensor,
     activated,
-    bottleneck,
-    check_activation,
     crop,
     keras,
     layers,
@@ -25,11 +23,10 @@ from aezoo.nn.layers import (
     unflattened,
 )
 from aezoo.nn.linear_path import (
-    ENDS,
-    add_linear_latents,
     add_linear_reconstructions,
-    check_linear_path,
-    check_output_activation,
+    check_activations,
+    last_kernel,
+    latents_of,
     output_layer,
 )
 
@@ -61,8 +58,7 @@ def build(
         upsampling: "transpose" (Conv2DTranspose) or "resize" (nearest neighbour, then convolution).
         normalization: None, "batch", "layer" or "group", before each activation.
         output_activation: Keras name, or "clip", on the reconstructions.
-        linear_path: whether principal components lie beside the network, which begins at zero; see
-            `aezoo.nn.linear_path`.
+        linear_path: whether PCA lies beside the network, which begins at zero; see `nn.linear_path`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -70,22 +66,15 @@ def build(
     Raises:
         OptionError: an option that cannot be used.
     """
-    check_positive("latent_dim", latent_dim)
-    check_positive("kernel_size", kernel_size)
-    check_choice("downsampling", downsampling, ("stride", "max_pool"))
-    check_choice("upsampling", upsampling, ("transpose", "resize"))
-    check_activation("latent_activation", latent_activation)
-    check_output_activation(output_activation)
-    check_linear_path(linear_path, latent_activation, output_activation)
+    _check(latent_dim, kernel_size, downsampling, upsampling)
+    check_activations(linear_path, latent_activation, output_activation)
     filters = check_sizes("filters", filters)
     *going_up, smallest = sizes_going_down(check_image_shape(image_shape), filters)
 
     x = images = keras.Input(image_shape, name="images")
     for number, depth in enumerate(filters, 1):
         x = down(downsampling, x, depth, kernel_size, normalization, activation, f"down_{number}")
-    ends = ENDS if linear_path else "glorot_uniform"
-    latents = bottleneck(x, latent_dim, latent_activation, ends)
-    latents = add_linear_latents(latents, images) if linear_path else latents
+    latents = latents_of(x, images, latent_dim, latent_activation, linear_path)
     encoder = keras.Model(images, latents, name="encoder")
 
     *shallower, deepest = filters
@@ -94,7 +83,7 @@ def build(
     for number in range(len(filters), 1, -1):
         x = up(upsampling, x, shallower[number - 2], kernel_size, going_up[number - 1], f"up_{number}")
         x = activated(x, normalization, activation, f"up_{number}")
-    x = up(upsampling, x, image_shape[-1], kernel_size, going_up[0], "up_1", ends)
+    x = up(upsampling, x, image_shape[-1], kernel_size, going_up[0], "up_1", last_kernel(linear_path))
     x = add_linear_reconstructions(x, latents) if linear_path else x
     reconstructions = output_layer(output_activation, name="reconstructions")(x)
     decoder = keras.Model(latents, reconstructions, name="decoder")
@@ -102,6 +91,13 @@ def build(
     model = Autoencoder(encoder, decoder)
     model.compile()
     return model
+
+
+def _check(latent_dim, kernel_size, downsampling, upsampling):
+    check_positive("latent_dim", latent_dim)
+    check_positive("kernel_size", kernel_size)
+    check_choice("downsampling", downsampling, ("stride", "max_pool"))
+    check_choice("upsampling", upsampling, ("transpose", "resize"))
 
 
 def down(

@@ -20,17 +20,15 @@ from aezoo.nn.layers import (
     Tensor,
     Unstandardize,
     activated,
-    bottleneck,
-    check_activation,
     keras,
     layers,
     unflattened,
 )
 from aezoo.nn.linear_path import (
-    ENDS,
-    add_linear_latents,
     add_linear_reconstructions,
-    check_linear_path,
+    check_activations,
+    last_kernel,
+    latents_of,
 )
 
 
@@ -55,8 +53,7 @@ def build(
         activation: Keras name, after every layer but the bottleneck and the last.
         latent_activation: Keras name, on the latents; None leaves them unbounded.
         normalization: None, "batch", "layer" or "group", before each activation.
-        linear_path: whether principal components lie beside the network, which begins at zero; see
-            `aezoo.nn.linear_path`.
+        linear_path: whether PCA lies beside the network, which begins at zero; see `nn.linear_path`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -66,8 +63,7 @@ def build(
     """
     check_positive("latent_dim", latent_dim)
     check_positive("kernel_size", kernel_size)
-    check_activation("latent_activation", latent_activation)
-    check_linear_path(linear_path, latent_activation)
+    check_activations(linear_path, latent_activation)
     filters = check_sizes("filters", filters)
     steps, features = check_sequence_shape(sequence_shape)
     lengths = lengths_going_down(steps, filters)
@@ -77,9 +73,7 @@ def build(
     for number, depth in enumerate(filters, 1):
         x = layers.Conv1D(depth, kernel_size, 2, padding="same", name=f"down_{number}")(x)
         x = activated(x, normalization, activation, f"down_{number}")
-    ends = ENDS if linear_path else "glorot_uniform"
-    latents = bottleneck(x, latent_dim, latent_activation, ends)
-    latents = add_linear_latents(latents, standardized) if linear_path else latents
+    latents = latents_of(x, standardized, latent_dim, latent_activation, linear_path)
     encoder = keras.Model(examples, latents, name="encoder")
 
     *going_up, shortest = lengths
@@ -89,7 +83,7 @@ def build(
     for number in range(len(filters), 1, -1):
         x = up(x, shallower[number - 2], kernel_size, going_up[number - 1], f"up_{number}")
         x = activated(x, normalization, activation, f"up_{number}")
-    x = up(x, features, kernel_size, steps, "up_1", ends)
+    x = up(x, features, kernel_size, steps, "up_1", last_kernel(linear_path))
     x = add_linear_reconstructions(x, latents) if linear_path else x
     reconstructions = Unstandardize(name="reconstructions")(x)
     decoder = keras.Model(latents, reconstructions, name="decoder")

@@ -19,16 +19,14 @@ from aezoo.nn.layers import (
     Standardize,
     Unstandardize,
     activated,
-    check_activation,
     keras,
     layers,
 )
 from aezoo.nn.linear_path import (
-    ENDS,
     add_linear_latents,
     add_linear_reconstructions,
-    check_linear_path,
-    check_output_activation,
+    check_activations,
+    last_kernel,
     output_layer,
 )
 
@@ -56,8 +54,7 @@ def build(
         latent_activation: Keras name, on the latents; None leaves them unbounded.
         normalization: None, "batch" or "layer", before each activation.
         output_activation: Keras name, or "clip", on reconstructed images; rows have none.
-        linear_path: whether principal components lie beside the network, which begins at zero; see
-            `aezoo.nn.linear_path`.
+        linear_path: whether PCA lies beside the network, which begins at zero; see `nn.linear_path`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -67,15 +64,13 @@ def build(
     """
     check_positive("latent_dim", latent_dim)
     units = check_sizes("units", units)
-    check_activation("latent_activation", latent_activation)
-    check_output_activation(output_activation)
-    check_linear_path(linear_path, latent_activation, output_activation if features is None else None)
+    check_activations(linear_path, latent_activation, output_activation if features is None else None)
     _check_normalization(normalization)
     shape = check_image_shape(image_shape) if features is None else (check_positive("features", features),)
 
     x = examples = keras.Input(shape, name="images" if features is None else "examples")
     x = layers.Flatten(name="flatten")(x) if features is None else Standardize(name="standardize")(x)
-    given, ends = x, ENDS if linear_path else "glorot_uniform"
+    given, ends = x, last_kernel(linear_path)
     for number, size in enumerate(units, 1):
         x = activated(
             layers.Dense(size, name=f"down_{number}")(x), normalization, activation, f"down_{number}"

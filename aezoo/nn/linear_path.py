@@ -17,19 +17,27 @@ import numpy as np
 
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import need
-from aezoo.nn.layers import Tensor, activation_layer, check_activation, keras, layers, ops
+from aezoo.nn.layers import Tensor, activation_layer, bottleneck, check_activation, keras, layers, ops
 
-ENDS = "zeros"  # how the last layers of the network begin, beside a linear path
 _LATENTS, _RECONSTRUCTIONS = "linear_latents", "linear_reconstructions"
 _LEAST = 1e-5  # of the largest spread: a component below it is rounding
 _WHITENED = 1e-2  # of the largest: one below it would become all noise, of an input of few bits above all
 MOST = 2**27  # values that principal components are taken from
 
 
-def check_linear_path(
+def check_activations(
     linear_path: bool, latent_activation: str | None, output_activation: str | None = None
 ) -> None:
-    """Raises OptionError where activations would bend the linear path."""
+    """Raises OptionError for an activation that there is not, or that would bend a linear path.
+
+    Args:
+        linear_path: whether there is one.
+        latent_activation: Keras name, or None.
+        output_activation: Keras name or "clip"; None of rows and sequences, which have none.
+    """
+    check_activation("latent_activation", latent_activation)
+    if output_activation != "clip":
+        check_activation("output_activation", output_activation)
     if not linear_path:
         return
     for option, value, straight in (
@@ -45,6 +53,19 @@ def check_linear_path(
             )
 
 
+def last_kernel(linear_path: bool) -> str:
+    """Returns how the kernel of a network's last layer begins: at zero beside a linear path."""
+    return "zeros" if linear_path else "glorot_uniform"
+
+
+def latents_of(
+    x: Tensor, examples: Tensor, latent_dim: int, activation: str | None, linear_path: bool
+) -> Tensor:
+    """Returns the latents (B, D) of what a network gave for examples, with those of a linear path if any."""
+    latents = bottleneck(x, latent_dim, activation, last_kernel(linear_path))
+    return add_linear_latents(latents, examples) if linear_path else latents
+
+
 def add_linear_latents(latents: Tensor, examples: Tensor) -> Tensor:
     """Returns latents (B, D) with those of the linear path from examples (B, ...) added."""
     flat = layers.Flatten(name="flat_examples")(examples)
@@ -58,12 +79,6 @@ def add_linear_reconstructions(reconstructions: Tensor, latents: Tensor) -> Tens
     linear = layers.Dense(math.prod(shape), kernel_initializer="zeros", name=_RECONSTRUCTIONS)(latents)
     linear = layers.Reshape(shape, name=f"{_RECONSTRUCTIONS}_shaped")(linear)
     return layers.Add(name="reconstructions_of_both")([reconstructions, linear])
-
-
-def check_output_activation(activation: str) -> None:
-    """Raises OptionError unless it is "clip", or Keras knows it."""
-    if activation != "clip":
-        check_activation("output_activation", activation)
 
 
 def output_layer(activation: str, name: str) -> Tensor:

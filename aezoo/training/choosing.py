@@ -34,6 +34,8 @@ _BODY: dict[str, dict[str, Any]] = {
     "sequences": {"normalization": "batch"},
     "rows": {},
 }
+# Options of models that `choose_options` may choose.
+MAY_BE_CHOSEN = ("latent_dim", "linear_path", "output_activation", "normalization", "kernel_size")
 
 
 def choose_settings(dataset: "Dataset", **given: Any) -> tuple[Settings, dict[str, Any]]:

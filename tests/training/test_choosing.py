@@ -11,7 +11,7 @@ from aezoo import data
 from aezoo.models import describe, list_models
 from aezoo.testing import smooth_examples
 from aezoo.training import loop
-from aezoo.training.choosing import choose_options, choose_settings
+from aezoo.training.choosing import MAY_BE_CHOSEN, choose_options, choose_settings
 from aezoo.training.recipe import build_for
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
@@ -60,7 +60,9 @@ def test_options_are_chosen_where_the_model_has_them(tmp_path):
     for name in list_models():  # whatever is chosen, the model can be built with
         for dataset in (few, rows):
             if dataset.kind in describe(name).kinds:
-                build_for(name, choose_options(name, dataset, {}), dataset)
+                chosen = choose_options(name, dataset, {})
+                assert set(chosen) <= set(MAY_BE_CHOSEN)
+                build_for(name, chosen, dataset)
 
 
 def test_the_best_epoch_may_be_the_one_before_the_first(tmp_path):
