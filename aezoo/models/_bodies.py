@@ -61,6 +61,13 @@ def with_heads(encoder: Any, **sizes: int) -> Tensor:
         encoder: of a plain body, whose last layer is the bottleneck.
         **sizes: name of an output and its size, in order: posterior_mean=40, posterior_log_var=40.
     """
+    if encoder.layers[-1].name != "bottleneck":
+        raise OptionError(
+            "a linear path leads to one output, and this encoder has several",
+            got="body_options={'linear_path': True}",
+            expected="a body without it",
+            fix="leave linear_path out",
+        )
     hidden = encoder.layers[-1].input
     outputs = [layers.Dense(size, name=name)(hidden) for name, size in sizes.items()]
     return keras.Model(encoder.inputs[0], outputs, name="encoder")

@@ -124,6 +124,12 @@ def test_what_bends_it_is_refused():
         four_lines(error, "no path is linear", *words)
 
 
+def test_an_encoder_of_several_outputs_has_none():
+    with pytest.raises(OptionError) as error:
+        aezoo.build("vae", body_options={"linear_path": True, "output_activation": "clip"})
+    four_lines(error, "one output", "leave linear_path out")
+
+
 def test_clip_leaks_in_training_alone():
     values = np.array([[-2.0, 0.25, 3.0]], "float32")
     np.testing.assert_array_equal(Clip()(values), [[0, 0.25, 1]])
