@@ -71,19 +71,14 @@ def build(
     x = examples = keras.Input(shape, name="images" if features is None else "examples")
     x = layers.Flatten(name="flatten")(x) if features is None else Standardize(name="standardize")(x)
     given, ends = x, last_kernel(linear_path)
-    for number, size in enumerate(units, 1):
-        x = activated(
-            layers.Dense(size, name=f"down_{number}")(x), normalization, activation, f"down_{number}"
-        )
-    bottleneck = layers.Dense(
-        latent_dim, activation=latent_activation, kernel_initializer=ends, name="bottleneck"
-    )
+    numbers = range(1, len(units) + 1)
+    x = _hidden(x, units, numbers, "down", normalization, activation)
+    bottleneck = layers.Dense(latent_dim, latent_activation, kernel_initializer=ends, name="bottleneck")
     latents = add_linear_latents(bottleneck(x), given) if linear_path else bottleneck(x)
     encoder = keras.Model(examples, latents, name="encoder")
 
     x = latents = keras.Input((latent_dim,), name="latents")
-    for number, size in zip(range(len(units), 0, -1), reversed(units), strict=True):
-        x = activated(layers.Dense(size, name=f"up_{number}")(x), normalization, activation, f"up_{number}")
+    x = _hidden(x, units[::-1], numbers[::-1], "up", normalization, activation)
     x = layers.Dense(math.prod(shape), kernel_initializer=ends, name="flat_reconstructions")(x)
     x = add_linear_reconstructions(x, latents) if linear_path else x
     if features is None:
@@ -96,6 +91,13 @@ def build(
     model = Autoencoder(encoder, decoder)
     model.compile()
     return model
+
+
+def _hidden(x, units, numbers, way, normalization, activation):
+    for number, size in zip(numbers, units, strict=True):
+        name = f"{way}_{number}"
+        x = activated(layers.Dense(size, name=name)(x), normalization, activation, name)
+    return x
 
 
 def _check_normalization(normalization):
