@@ -151,8 +151,10 @@ class Part:
                 return tf.data.Dataset.zip((examples, epoch_labels(epoch, first))) if labels else examples
 
             name = "images" if len(self.shape) == 3 else "examples"
-            batches = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(from_first_batch)
-            as_units = functools.partial(_unit_tensors, tf, name)
+            # They are made of TensorFlow's operations: its rewriting of Python would find nothing, slowly.
+            as_it_is = tf.autograph.experimental.do_not_convert
+            batches = tf.data.Dataset.range(first_epoch, last_epoch).flat_map(as_it_is(from_first_batch))
+            as_units = as_it_is(functools.partial(_unit_tensors, tf, name))
             batches = batches.map(as_units, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             batches = batches.apply(tf.data.experimental.assert_cardinality(count))
             options = tf.data.Options()

@@ -20,7 +20,12 @@ def checked_dataset(gate: "Gate", dataset: Any) -> Any:
         gate: a `Gate`, which says what is wrong with a batch, and keeps it.
         dataset: of batches x, (x, y) or (x, y, weights).
     """
-    return dataset.enumerate().map(lambda number, batch: _passed(gate, number, batch))
+
+    @tf.autograph.experimental.do_not_convert  # nothing here is Python to be rewritten, which is slow
+    def passed(number, batch):
+        return _passed(gate, number, batch)
+
+    return dataset.enumerate().map(passed)
 
 
 def _passed(gate, number, batch):

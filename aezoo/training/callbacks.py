@@ -4,6 +4,8 @@ import math
 import time
 from typing import Any
 
+import numpy as np
+
 from aezoo.core.errors import TrainingError
 from aezoo.core.files import replacing, sha256_of
 from aezoo.core.progress import progress_bar
@@ -12,6 +14,9 @@ from aezoo.training import checkpoint
 from aezoo.training.records import best_epoch, epochs_done
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
+
+SHARE = 0.05  # of a run's time, that goes into what a killed one goes on from
+_FIRST_COST = 0.5  # seconds, before one was measured
 
 
 class EpochLines(keras.callbacks.Callback):
@@ -51,11 +56,13 @@ class EpochLines(keras.callbacks.Callback):
 
 
 class _Keeper(keras.callbacks.Callback):
-    """After each epoch: history, best model, checkpoint, in this order; then early stopping."""
+    """After each epoch the history; by time the best model, then the checkpoint; and early stopping."""
 
     def __init__(self, run: Run, point: checkpoint.Point, settings: Settings) -> None:
         super().__init__()
         self.run, self.point, self.settings = run, point, settings
+        self._best: list[np.ndarray] | None = None  # what model.keras does not hold yet
+        self._written, self._cost = time.monotonic(), _FIRST_COST
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.begun = time.monotonic()
@@ -94,14 +101,35 @@ class _Keeper(keras.callbacks.Callback):
         rows.append(row)
         self.run.write_history(rows)
         if best_epoch(rows) == row["epoch"]:
-            with replacing(self.run.model_file) as path:
-                # Only the arithmetic of training is of lower precision, never the file.
-                _set_precision(self.point.model, "float32")
-                self.point.model.save(path, include_optimizer=False)
-                _set_precision(self.point.model, self.settings.precision)
-                self.point.model_sha256 = sha256_of(path)
-        with replacing(self.run.checkpoint_file) as path:
-            checkpoint.save(self.point, path)
+            self._best = _values(self.point.model)
+        if (time.monotonic() - self._written) * SHARE >= self._cost:
+            self.write()
+
+    def write(self) -> None:
+        """Writes what a killed run goes on from."""
+        begun = time.monotonic()
+        self.write_best()
+        checkpoint.write(self.point, self.run)
+        self._written = time.monotonic()
+        self._cost = self._written - begun
+
+    def write_best(self) -> None:
+        """Writes model.keras, unless it holds the best epoch already."""
+        if self._best is None:
+            return
+        model, now = self.point.model, _values(self.point.model)
+        _assign(model, self._best)
+        # Only the arithmetic of training is of lower precision, never the file.
+        _set_precision(model, "float32")
+        with replacing(self.run.model_file) as path:
+            model.save(path, include_optimizer=False)
+            self.point.model_sha256 = sha256_of(path)
+        _set_precision(model, self.settings.precision)
+        _assign(model, now)
+        self._best = None
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.write_best()
 
     def exhausted(self) -> bool:
         """Whether the last epoch is done or patience has run out."""
@@ -110,6 +138,16 @@ class _Keeper(keras.callbacks.Callback):
         return done >= self.settings.epochs or (
             patience is not None and done > 0 and done - best_epoch(self.point.rows) >= patience
         )
+
+
+def _values(model):
+    """Returns all that a model remembers, its random generators too, as arrays of their own."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables]
+
+
+def _assign(model, values):
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
 
 
 def _set_precision(model, precision):

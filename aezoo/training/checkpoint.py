@@ -1,4 +1,4 @@
-"""The checkpoint of a run: written after each epoch, loaded back before the first, and resumed from."""
+"""The checkpoint of a run: loaded back before the first epoch, written after some, and resumed from."""
 
 import dataclasses
 import inspect
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aezoo.core.errors import RunError, TrainingError
-from aezoo.core.files import sha256_of
+from aezoo.core.files import replacing, sha256_of
 from aezoo.nn import saving
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras, leaves
@@ -43,6 +43,12 @@ def save(point: Point, path: str | os.PathLike[str]) -> None:
     point.model.save(path)
     mark = Mark(point.meaning, len(point.rows), records.digest(point.rows), point.model_sha256)
     records.write_mark(path, mark)
+
+
+def write(point: Point, run: Run) -> None:
+    """Saves a point as the checkpoint of its run."""
+    with replacing(run.checkpoint_file) as path:
+        save(point, path)
 
 
 # -- before the first epoch ----------------------------------------------------------------------
@@ -133,12 +139,13 @@ def read(run: Run, info: Mapping[str, Any]) -> Point:
     mark = records.read_mark(path, file.content)
     if mark.run != records.meaning(info):
         _refuse("run.json", "another model, settings or data", "what this run was begun with")
-    # A last row may belong to an epoch whose checkpoint was not written any more; so may the best model.
+    # The last rows may belong to epochs whose checkpoint was not written any more; so may the best model.
     rows, done = run.history, mark.epoch
-    if len(rows) not in (done, done + 1) or records.digest(rows[:done]) != mark.history:
-        got = f"{len(rows)} epochs" if len(rows) != done else "other figures"
+    if len(rows) < done or records.digest(rows[:done]) != mark.history:
+        got = f"{len(rows)} epochs" if len(rows) < done else "other figures"
         _refuse("history.csv", got, f"the {done} epochs that the checkpoint was written after")
-    newer = len(rows) > done and records.best_epoch(rows) == records.epochs_done(rows)
+    newer = len(rows) > done and records.best_epoch(rows) > records.epochs_done(rows[:done])
+    newer |= len(rows) > 0 == done
     found = sha256_of(run.model_file) if run.model_file.is_file() else None
     if found not in (mark.model, info["model_sha256"]) and not newer:
         _refuse("model.keras", "another file" if found else "no file", "the best model up to the checkpoint")

@@ -2,7 +2,8 @@
 
 `resume` continues a run that was killed, and ends at the same weights, bit for bit, as one that
 was not: the order of the data is a function of the seed, operations are deterministic, and the
-checkpoint of an epoch holds weights, optimiser and the state of every random generator. What
+checkpoint of an epoch holds weights, optimiser and the state of every random generator. It is written by
+time, so that short epochs are not spent on files; the epochs after it are trained again. What
 early stopping and the choice of the best epoch must remember is read from history.csv, which must be that
 of the checkpoint's time.
 """
@@ -139,6 +140,7 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
             fix="train again into another folder",
         )
     _check_fits(point.model, dataset, settings)
+    checkpoint.write(point, run)  # the best model may be of an epoch that is trained again: no other knows it
     return _continue(run, point, dataset, settings, progress)
 
 
