@@ -57,6 +57,7 @@ def write(
         )
     import tensorflow as tf
 
+    @tf.autograph.experimental.do_not_convert  # layers are graph code already: rewriting them is slow
     def serve(*values):
         if input_dtype == "uint8":
             values = (tf.cast(values[0], "float32") / 255.0, *values[1:])
@@ -70,8 +71,17 @@ def write(
         tf.TensorSpec((batch, *tensor.shape[1:]), dtype, name=name)
         for tensor, dtype, name in zip(part.inputs, dtypes, inputs, strict=True)
     ]
-    archive = keras.export.ExportArchive()
-    archive.track(part)
-    archive.add_endpoint(name=endpoint, fn=serve, input_signature=specs)
+    # What the endpoint uses is found by itself, but for lookup tables: to look for those in every layer takes
+    # longer than all else.
     with silent_stderr():  # TensorFlow's C++ reports each SavedModel on descriptor 2
-        archive.write_out(str(path), verbose=False)
+        for tracked in (False, True):
+            archive = keras.export.ExportArchive()
+            if tracked:
+                archive.track(part)
+            archive.add_endpoint(name=endpoint, fn=serve, input_signature=specs)
+            try:
+                archive.write_out(str(path), verbose=False)
+                return
+            except AssertionError:  # "... references an 'untracked' resource"
+                if tracked:
+                    raise

@@ -7,7 +7,7 @@ from conftest import four_lines
 
 import aezoo
 from aezoo.core.errors import ExportError
-from aezoo.export import ExportOptions, export_bundle
+from aezoo.export import ExportOptions, export_bundle, to_saved_model
 from aezoo.testing import smooth_examples
 
 SHAPE = (16, 12, 1)
@@ -57,3 +57,28 @@ def test_the_true_reason_is_told(tmp_path):
     with pytest.raises(ExportError) as error:
         exported(keras.layers.Resizing(8, 8, antialias=True), tmp_path / "bundle")
     four_lines(error, "ScaleAndTranslate")
+
+
+def test_a_lookup_table_is_in_the_saved_model(tmp_path):
+    import tensorflow as tf
+
+    class Looked(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            entries = tf.lookup.KeyValueTensorInitializer(
+                tf.constant([0, 1], tf.int64), tf.constant([5.0, 7.0])
+            )
+            self.table = tf.lookup.StaticHashTable(entries, -1.0)
+
+        def call(self, inputs):
+            return self.table.lookup(tf.cast(inputs, tf.int64))
+
+        def compute_output_spec(self, inputs):
+            return keras.KerasTensor(inputs.shape, "float32")
+
+    rows = keras.Input((3,))
+    part = keras.Model(rows, Looked()(rows))
+    path = tmp_path / "part"
+    to_saved_model.write(part, path, inputs=("rows",), outputs=("latents",), endpoint="encoder")
+    answer = tf.saved_model.load(str(path)).signatures["encoder"](rows=tf.constant([[0.0, 1, 2]]))
+    np.testing.assert_array_equal(answer["latents"], [[5, 7, -1]])
