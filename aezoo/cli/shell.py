@@ -128,4 +128,4 @@ def _how_to_resume(parsed):
     folder = getattr(parsed, "output", None)
     if not hasattr(parsed, "resume") or not folder or not Run(folder).checkpoint_file.is_file():
         return ""
-    return f"; every epoch that ended is kept: aezoo train --resume -o {folder}"
+    return f"; go on from the last checkpoint: aezoo train --resume -o {folder}"

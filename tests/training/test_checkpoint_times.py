@@ -90,10 +90,19 @@ def test_a_killed_run_ends_at_the_same_bits(share, place, name, times, dataset, 
     check_same(whole, loop.resume(tmp_path / "run", dataset, progress=False))
 
 
-def test_killed_twice(dataset, whole, tmp_path, monkeypatch):
-    """The second training had come less far than the first, whose best model lies there."""
+def test_killed_twice(dataset, tmp_path, monkeypatch):
+    """The second training comes less far than the first, whose best model lies there; none of its own is."""
+    keep, write = loop._Keeper.keep, loop._Keeper.write
+
+    def keeping(self, epoch, loss, val_loss, *rest):
+        keep(self, epoch, loss, val_loss + (epoch == 3), *rest)
+
+    monkeypatch.setattr(loop._Keeper, "keep", keeping)
+    whole = trained(dataset, tmp_path / "whole")
+    assert whole.info["best_epoch"] > 3
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "SHARE", NEVER)
+        patch.setattr(callbacks, "SHARE", ALWAYS)
+        patch.setattr(loop._Keeper, "write", lambda self: len(self.point.rows) < 3 and write(self))
         killed_at(patch, loop, "_finish", 1)
         with pytest.raises(KeyboardInterrupt):
             trained(dataset, tmp_path / "run")
@@ -102,7 +111,7 @@ def test_killed_twice(dataset, whole, tmp_path, monkeypatch):
         killed_at(patch, loop._Keeper, "keep", 2)
         with pytest.raises(KeyboardInterrupt):
             loop.resume(tmp_path / "run", dataset, progress=False)
-    assert len(Run(tmp_path / "run").history) == 1
+    assert len(Run(tmp_path / "run").history) == 3
     check_same(whole, loop.resume(tmp_path / "run", dataset, progress=False))
 
 
