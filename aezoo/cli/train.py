@@ -16,6 +16,7 @@ from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
 from aezoo.core.options import KINDS
 from aezoo.training.choosing import MAY_BE_CHOSEN, choose_options, choose_settings
+from aezoo.training.processor import slow_precision
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
 from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
@@ -210,6 +211,9 @@ def _begin(recipe, parsed, run, say):
     from aezoo import training  # imports Keras: after all that can be refused without it
 
     training.seed_everything(settings)
+    slow = slow_precision(settings.precision)
+    if slow:
+        say(slow)
     model = build_for(recipe.model, {**_seeded(recipe.model, settings), **options}, dataset)
     if parsed.start_from:
         start_from(model, parsed.start_from)
