@@ -157,9 +157,7 @@ class Part:
             as_units = as_it_is(functools.partial(_unit_tensors, tf, name))
             batches = batches.map(as_units, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             batches = batches.apply(tf.data.experimental.assert_cardinality(count))
-            options = tf.data.Options()
-            options.deterministic = True
-            return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+            return batches.prefetch(tf.data.AUTOTUNE).with_options(_in_order(tf))
 
     def _epoch_batches(self, tf, batch_size, shuffle_seed):
         """Returns a function (epoch, first batch) -> tf.data.Dataset of stored batches."""
@@ -235,6 +233,12 @@ class ArrayPart(Part):
 
     def _order(self, tf, shuffle_seed, epoch):
         return tf.argsort(sort_keys(tf, len(self), shuffle_seed, epoch), stable=True)
+
+
+def _in_order(tf):
+    options = tf.data.Options()
+    options.deterministic = True
+    return options
 
 
 def _unit_tensors(tf, name, batch, labels=None):

@@ -18,7 +18,7 @@ from aezoo import data
 from aezoo.core.errors import OptionError, RunError, TrainingError
 from aezoo.nn.saving import load_model
 from aezoo.testing import smooth_examples
-from aezoo.training import loop
+from aezoo.training import callbacks, loop
 from aezoo.training.run import Run
 
 
@@ -147,11 +147,13 @@ def test_a_history_that_was_emptied_is_not_resumed(left, blobs, tmp_path, monkey
 
     real = keras.Model.fit
 
-    def fit(self, *given, callbacks, **options):
-        return real(self, *given, callbacks=[*callbacks, Stopped()], **options)
+    def fit(self, *given, **options):
+        options["callbacks"] = [*options["callbacks"], Stopped()]
+        return real(self, *given, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(keras.Model, "fit", fit)
+        patch.setattr(callbacks, "SHARE", 1e9)  # a checkpoint after each epoch
         with pytest.raises(KeyboardInterrupt):
             loop.train(tiny_model(), blobs, TINY, tmp_path / "run", progress=False)
     history = Run(tmp_path / "run").history_file
