@@ -71,17 +71,25 @@ def write(
         tf.TensorSpec((batch, *tensor.shape[1:]), dtype, name=name)
         for tensor, dtype, name in zip(part.inputs, dtypes, inputs, strict=True)
     ]
-    # What the endpoint uses is found by itself, but for lookup tables: to look for those in every layer takes
-    # longer than all else.
     with silent_stderr():  # TensorFlow's C++ reports each SavedModel on descriptor 2
-        for tracked in (False, True):
-            archive = keras.export.ExportArchive()
+        _save(path, part, {"name": endpoint, "fn": serve, "input_signature": specs})
+
+
+def _save(path, part, endpoint):
+    """Writes an endpoint.
+
+    What it uses is found by itself, but for lookup tables: to look for those in every layer takes longer than
+    all else.
+    """
+    keras = import_keras()
+    for tracked in (False, True):
+        archive = keras.export.ExportArchive()
+        if tracked:
+            archive.track(part)
+        archive.add_endpoint(**endpoint)
+        try:
+            archive.write_out(str(path), verbose=False)
+            return
+        except AssertionError:  # "... references an 'untracked' resource"
             if tracked:
-                archive.track(part)
-            archive.add_endpoint(name=endpoint, fn=serve, input_signature=specs)
-            try:
-                archive.write_out(str(path), verbose=False)
-                return
-            except AssertionError:  # "... references an 'untracked' resource"
-                if tracked:
-                    raise
+                raise
