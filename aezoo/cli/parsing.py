@@ -122,6 +122,13 @@ def value_range(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is no LOW,HIGH, such as 0,4095") from None
 
 
+def add_stride(command: Any, default: str) -> None:
+    """Adds how far apart the windows of a long series begin."""
+    command.add_argument(
+        "--stride", type=int, metavar="S", help=f"rows between the starts of two windows, default {default}"
+    )
+
+
 def add_data_dir(command: Any) -> None:
     """Adds where the sets of TensorFlow Datasets lie."""
     command.add_argument(

@@ -83,6 +83,13 @@ def _add_data(group):
         metavar="X",
         help="fraction of the training part to hold back for choosing the best epoch, default 0.1",
     )
+    group.add_argument(
+        "--window",
+        type=int,
+        metavar="W",
+        help="cut a long series, a row for each step, into sequences of W rows",
+    )
+    parsing.add_stride(group, "an eighth of the window")
 
 
 def _add_table(group):
@@ -190,6 +197,8 @@ def _begin(recipe, parsed, run, say):
         value_range=parsed.value_range,
         validation_fraction=recipe.validation_fraction if held_back is None else held_back,
         download=parsed.download,
+        window=parsed.window,
+        stride=parsed.stride,
         **_table_options(parsed),
     )
     output.say_notes(dataset.notes)
@@ -249,7 +258,7 @@ def _given_settings(parsed):
 def _check_same(recipe, parsed, info):
     """Raises OptionError where a run is to be resumed as something else than it was begun as."""
     _check_no_other_start(parsed)
-    cut = ("kind", "image_shape", "validation_fraction", "value_range")
+    cut = ("kind", "image_shape", "validation_fraction", "value_range", "window", "stride")
     asked = {name: getattr(parsed, name) for name in cut if getattr(parsed, name) is not None}
     asked |= {**_given_settings(parsed), **_table_options(parsed), **recipe.options}
     begun = {**info["data"]["load_options"], **info["settings"], **info["options"], "model": info["model"]}
@@ -301,6 +310,8 @@ def _longer(parsed, info, epochs):
     # In quotes, always: so `spoken` takes none of them for an option of the command.
     typed = ["-O '" + text.replace("'", "'\"'\"'") + "'" for text in changed]
     source, folder = shlex.quote(info["data"]["source"]), str(parsed.output).rstrip("/")
+    loaded = info["data"]["load_options"]
+    typed += [f"--{name} {loaded[name]}" for name in ("window", "stride") if loaded.get(name)]
     words = ["aezoo train", info["model"], f"--data {source}", *typed, f"--epochs {epochs}"]
     return " ".join([*words, f"--start-from {shlex.quote(folder)}", f"-o {shlex.quote(folder + '-longer')}"])
 

@@ -29,7 +29,8 @@ class Dataset:
         feature_names: of rows, (F,) names, or None.
         notes: what was understood of the source and what was left out, a line each, for who reads it.
         train, validation, test: a `Part` each.
-        cut_parts: names of those that were cut from the training examples.
+        cut_parts: names of those that were drawn from the training examples, and have no other classes; those
+            that are cut in time may have some.
         hasher: computes `content_hash`.
     """
 

@@ -8,9 +8,10 @@ from aezoo.core.errors import OptionError
 from aezoo.core.options import KINDS, check_choice, check_image_shape, check_positive, check_share
 from aezoo.data.pixels import Scale
 from aezoo.data.sources.table_options import Said, TableOptions
+from aezoo.data.windows import Windows
 
 _USUAL = {"image_shape": None, "kind": None, "validation_fraction": 0.1, "test_fraction": 0.1, "seed": 0}
-RECORDED = ("data_dir", "value_range", *_USUAL, *Said.__annotations__)
+RECORDED = ("data_dir", "value_range", *_USUAL, *Said.__annotations__, "window", "stride")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Cut:
     seed: int
     table: TableOptions
     feature_names: tuple[str, ...] | None
+    windows: Windows | None = None
 
     @classmethod
     def checked(
@@ -36,7 +38,9 @@ class Cut:
         test_fraction: float,
         seed: int,
         table: TableOptions,
-        feature_names: tuple[str, ...] | None,
+        feature_names: Sequence[str] | None,
+        window: int | None = None,
+        stride: int | None = None,
     ) -> "Cut":
         if kind is not None:
             check_choice("kind", kind, KINDS)
@@ -48,7 +52,8 @@ class Cut:
             check_share("test_fraction", test_fraction),
             check_positive("seed", seed, least=0),
             table,
-            feature_names,
+            None if feature_names is None else tuple(feature_names),
+            Windows.checked(window, stride, kind),
         )
         if cut.validation_fraction + cut.test_fraction >= 1.0:
             raise OptionError(
@@ -76,6 +81,7 @@ class Cut:
             **self.fractions,
             "seed": self.seed,
             **self.table.given(),
+            **({} if self.windows is None else dataclasses.asdict(self.windows)),
         }
 
 
@@ -96,4 +102,6 @@ def check_recorded(options: Mapping[str, Any]) -> None:
         scale=Scale.checked(options.get("value_range")),
         table=TableOptions.checked(**said),
         feature_names=None,
+        window=options.get("window"),
+        stride=options.get("stride"),
     )

@@ -64,6 +64,8 @@ def load(
     seed: int = 0,
     download: bool = False,
     feature_names: Sequence[str] | None = None,
+    window: int | None = None,
+    stride: int | None = None,
     **table: Unpack[Said],
 ) -> Dataset:
     """Returns a source of examples as a `Dataset` with three parts.
@@ -72,16 +74,13 @@ def load(
 
     Args:
         source: a path or a name, see the top of this module.
-        data_dir: where TensorFlow Datasets has prepared its sets; None is TFDS_DATA_DIR, else its
-            own default.
-        image_shape: (H, W, C) to which the images of a folder or a set are resized; None keeps
-            them. Arrays are never resized.
+        data_dir: where TensorFlow Datasets has prepared its sets; None is TFDS_DATA_DIR, else its default.
+        image_shape: (H, W, C) to which images of a folder or a set are resized; None keeps them.
         kind: "images", "sequences" or "rows", where a file could hold either, see `as_examples`.
             "sequences" also makes sequences (N, T, 1) of a table or array (N, T).
         value_range: (low, high), the pixel values that become 0 and 1, as of a camera with 12 bits (0, 4095).
-            None takes bytes as 0 to 255, floats in [0, 1] as they are, and for deeper images the smallest
-            and the largest value of the training part, which a `DataNote` tells. What lies outside becomes
-            0 or 1.
+            None takes bytes as 0 to 255, floats in [0, 1] as they are, and for deeper images the extremes of
+            the training part, which a `DataNote` tells. What lies outside becomes 0 or 1.
         validation_fraction, test_fraction: of train, where the source has no such part.
         seed: of the cut, and of signals that are generated. Sets of TensorFlow Datasets are cut at
             their end, as they lie shuffled.
@@ -89,6 +88,8 @@ def load(
         feature_names: of a model that is to take the data, () where it knows none: the columns of a table
             are taken by these names, and the other options for tables count where the file leaves a choice.
             None where a model is to be trained: then the table must be beyond doubt.
+        window, stride: W makes sequences (W, F) of a long series (T, F), a table or array, `stride` rows
+            apart (None: an eighth of W). Its last rows are the validation part, then the test part.
         table: labels, columns, drop, delimiter, decimal, header: what a table holds and how its text is to
             be read, see `table_options.Said`; what is left out is found out.
 
@@ -102,16 +103,14 @@ def load(
     (5400, 600, 1000)
     """
     _check_source(source)
-    scale = Scale.checked(value_range)
-    said = TableOptions.checked(**table)
-    names = None if feature_names is None else tuple(feature_names)
-    cut = Cut.checked(image_shape, kind, scale, validation_fraction, test_fraction, seed, said, names)
-    if not str(source).lower().endswith(TABLES):
-        said.check_unused(str(source), takes_labels=str(source).lower().endswith(".npz"))
+    said, scale = TableOptions.checked(**table), Scale.checked(value_range)
+    sizes = (validation_fraction, test_fraction, seed)
+    cut = Cut.checked(image_shape, kind, scale, *sizes, said, feature_names, window, stride)
+    _check_unused(str(source), cut)
     if is_image_set(source):
         return _load_set(str(source), data_dir, download, cut)
     contents, name, source = _read(source, cut)
-    return _dataset_of(contents.as_kind(cut.kind, source=name), name, source, cut)
+    return _dataset_of(_as_asked(contents, cut, name), name, source, cut)
 
 
 def is_image_set(source: str | os.PathLike[str]) -> bool:
@@ -141,6 +140,22 @@ def _check_source(source):
             expected="a name or a path without a part in brackets",
             fix=f"pass source={whole!r}",
         )
+
+
+def _check_unused(source, cut):
+    """Raises OptionError for an option that a source of this name has no use for."""
+    if not source.lower().endswith(TABLES):
+        cut.table.check_unused(source, takes_labels=source.lower().endswith(".npz"))
+    if cut.windows is not None:
+        cut.windows.check_source(source)
+
+
+def _as_asked(contents, cut, name):
+    """Returns the contents as the kind that was asked for; windows are cut later."""
+    if cut.windows is None:
+        return contents.as_kind(cut.kind, source=name)
+    cut.windows.check_rows(contents, source=name)
+    return contents
 
 
 def _read(source, cut):
@@ -173,7 +188,10 @@ def _dataset_of(contents, name, source, cut):
     _check_image_shape(cut.image_shape, contents.kind, examples.shape[1:], name)
     cut.scale.check_kind(contents.kind, source=name)
     digest = contents.sha256()  # before anything is cut or scaled: the same for every seed and range
-    parts = three_parts(contents, **cut.fractions, seed=cut.seed, source=name)
+    if cut.windows is None:
+        parts = three_parts(contents, **cut.fractions, seed=cut.seed, source=name)
+    else:
+        parts, contents = cut.windows.parts(contents, **cut.fractions, source=name)
     pixel_range, recorded = None, None
     if contents.kind == "images":
         parts, pixel_range = scaled_parts(parts, cut.scale, source=name)
@@ -182,8 +200,8 @@ def _dataset_of(contents, name, source, cut):
         name=name,
         source=str(source),
         load_options=cut.load_options(value_range=recorded),
-        kind=contents.kind,
-        shape=tuple(examples.shape[1:]),
+        kind=contents.kind if cut.windows is None else "sequences",
+        shape=parts["train"].shape,
         stored_dtype=str(parts["train"].examples.dtype),
         label_names=contents.label_names,
         feature_names=contents.feature_names,
@@ -191,10 +209,17 @@ def _dataset_of(contents, name, source, cut):
         pixel_range=pixel_range,
         pixel_dtype=str(examples.dtype) if contents.kind == "images" else None,
         unread_files=contents.unread_files,
-        notes=(*contents.notes, *constants_told(contents, parts["train"].examples, source=name)),
-        cut_parts=tuple(name for name in ("validation", "test") if name not in contents.parts),
+        notes=(*contents.notes, *constants_told(contents, _rows_of(parts["train"]), source=name)),
+        cut_parts=tuple(
+            name for name in ("validation", "test") if name not in contents.parts and cut.windows is None
+        ),
         **parts,
     )
+
+
+def _rows_of(part):
+    """Returns the examples of a part; of windows the rows, each once."""
+    return getattr(part, "series", part.examples)
 
 
 def _read_path(path, cut):
@@ -219,7 +244,9 @@ def _read_path(path, cut):
             fix="save what comes out of it to a file first",
         )
     if reader is read_numpy:
-        return read_numpy(path, cut.kind, cut.scale, labels=cut.table.labels)
+        series = cut.windows is not None
+        kind = "sequences" if series else cut.kind
+        return read_numpy(path, kind, cut.scale, labels=cut.table.labels, series=series)
     if reader is read_table:
         return read_table(path, cut.table, expected=cut.feature_names)
     return reader(path)

@@ -29,6 +29,7 @@ from aezoo.data.sources.numpy_files import read_arrays, read_numpy
 from aezoo.data.sources.table_options import TableOptions
 from aezoo.data.sources.tables import read_table
 from aezoo.data.sources.ts_files import read_ts
+from aezoo.data.windows import is_series
 
 _TABLE_OPTIONS = {field.name for field in dataclasses.fields(TableOptions)}
 _WITH_PART = re.compile(r"(?P<source>.+)\[(?P<part>\w*)\]", re.DOTALL)
@@ -133,6 +134,8 @@ def load_for(
         options["image_shape"] = model.example_shape if resized and model.kind == "images" else None
         options = {name: value for name, value in options.items() if name not in _TABLE_OPTIONS}
         options |= _table_options(run, source, labels).given()
+        if not is_series(path):
+            options = {name: value for name, value in options.items() if name not in ("window", "stride")}
         options["feature_names"] = (run["data"].get("feature_names") if run else model.feature_names) or ()
     dataset = load(source, **options)
     count = sum(len(getattr(dataset, part)) for part in PARTS)

@@ -24,6 +24,7 @@ def read_numpy(
     scale: Scale | None = None,
     *,
     labels: str | bool | None = None,
+    series: bool = False,
 ) -> Contents:
     """Returns the `Contents` of one .npy or .npz file.
 
@@ -40,6 +41,7 @@ def read_numpy(
         scale: of images; what has a value range may hold any numbers.
         labels: which array of an .npz file without parts holds the labels; False is none, None goes by
             its name.
+        series: whether the array of a .npy file may be (T,), a series of one feature.
 
     Raises:
         DataError: an unreadable or truncated file, arrays that cannot be told apart, or examples
@@ -48,6 +50,7 @@ def read_numpy(
     arrays, scale = read_arrays(path), scale or Scale()
     if isinstance(arrays, np.ndarray):
         known = scale.known_for(arrays.dtype)
+        arrays = arrays[:, None] if series and arrays.ndim == 1 else arrays
         return Contents(
             {"train": (as_examples(arrays, source=path.name, kind=kind, value_range=known), None)}
         )
