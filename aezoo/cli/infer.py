@@ -37,7 +37,23 @@ def reconstruct(parsed: argparse.Namespace) -> None:
     write = output.writer(parsed, images_of=(bundle, run))
     found = opening.read_source(parsed, bundle, run)
     labels = opening.labels_for(parsed, bundle, found)
+    if found.series is not None and not labels:
+        from aezoo.data.examples import Numbers
+
+        rows = _rows_reconstructed(bundle, found.series)
+        write([rows], Numbers(len(rows)))
+        return
     write(opening.answers(bundle.reconstruct, found, labels), found.names)
+
+
+def _rows_reconstructed(bundle, series):
+    """Returns (T, F): of each row of a long series the mean over the windows that cover it."""
+    from aezoo.core.windows import in_rows
+
+    def reconstructed(windows):
+        return {"rows": bundle.reconstruct(windows)}
+
+    return in_rows(reconstructed, series.rows, bundle.example_shape[0], series.stride)["rows"]
 
 
 def add_decode(commands: Any) -> None:
@@ -53,7 +69,7 @@ def add_decode(commands: Any) -> None:
 
 def decode(parsed: argparse.Namespace) -> None:
     """Decodes latents with a bundle."""
-    from aezoo.data.reading import read_latents
+    from aezoo.data.beside_examples import read_latents
 
     bundle, run = opening.open_bundle(parsed)
     write = output.writer(parsed, images_of=(bundle, run))
@@ -65,6 +81,7 @@ def decode(parsed: argparse.Namespace) -> None:
 def _add_arguments(command, written):
     parsing.add_bundle(command)
     parsing.add_source(command)
+    parsing.add_stride(command, parsing.AS_TRAINED)
     parsing.add_labels(command)
     parsing.add_precision(command)
     parsing.add_output(command, written)

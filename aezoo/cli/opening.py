@@ -67,6 +67,7 @@ def read_source(parsed: argparse.Namespace, model: Any, run: Mapping | None) -> 
     labels = getattr(parsed, "labels", None)
     column = labels if parsing.is_column(labels) else None
     options = {"data_dir": parsed.data_dir, "value_range": parsed.value_range, "labels": column}
+    options["stride"] = getattr(parsed, "stride", None)
     found = read_for(model, parsed.source, run=run, **options)
     output.say_notes(found.notes)
     return found

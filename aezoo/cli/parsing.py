@@ -17,6 +17,7 @@ _LABELS = (
     "class of each example, for a conditional model: one for each, one for all, a .npy file, or the table's "
     "column that holds them"
 )
+AS_TRAINED = "as in training; for a long series and a model of sequences"
 
 
 def add_command(
@@ -219,7 +220,7 @@ def labels_of(text: str, count: int) -> Any:
     import numpy as np
 
     if pathlib.Path(text).suffix == ".npy":
-        from aezoo.data.reading import read_labels
+        from aezoo.data.beside_examples import read_labels
 
         return read_labels(text)
     found = numbers(text, int, "--labels")

@@ -18,8 +18,8 @@ def add_score(commands: Any) -> None:
         commands,
         "score",
         score,
-        "print the reconstruction error, p-value and verdict of each example, as CSV",
-        "aezoo score bundle images/",
+        "print the reconstruction error, p-value and verdict of each example or row of a long series, as CSV",
+        "aezoo score bundle images/\n  aezoo score bundle machine.csv --stride 1",
     )
     parsing.add_bundle(command)
     parsing.add_source(command)
@@ -27,13 +27,21 @@ def add_score(commands: Any) -> None:
     command.add_argument(
         "--threshold", type=float, metavar="X", help="scores above it are anomalies; default: as calibrated"
     )
+    parsing.add_stride(command, parsing.AS_TRAINED)
     parsing.add_labels(command)
 
 
 def score(parsed: argparse.Namespace) -> None:
-    """Prints score, p-value and verdict of each example."""
+    """Prints score, p-value and verdict of each example; of a long series score and verdict of each row."""
     bundle, run = opening.open_bundle(parsed)
     found = opening.read_source(parsed, bundle, run)
+    if found.series is not None and not bundle.takes_labels:
+        rows = found.series.rows
+        columns = bundle.score_series(rows, stride=found.series.stride, threshold=parsed.threshold)
+        first = found.series.first
+        names = map(str, range(first, first + len(rows)))
+        _print_rows([columns], names, as_json=parsed.json, first="row")
+        return
     labels = opening.labels_for(parsed, bundle, found)
     scored = bundle.manifest.calibration is not None or parsed.threshold is not None
 
@@ -47,11 +55,11 @@ def score(parsed: argparse.Namespace) -> None:
     _print_rows(blocks, iter(found.names), as_json=parsed.json)
 
 
-def _print_rows(blocks, names, *, as_json):
-    """Prints a row an example, made one at a time, as JSON or CSV."""
+def _print_rows(blocks, names, *, as_json, first="example"):
+    """Prints a row an example, or a row of a series, made one at a time, as JSON or CSV."""
     rows = (
         {
-            "example": next(names) if as_json else output.datum(next(names)),
+            first: next(names) if as_json else output.datum(next(names)),
             **dict(zip(columns, values, strict=True)),
         }
         for columns in blocks
@@ -65,7 +73,7 @@ def _print_rows(blocks, names, *, as_json):
         sys.stdout.write("]\n")
         return
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["example", *blocks[0]])
+    table.writerow([first, *blocks[0]])
     table.writerows([f"{cell:.8g}" if type(cell) is float else cell for cell in row.values()] for row in rows)
 
 

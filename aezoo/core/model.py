@@ -20,10 +20,12 @@ from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_array, as_codes, as_inputs, as_labels, surely_inputs
 from aezoo.core.latent_space import BATCH, LatentSpace
 from aezoo.core.options import check_positive
+from aezoo.core.windows import as_series, check_windows, in_rows
 
 KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
 _BATCHES_AT_ONCE = 16  # of which reconstructions are held, where only their errors are asked for
 _DTYPES = {name: np.dtype(name) for name in ("float32", "uint8")}
+_OF_ROWS = ("reconstruction_error", "negative_elbo", "error_map")  # of what a scorer says
 # ability -> (what is wrong without it, what has it, what to type)
 _ABILITIES = {
     "posterior": ("this model has no posterior", "a variational model", "model = aezoo.build('vae')"),
@@ -296,6 +298,45 @@ class Model(LatentSpace):
                 fix="leave the threshold out",
             )
         return self._score(*self._taken(examples, labels, batch_size), batch_size, threshold)
+
+    def score_series(
+        self, series: ArrayLike, *, stride: int | None = None, threshold: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """Returns what the windows of a long series say of each of its rows, a dict of arrays.
+
+        Each is the mean over the windows that cover a row: `reconstruction_error` (T,), as `score` has it of
+        examples, or another score (T,); `error_map` (T,), of the row alone. With a scorer, or a threshold,
+        `is_anomaly` (T,) bool: whether the mean of the score is above the threshold.
+
+        Args:
+            series: (T, F) for a model of sequences (W, F), T at least W; (T,) where F is 1.
+            stride: rows between the starts of two windows; None is an eighth of W. The last window ends
+                with the series, so that every row is covered.
+            threshold: of the score; None is the calibrated one.
+
+        Raises:
+            OptionError: no model of sequences, or a stride or a threshold that cannot be used.
+            DataError: the series does not fit.
+        """
+        rows = as_series(series, self.example_shape, source="series")
+        window, stride = check_windows(self.example_shape[0], stride)
+        scored = threshold is not None or self.threshold is not None
+
+        def values_of(windows):
+            found = self.score(windows, threshold=threshold) if scored else self._errors_of(windows)
+            return {name: found[name] for name in _OF_ROWS if name in found}
+
+        found = in_rows(values_of, rows, window, stride)
+        if scored:
+            limit = self.threshold if threshold is None else threshold
+            # what is no number is an anomaly
+            found["is_anomaly"] = ~(found[self.score_name or _OF_ROWS[0]] <= limit)
+        return found
+
+    def _errors_of(self, windows):
+        """Returns the errors of windows (n, W, F) as a scorer has them."""
+        error_map = np.square((self.reconstruct(windows) - windows) / self.error_scale).mean(axis=2)
+        return {"reconstruction_error": error_map.mean(axis=1), "error_map": error_map}
 
     # -- checks -------------------------------------------------------------------------------------
 

@@ -161,8 +161,19 @@ def in_rows(
     Args:
         call: of windows (n, W, F), returns arrays (n,) or (n, W, ...) by name.
         series: (T, F), of which a few windows are made at a time.
-        window, stride: as for `windows_of`.
+        window, stride: as for `windows_of`; a stride of at most a window.
+
+    Raises:
+        OptionError: a stride that leaves rows between two windows.
+        DataError: a series shorter than a window.
     """
+    if stride > window:
+        raise OptionError(
+            "rows between two windows would be told nothing",
+            got=f"stride={stride} of windows of {window} rows",
+            expected=f"at most {window}",
+            fix=f"pass stride={window}",
+        )
     check_fits(len(series), window, source="series")
     views, starts = views_of(series, window), starts_of(len(series), window, stride)
     at_once = max(256, _AT_ONCE // max(1, window * series.shape[1]))

@@ -11,6 +11,21 @@ from aezoo.data.dataset import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
+class Series:
+    """The long series whose windows some examples are.
+
+    Attributes:
+        rows: (T, F) float32.
+        stride: rows between the starts of two windows.
+        first: which row of its file is the first.
+    """
+
+    rows: np.ndarray
+    stride: int
+    first: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Examples:
     """Examples of a source, as a model takes them.
 
@@ -26,6 +41,7 @@ class Examples:
         take: what turns stored examples (n, ...) into what `array` says, or raises DataError; None: they
             are that already.
         notes: what was understood of the source and what was left out, a line each, for who reads it.
+        series: that the examples are windows of, or None.
     """
 
     stored: np.ndarray
@@ -37,6 +53,7 @@ class Examples:
     dataset: Dataset | None = None
     take: Callable[[np.ndarray], np.ndarray] | None = None
     notes: tuple[str, ...] = ()
+    series: Series | None = None
 
     def __len__(self) -> int:
         return len(self.stored)

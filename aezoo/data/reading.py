@@ -15,7 +15,7 @@ import numpy as np
 
 from aezoo.core.errors import DataError, OptionError, note
 from aezoo.core.examples import check_shape
-from aezoo.core.options import nearest
+from aezoo.core.options import check_positive, nearest
 from aezoo.data.classes import class_names
 from aezoo.data.contents import Contents, as_examples
 from aezoo.data.dataset import Dataset
@@ -23,6 +23,7 @@ from aezoo.data.examples import Examples, Numbers
 from aezoo.data.load_options import check_recorded
 from aezoo.data.loading import PARTS, READERS, TABLES, is_image_set, load
 from aezoo.data.pixels import Scale, scaled
+from aezoo.data.series import check_stride, fits, in_windows, series_of
 from aezoo.data.sources.image_files import SUFFIXES, read_images
 from aezoo.data.sources.image_folder import images_at, labels_of_folders
 from aezoo.data.sources.numpy_files import read_arrays, read_numpy
@@ -43,8 +44,9 @@ def read_for(
     data_dir: str | pathlib.Path | None = None,
     value_range: Sequence[float] | None = None,
     labels: str | None = None,
+    stride: int | None = None,
 ) -> Examples:
-    """Reads the examples of a source as a model takes them.
+    """Reads the examples of a source as a model takes them; of a long series, its windows.
 
     Args:
         model: an `Autoencoder` or a loaded bundle.
@@ -56,10 +58,11 @@ def read_for(
         value_range: (low, high) of images, in the place of that of the training; see `load`.
         labels: the column of a table, or the array of an .npz file, that holds them; None is what the
             training was told.
+        stride: rows between the starts of two windows of a long series; None is that of the training.
 
     Raises:
         DataError: there is no such source, it cannot be read, or its examples are none that the model takes.
-        OptionError: no such part.
+        OptionError: no such part, or a stride that cannot be used.
     """
     takes_bytes = model.example_dtype == "uint8"
     if pathlib.Path(source).expanduser().exists():
@@ -67,17 +70,18 @@ def read_for(
         dtype = "uint8" if takes_bytes else "float32"
         table = _table_options(run, source, labels)
         scale = Scale.of_run(run, value_range)
-        found = read_path(
-            source, model.example_shape, dtype=dtype, feature_names=columns, table=table, scale=scale
-        )
+        told: dict[str, Any] = {"table": table, "scale": scale, "stride": _stride_of(run, model, stride)}
+        found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns, **told)
+        check_stride(found, stride)
         return _with_class_numbers(found, model.classes)
     name, part = split_part(source)
-    dataset = load_for(model, name, run=run, data_dir=data_dir, labels=labels, value_range=value_range)
+    options: dict[str, Any] = {"labels": labels, "value_range": value_range, "stride": stride}
+    dataset = load_for(model, name, run=run, data_dir=data_dir, **options)
     chosen = getattr(dataset, part)
     examples = chosen.array()
     if takes_bytes and dataset.stored_dtype == "uint8":
         examples = np.rint(examples * 255).astype("uint8")
-    return Examples(
+    found = Examples(
         examples,
         Numbers(len(examples)),
         None if chosen.labels is None else chosen.class_numbers.astype("int64"),
@@ -86,7 +90,10 @@ def read_for(
         f"{dataset.name}, {PARTS[part]} part",
         dataset,
         notes=dataset.notes,
+        series=series_of(chosen, stride),
     )
+    check_stride(found, stride)
+    return found
 
 
 def load_for(
@@ -97,6 +104,7 @@ def load_for(
     data_dir: str | pathlib.Path | None = None,
     value_range: Sequence[float] | None = None,
     labels: str | None = None,
+    stride: int | None = None,
 ) -> Dataset:
     """Loads a source with all its parts, in the shape that a model takes and cut as its training was.
 
@@ -106,7 +114,7 @@ def load_for(
         run: what run.json says of the model's training, or None.
         data_dir: where TensorFlow Datasets lie prepared.
         value_range: (low, high) of images, in the place of that of the training; see `load`.
-        labels: as for `read_for`.
+        labels, stride: as for `read_for`.
 
     Raises:
         DataError: there is no such source, it cannot be read, or its examples have another shape.
@@ -134,6 +142,7 @@ def load_for(
         options["image_shape"] = model.example_shape if resized and model.kind == "images" else None
         options = {name: value for name, value in options.items() if name not in _TABLE_OPTIONS}
         options |= _table_options(run, source, labels).given()
+        options |= {} if stride is None or "window" not in options else {"stride": stride}
         if not is_series(path):
             options = {name: value for name, value in options.items() if name not in ("window", "stride")}
         options["feature_names"] = (run["data"].get("feature_names") if run else model.feature_names) or ()
@@ -152,6 +161,14 @@ def _table_options(run, source, labels):
     given = dict(run["data"]["load_options"]) if run and suffix in TABLES else {}
     given = {name: value for name, value in given.items() if name in _TABLE_OPTIONS}
     return TableOptions.checked(**given | ({} if labels is None else {"labels": labels}))
+
+
+def _stride_of(run, model, stride):
+    """Returns the stride that was asked for; else that of the training, at most a window, or None."""
+    trained = run["data"]["load_options"].get("stride") if run else None
+    if stride is not None or trained is None:
+        return stride
+    return min(check_positive("stride", trained), model.example_shape[0])
 
 
 def split_part(source: str | pathlib.Path) -> tuple[str, str]:
@@ -194,6 +211,7 @@ def read_path(
     feature_names: Sequence[str] | None = None,
     scale: Scale | None = None,
     table: TableOptions | None = None,
+    stride: int | None = None,
 ) -> Examples:
     """Reads all examples of a file or a folder for a model of a given shape.
 
@@ -208,6 +226,7 @@ def read_path(
         dtype: "float32" gives images in [0, 1]; "uint8" gives bytes, or floats where the images are deeper.
         scale: of images; None where nothing is known of a training.
         table: what is known of a table, or None; of an .npz file its `labels` count.
+        stride: of the windows, where the file holds a long series; see `series.in_windows`.
 
     Raises:
         DataError: no such file, an unknown suffix, or examples that break the contract.
@@ -218,7 +237,8 @@ def read_path(
     if path.is_dir() or suffix in SUFFIXES:
         found = _read_images(path, shape)
     elif suffix == ".npy" and path.is_file():
-        return _map_file(path, shape, dtype, feature_names, scale)
+        found = _map_file(path, shape, dtype, feature_names, scale)
+        return in_windows(found, shape, stride) if fits(found.stored.shape, shape) else found
     elif suffix in READERS and path.is_file():
         found = _read_file(path, suffix, shape, feature_names, table or TableOptions(), scale)
     else:
@@ -228,6 +248,8 @@ def read_path(
             expected=f"a folder of images, or a file that ends in {', '.join((*SUFFIXES, *READERS))}",
             fix="check the path, or save an array with numpy.save('images.npy', images)",
         )
+    if fits(found.stored.shape, shape):
+        return in_windows(found, shape, stride)
     check_shape(found.stored, shape, source=path.name)
     scale.check_kind("images" if len(shape) == 3 else "rows and sequences", source=path.name)
     if len(shape) < 3:
@@ -271,6 +293,12 @@ def _map_file(path, shape, dtype, feature_names, scale):
     stored = read_arrays(path, mapped=True)
     kind, known = _kind_of(shape), scale.known_for(stored.dtype)
     scale.check_kind("images" if len(shape) == 3 else "rows and sequences", source=path.name)
+
+    if stored.ndim == 1 and shape[1:] == (1,):
+        stored = stored[:, None]
+    if fits(stored.shape, shape):
+        rows = as_examples(stored, source=path.name)
+        return Examples(rows, Numbers(len(rows)), None, None, feature_names, path.name)
 
     def take(examples):
         checked = as_examples(examples, source=path.name, kind=kind, value_range=known)
@@ -321,67 +349,6 @@ def _kind_of(shape):
 def _as_series(contents, shape, path):
     """Returns rows, where a model takes sequences of one value, as such sequences."""
     are_series = contents.kind == "rows" and _kind_of(shape) == "sequences" and shape[-1] == 1
+    if are_series and fits(contents.parts["train"][0].shape, shape):  # one long series
+        return contents
     return contents.as_kind("sequences", source=path.name) if are_series else contents
-
-
-def read_latents(path: str | pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
-    """Reads latents from a .npy file, or from an .npz with one array or one called "latents".
-
-    Returns:
-        (names, latents): N texts, and (N, D), of a .npy file mapped into memory.
-
-    Raises:
-        DataError: no such file, or it holds no such array.
-    """
-    path = pathlib.Path(path).expanduser()
-    if path.suffix.lower() not in (".npy", ".npz") or not path.is_file():
-        raise DataError(
-            "no latents can be read from there",
-            got=f"{path}" + ("" if path.exists() else " (does not exist)"),
-            expected="a .npy or .npz file of (batch, latent_dim)",
-            fix="aezoo encode BUNDLE IMAGES -o latents.npy",
-        )
-    arrays = read_arrays(path, mapped=True)
-    if isinstance(arrays, dict):
-        key = "latents" if "latents" in arrays else next(iter(arrays), None)
-        if key is None or (key != "latents" and len(arrays) > 1):
-            raise DataError(
-                f"{path.name}: which array holds the latents?",
-                got=", ".join(arrays) or "no array",
-                expected="one array, or one called 'latents'",
-                fix="numpy.savez(path, latents=latents)",
-            )
-        arrays = arrays[key]
-    if arrays.ndim == 0:
-        raise DataError(
-            f"{path.name}: holds one number, not latents",
-            got="an array without axes",
-            expected="(batch, latent_dim)",
-            fix="numpy.save(path, latents)",
-        )
-    return Numbers(len(arrays)), arrays
-
-
-def read_labels(path: str | pathlib.Path) -> np.ndarray:
-    """Reads the labels of a conditional model from a .npy file: whole numbers (N,).
-
-    Raises:
-        DataError: the file cannot be read, or holds something else.
-    """
-    path = pathlib.Path(path).expanduser()
-    labels = read_arrays(path)
-    if not isinstance(labels, np.ndarray):
-        raise DataError(
-            "labels are read from a .npy file",
-            got=f"{path}: {', '.join(labels)[:200]}",
-            expected="one array of whole numbers",
-            fix="numpy.save('labels.npy', labels)",
-        )
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(
-            "labels are one whole number for each example",
-            got=f"{path}: {labels.dtype} {labels.shape}",
-            expected="int32 (N,)",
-            fix="labels.astype('int32').ravel()",
-        )
-    return labels

@@ -2,7 +2,12 @@
 
 import importlib
 
-_PUBLIC = {"Bundle": "aezoo.runtime.session", "load": "aezoo.runtime.session"}
+_PUBLIC = {
+    "Bundle": "aezoo.runtime.session",
+    "load": "aezoo.runtime.session",
+    "rows_of": "aezoo.core.windows",
+    "windows_of": "aezoo.core.windows",
+}
 
 __all__ = [*_PUBLIC]
 
