@@ -19,7 +19,7 @@ from aezoo.training.choosing import MAY_BE_CHOSEN, choose_options, choose_settin
 from aezoo.training.processor import slow_precision
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
-from aezoo.training.settings import PRECISIONS, SCHEDULES, Settings
+from aezoo.training.settings import OPTIMIZERS, PRECISIONS, SCHEDULES, Settings
 
 
 def add_train(commands: Any) -> None:
@@ -116,6 +116,13 @@ def _add_settings(group):
     group.add_argument("--epochs", type=int, metavar="N", help="passes over the training part")
     group.add_argument("--batch-size", type=int, metavar="N", help="examples a step")
     group.add_argument("--learning-rate", type=float, metavar="X", help="of the optimiser, at its highest")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, help=f"default {Settings.optimizer}")
+    group.add_argument(
+        "--weight-decay", type=float, metavar="X", help="default: as Keras, 0.004 of adamw and muon"
+    )
+    group.add_argument(
+        "--ema", type=float, metavar="M", help="keep averages of the weights, of this momentum, such as 0.99"
+    )
     group.add_argument("--schedule", choices=SCHEDULES, help=f"default {Settings.schedule}")
     group.add_argument("--loss", metavar="NAME", help=f"a Keras loss, default {Settings.loss}")
     group.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without improvement")
@@ -261,7 +268,8 @@ def _check_same(recipe, parsed, info):
     cut = ("kind", "image_shape", "validation_fraction", "value_range", "window", "stride")
     asked = {name: getattr(parsed, name) for name in cut if getattr(parsed, name) is not None}
     asked |= {**_given_settings(parsed), **_table_options(parsed), **recipe.options}
-    begun = {**info["data"]["load_options"], **info["settings"], **info["options"], "model": info["model"]}
+    settings = json.loads(json.dumps(dataclasses.asdict(Settings(**info["settings"]))))  # the later ones, too
+    begun = {**info["data"]["load_options"], **settings, **info["options"], "model": info["model"]}
     if recipe.model is not None:
         asked["model"] = recipe.model
     if parsed.source is not None:

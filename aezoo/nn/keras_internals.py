@@ -44,6 +44,14 @@ def random_states(model: Any) -> list[Any]:
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
 
 
+def averages(optimizer: Any) -> list[tuple[Any, Any]]:
+    """Returns (weight, its moving average) of an optimiser that was built, [] where it takes none."""
+    if not optimizer.use_ema:
+        return []
+    pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
+    return [(weight, average) for weight, average in pairs if average is not None]
+
+
 def load_from_memory(content: bytes) -> Any:
     """Returns the model of a .keras file's bytes. The public `load_model` takes paths alone.
 
@@ -162,6 +170,17 @@ def _patches_tf2onnx() -> bool:
     return not inspect.signature(tf2onnx_lib.patch_tf2onnx).parameters
 
 
+def _averages() -> bool:
+    model, optimizer = _small(), keras.optimizers.SGD(0.0, use_ema=True)
+    model.compile(optimizer, loss="mse")
+    zeros = keras.ops.zeros((1, 2))
+    model.train_on_batch(zeros, zeros)
+    return len(averages(optimizer)) == 2 and all(
+        bool((keras.ops.convert_to_numpy(one) == keras.ops.convert_to_numpy(other)).all())
+        for one, other in averages(optimizer)
+    )
+
+
 def _loads_from_memory() -> bool:
     model = _small()
     with tempfile.TemporaryDirectory() as folder:
@@ -190,6 +209,7 @@ INTERNALS: dict[str, tuple[str, Callable[[], bool]]] = {
         "a resumed training, which goes on with the noise of the first",
         lambda: len(random_states(_small())) == 1,
     ),
+    "Optimizer._model_variables_moving_average": ("averages of weights, `ema` of a training", _averages),
     "keras.src.saving.saving_lib.load_model, of a file in memory": (
         "loading a .keras file",
         _loads_from_memory,

@@ -11,6 +11,7 @@ from aezoo.core.files import replacing, sha256_of
 from aezoo.core.progress import progress_bar
 from aezoo.nn.layers import Standardize, Unstandardize, keras, leaves
 from aezoo.training import checkpoint
+from aezoo.training.optimizers import swap_averages
 from aezoo.training.records import best_epoch, epochs_done
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
@@ -74,6 +75,12 @@ class _Keeper(keras.callbacks.Callback):
         if self.exhausted():
             self.model.stop_training = True
 
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        swap_averages(self.point.model)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        swap_averages(self.point.model)
+
     def keep(self, epoch: int, loss: float, val_loss: float, rate: float, seconds: float) -> None:
         """Writes what an epoch has come to; 0 is the model before its training.
 
@@ -101,7 +108,9 @@ class _Keeper(keras.callbacks.Callback):
         rows.append(row)
         self.run.write_history(rows)
         if best_epoch(rows) == row["epoch"]:
+            swap_averages(self.point.model)
             self._best = _values(self.point.model)
+            swap_averages(self.point.model)
         if (time.monotonic() - self._written) * SHARE >= self._cost:
             self.write()
 

@@ -30,6 +30,7 @@ from aezoo.nn.layers import keras
 from aezoo.training import checkpoint
 from aezoo.training.callbacks import _Keeper, _set_precision
 from aezoo.training.choosing import choose_settings
+from aezoo.training.optimizers import optimizer_for
 from aezoo.training.records import HELD_OUT, best_epoch, epochs_done, meaning
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
@@ -92,7 +93,7 @@ def train(
     if model.knows_its_data:
         model.adapt(dataset.train.array())
     steps = -(-len(dataset.train) // settings.batch_size)
-    model.compile(keras.optimizers.Adam(_schedule(settings, steps), beta_1=model.beta_1), settings.loss)
+    model.compile(optimizer_for(settings, model, steps), settings.loss)
     info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
     info["chosen"] = dict(chosen or {})
     point = checkpoint.Point(model, [], None, meaning(info))
@@ -169,20 +170,6 @@ def _check_fits(model, dataset, settings):
             expected="precision='float32'",
             fix="leave out precision",
         )
-
-
-def _schedule(settings, steps_an_epoch):
-    steps = settings.epochs * steps_an_epoch
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    warmup = max(1, steps // 50)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=settings.learning_rate / 10,
-        decay_steps=max(1, steps - warmup),
-        alpha=0.01,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-    )
 
 
 def _continue(run, point, dataset, settings, progress):

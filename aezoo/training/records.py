@@ -21,7 +21,7 @@ from aezoo.core.errors import AezooError, OptionError, RunError
 from aezoo.core.files import read_regular
 from aezoo.core.strict_json import Damaged, Rule, at_least
 from aezoo.runtime.schema import NormalSource
-from aezoo.training.settings import Settings
+from aezoo.training.settings import LATER, Settings
 
 if TYPE_CHECKING:  # a run is looked into where nothing else needs NumPy
     import numpy as np
@@ -87,7 +87,8 @@ class Training:
 
     def __post_init__(self) -> None:
         _known(Data, self.data, "data")
-        settings = _inside("settings", lambda: strict_json.read(Settings, self.settings))
+        earlier = {name: getattr(Settings, name) for name in LATER if name not in self.settings}
+        settings = _inside("settings", lambda: strict_json.read(Settings, {**self.settings, **earlier}))
         if settings.seed != self.seed:
             raise Damaged("seed", f"is {self.seed}", f"{settings.seed}, that of the settings")
 

@@ -4,11 +4,14 @@ import dataclasses
 import math
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_choice, check_positive, check_seed
+from aezoo.core.options import check_between, check_choice, check_positive, check_seed
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 LOSSES = ("mse", "mae", "huber", "log_cosh", "binary_crossentropy")
 SCHEDULES = ("cosine", "constant")
+OPTIMIZERS = ("adam", "adamw", "muon")
+# Settings that runs of earlier versions do not hold: what they were trained by is the default.
+LATER = ("optimizer", "weight_decay", "ema")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Settings:
     Attributes:
         epochs: passes over the training part, at most.
         batch_size: examples a step.
-        learning_rate: of Adam, at its highest.
+        learning_rate: of the optimiser, at its highest.
         schedule: "cosine" (warm-up over the first 2 % of the steps, then down to 1 % of the
             highest rate; Loshchilov & Hutter 2017, arXiv:1608.03983) or "constant".
         loss: "mse", "mae", "huber", "log_cosh" or "binary_crossentropy" (images only).
@@ -26,6 +29,11 @@ class Settings:
         precision: "float32" or "mixed_bfloat16", of the arithmetic in training alone; what is
             saved is float32.
         seed: of initial weights, data order and corruption.
+        optimizer: "adam", "adamw" or "muon" (for matrices between hidden layers, AdamW for all else).
+        weight_decay: decoupled, of all but biases, scales and codes; None is what Keras takes, nothing for
+            "adam" and 0.004 for the others.
+        ema: momentum of averages of the weights over the steps, usually 0.99; None takes none. The averages
+            are what is validated and kept; training goes on from the weights themselves.
 
     Raises:
         OptionError: a value that cannot be used.
@@ -39,6 +47,9 @@ class Settings:
     patience: int | None = None
     precision: str = "float32"
     seed: int = 0
+    optimizer: str = "adam"
+    weight_decay: float | None = None
+    ema: float | None = None
 
     def __post_init__(self) -> None:
         check_positive("epochs", self.epochs, usual=Settings.epochs)
@@ -49,6 +60,11 @@ class Settings:
         check_choice("loss", self.loss, LOSSES)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        if self.weight_decay is not None:
+            check_between("weight_decay", self.weight_decay, 0.0, math.inf, 0.004)
+        if self.ema is not None:
+            check_between("ema", self.ema, 0.0, 1.0, 0.99)
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise OptionError(
                 "the learning rate is a positive number",
