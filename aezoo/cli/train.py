@@ -63,6 +63,11 @@ def _add_training_arguments(parser, *, output):
     group.add_argument(
         "--quick", action="store_true", help="a trial: one epoch, unless --epochs says otherwise"
     )
+    group.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        help="write logs for TensorBoard; with --resume as well",
+    )
     group.add_argument("--json", action="store_true", help="print the test figures as JSON and nothing else")
 
 
@@ -164,7 +169,7 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
             _check_same(recipe, parsed, run.info)
         from aezoo import training
 
-        run = training.resume(run.folder, progress=not parsed.json)
+        run = training.resume(run.folder, progress=not parsed.json, callbacks=_watching(parsed))
     else:
         run = _begin(recipe, parsed, run, say)
     metrics = run.metrics
@@ -246,7 +251,17 @@ def _begin(recipe, parsed, run, say):
         progress=not parsed.json,
         evaluation={} if parsed.quick else recipe.evaluation,
         chosen=chosen,
+        callbacks=_watching(parsed),
     )
+
+
+def _watching(parsed):
+    """Returns the callbacks of Keras that were asked for."""
+    if parsed.tensorboard is None:
+        return []
+    from aezoo.training import own_callbacks
+
+    return [own_callbacks.tensorboard(parsed.tensorboard)]
 
 
 def _table_options(parsed):

@@ -14,7 +14,7 @@ import pathlib
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from aezoo.training import checkpoint
 from aezoo.training.callbacks import _Keeper, _set_precision
 from aezoo.training.choosing import choose_settings
 from aezoo.training.optimizers import optimizer_for
+from aezoo.training.own_callbacks import check_callbacks, check_resumed, names_of
 from aezoo.training.records import HELD_OUT, best_epoch, epochs_done, meaning
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
@@ -62,6 +63,7 @@ def train(
     progress: bool = True,
     evaluation: Mapping[str, Any] | None = None,
     chosen: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Run:
     """Trains a model and writes everything about it into a folder.
 
@@ -74,6 +76,8 @@ def train(
         progress: whether a line an epoch is printed, with a bar on a terminal.
         evaluation: options of `aezoo.evaluation.evaluate`, a dict, or None.
         chosen: what of the model's options and the settings was chosen from the data, for run.json.
+        callbacks: of Keras. At the end of an epoch they come before its checkpoint, which holds what they
+            set; run.json holds the names of their classes, and nothing of what they remember.
 
     Returns:
         The finished `Run`.
@@ -81,13 +85,14 @@ def train(
     Raises:
         RunError: a run lies in the folder already.
         DataError: the dataset's shape is not the model's.
-        OptionError: the dataset has more classes than the model, or a precision that it cannot use.
+        OptionError: the dataset has more classes than the model, or a precision that it cannot use;
+            or what is no callback.
         TrainingError: the model could not be loaded again once it is trained, which is said before the first
             epoch; or the loss is not a number.
     """
     if settings is None:
         settings, chosen = choose_settings(dataset)
-    run = Run(folder)
+    run, callbacks = Run(folder), check_callbacks(callbacks)
     run.check_free(overwrite=overwrite)
     _check_fits(model, dataset, settings)
     if model.knows_its_data:
@@ -96,6 +101,8 @@ def train(
     model.compile(optimizer_for(settings, model, steps), settings.loss)
     info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
     info["chosen"] = dict(chosen or {})
+    if names_of(callbacks):
+        info["callbacks"] = names_of(callbacks)
     point = checkpoint.Point(model, [], None, meaning(info))
     with tempfile.TemporaryDirectory() as scratch:
         first = pathlib.Path(scratch) / run.checkpoint_file.name
@@ -103,29 +110,38 @@ def train(
         checkpoint.check_comes_back(model, first, dataset.train)
         run.folder.mkdir(parents=True, exist_ok=True)
         run.begin(info, lambda path: shutil.copyfile(first, path))  # even the first epoch can be resumed
-    return _continue(run, point, dataset, settings, progress)
+    return _continue(run, point, dataset, settings, progress, callbacks)
 
 
-def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, progress: bool = True) -> Run:
+def resume(
+    folder: str | os.PathLike[str],
+    dataset: Dataset | None = None,
+    *,
+    progress: bool = True,
+    callbacks: Sequence[Any] = (),
+) -> Run:
     """Continues a run that was stopped or killed.
 
     Args:
         folder: of the run.
         dataset: None loads it again from the source that the run names.
         progress: as in `train`.
+        callbacks: of the classes that the run was begun with, made anew: what those remembered is lost.
 
     Returns:
         The finished `Run`; one that was finished already is returned as it is.
 
     Raises:
-        RunError: no run there, or the data are no longer those that it was begun with.
+        RunError: no run there, or data or callbacks are no longer those that it was begun with.
+        OptionError: what is no callback.
     """
-    run = Run(folder)
+    run, callbacks = Run(folder), check_callbacks(callbacks)
     if not run.exists():
         return Run.load(folder)  # raises, in the words for a missing run
     info = run.info
     if info["status"] == "finished":
         return run
+    check_resumed(info, folder, callbacks)
     settings = Settings(**info["settings"])
     seed_everything(settings)
     point = checkpoint.read(run, info)  # first: it vouches for what run.json says of the data
@@ -142,7 +158,7 @@ def resume(folder: str | os.PathLike[str], dataset: Dataset | None = None, *, pr
         )
     _check_fits(point.model, dataset, settings)
     checkpoint.write(point, run)  # the best model may be of an epoch that is trained again: no other knows it
-    return _continue(run, point, dataset, settings, progress)
+    return _continue(run, point, dataset, settings, progress, callbacks)
 
 
 def _check_fits(model, dataset, settings):
@@ -172,7 +188,7 @@ def _check_fits(model, dataset, settings):
         )
 
 
-def _continue(run, point, dataset, settings, progress):
+def _continue(run, point, dataset, settings, progress, own):
     begun, model, done = time.monotonic(), point.model, epochs_done(point.rows)
     steps = -(-len(dataset.train) // settings.batch_size)
     validation = _validation(model, dataset, settings)
@@ -181,7 +197,7 @@ def _continue(run, point, dataset, settings, progress):
     keeper = _Keeper(run, point, settings)
     if not point.rows and model.starts_linear:
         _keep_start(keeper, dataset, validation, settings)
-    callbacks = [keeper]
+    callbacks = [*own, keeper]  # so that a checkpoint holds what they set
     if progress:
         from aezoo.training.callbacks import EpochLines
 
