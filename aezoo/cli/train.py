@@ -19,7 +19,7 @@ from aezoo.training.choosing import MAY_BE_CHOSEN, choose_options, choose_settin
 from aezoo.training.processor import slow_precision
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
-from aezoo.training.settings import OPTIMIZERS, PRECISIONS, SCHEDULES, Settings
+from aezoo.training.settings import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, SCHEDULES, Settings
 
 
 def add_train(commands: Any) -> None:
@@ -121,6 +121,12 @@ def _add_settings(group):
     group.add_argument("--epochs", type=int, metavar="N", help="passes over the training part")
     group.add_argument("--batch-size", type=int, metavar="N", help="examples a step")
     group.add_argument("--learning-rate", type=float, metavar="X", help="of the optimiser, at its highest")
+    group.add_argument(
+        "--augment",
+        type=parsing.names,
+        metavar="NAME,NAME",
+        help=f"change images in training alone: {', '.join(AUGMENTATIONS)}",
+    )
     group.add_argument("--optimizer", choices=OPTIMIZERS, help=f"default {Settings.optimizer}")
     group.add_argument(
         "--weight-decay", type=float, metavar="X", help="default: as Keras, 0.004 of adamw and muon"

@@ -28,6 +28,7 @@ from aezoo.data.held_out import apart, normal_examples
 from aezoo.nn.autoencoder import Autoencoder
 from aezoo.nn.layers import keras
 from aezoo.training import checkpoint
+from aezoo.training.augmentation import augmented
 from aezoo.training.callbacks import _Keeper, _set_precision
 from aezoo.training.choosing import choose_settings
 from aezoo.training.optimizers import optimizer_for
@@ -86,7 +87,7 @@ def train(
         RunError: a run lies in the folder already.
         DataError: the dataset's shape is not the model's.
         OptionError: the dataset has more classes than the model, or a precision that it cannot use;
-            or what is no callback.
+            augmentation of something else than images; or what is no callback.
         TrainingError: the model could not be loaded again once it is trained, which is said before the first
             epoch; or the loss is not a number.
     """
@@ -179,6 +180,13 @@ def _check_fits(model, dataset, settings):
             expected=f"classes of at least {dataset.class_count}",
             fix=f"build the model with classes={dataset.class_count}, or leave the option out",
         )
+    if settings.augment and len(dataset.shape) != 3:
+        raise OptionError(
+            "only images are augmented",
+            got=f"augment={settings.augment!r} for {dataset.kind} of shape {tuple(dataset.shape)}",
+            expected="no augmentation",
+            fix="leave augment out",
+        )
     if model.needs_float32 and settings.precision != "float32":
         raise OptionError(
             "this model takes differences that are lost in lower precision",
@@ -212,7 +220,7 @@ def _continue(run, point, dataset, settings, progress, own):
             labels=model.takes_labels,
         )
         model.fit(
-            batches,
+            augmented(batches, settings, model.example_shape, first=done * steps),
             epochs=settings.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,

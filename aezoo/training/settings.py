@@ -4,14 +4,15 @@ import dataclasses
 import math
 
 from aezoo.core.errors import OptionError
-from aezoo.core.options import check_between, check_choice, check_positive, check_seed
+from aezoo.core.options import check_between, check_choice, check_names, check_positive, check_seed
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 LOSSES = ("mse", "mae", "huber", "log_cosh", "binary_crossentropy")
 SCHEDULES = ("cosine", "constant")
 OPTIMIZERS = ("adam", "adamw", "muon")
+AUGMENTATIONS = ("flip", "shift", "crop", "brightness")
 # Settings that runs of earlier versions do not hold: what they were trained by is the default.
-LATER = ("optimizer", "weight_decay", "ema")
+LATER = ("optimizer", "weight_decay", "ema", "augment")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Settings:
             "adam" and 0.004 for the others.
         ema: momentum of averages of the weights over the steps, usually 0.99; None takes none. The averages
             are what is validated and kept; training goes on from the weights themselves.
+        augment: what is done to the images of a training batch, anew at each step and in this order: "flip"
+            (left and right), "shift" (up to a tenth of a side), "crop" (7/8 of the sides, brought back to
+            the size), "brightness" (up to a fifth of the range).
 
     Raises:
         OptionError: a value that cannot be used.
@@ -50,6 +54,7 @@ class Settings:
     optimizer: str = "adam"
     weight_decay: float | None = None
     ema: float | None = None
+    augment: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_positive("epochs", self.epochs, usual=Settings.epochs)
@@ -60,6 +65,9 @@ class Settings:
         check_choice("loss", self.loss, LOSSES)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("precision", self.precision, PRECISIONS)
+        object.__setattr__(self, "augment", check_names("augment", self.augment, AUGMENTATIONS))
+        for name in self.augment:
+            check_choice("augment", name, AUGMENTATIONS)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         if self.weight_decay is not None:
             check_between("weight_decay", self.weight_decay, 0.0, math.inf, 0.004)
