@@ -3,7 +3,6 @@
 import argparse
 import ast
 import dataclasses
-import json
 import os
 import shlex
 import sys
@@ -11,11 +10,12 @@ from typing import Any
 
 from aezoo import models
 from aezoo.cli import output, parsing
+from aezoo.cli.resuming import check_same
 from aezoo.cli.shell import guarded
 from aezoo.core.errors import OptionError
 from aezoo.core.imports import print_anything
 from aezoo.core.options import KINDS
-from aezoo.training.choosing import MAY_BE_CHOSEN, choose_options, choose_settings
+from aezoo.training.choosing import choose_options, choose_settings
 from aezoo.training.processor import slow_precision
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
@@ -150,9 +150,6 @@ def image_shape(text: str) -> tuple[int, int, int]:
     return height, width, channels
 
 
-_OF_DATA = ("image_shape", "features", "sequence_shape", "classes", "dataset_size", "seed")  # not typed
-
-
 def main(recipe: Recipe, description: str, arguments: list[str] | None = None) -> int:
     """Runs a recipe as a program; returns the exit status: 0, 1 for an error, 2 for a wrong option."""
     print_anything()
@@ -172,7 +169,7 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
     say = (lambda _: None) if parsed.json else output.say
     if parsed.resume:
         if run.exists():
-            _check_same(recipe, parsed, run.info)
+            check_same(recipe, parsed, run.info, {**_given_settings(parsed), **_table_options(parsed)})
         from aezoo import training
 
         run = training.resume(run.folder, progress=not parsed.json, callbacks=_watching(parsed))
@@ -281,74 +278,6 @@ def _given_settings(parsed):
     names = [field.name for field in dataclasses.fields(Settings)]
     given = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
     return {"epochs": 1, **given} if parsed.quick else given
-
-
-def _check_same(recipe, parsed, info):
-    """Raises OptionError where a run is to be resumed as something else than it was begun as."""
-    _check_no_other_start(parsed)
-    cut = ("kind", "image_shape", "validation_fraction", "value_range", "window", "stride")
-    asked = {name: getattr(parsed, name) for name in cut if getattr(parsed, name) is not None}
-    asked |= {**_given_settings(parsed), **_table_options(parsed), **recipe.options}
-    settings = json.loads(json.dumps(dataclasses.asdict(Settings(**info["settings"]))))  # the later ones, too
-    begun = {**info["data"]["load_options"], **settings, **info["options"], "model": info["model"]}
-    if recipe.model is not None:
-        asked["model"] = recipe.model
-    if parsed.source is not None:
-        asked["data"] = unversioned(
-            parsed.source if parsed.source in _names(info) else os.path.abspath(parsed.source)
-        )
-        begun["data"] = unversioned(info["data"]["source"])
-    for name, value in asked.items():
-        value = json.loads(json.dumps(value))  # as run.json holds it: lists for tuples
-        if begun.get(name) != value:
-            fix = f"leave {name} out, or train anew with another -o or with --overwrite"
-            if name == "epochs" and info["status"] == "finished":
-                fix = f"train on from its weights: {_longer(parsed, info, value)}"
-            elif name == "epochs" and parsed.quick and parsed.epochs is None:
-                fix = "leave --quick out"
-            raise OptionError(
-                "a resumed run goes on as it was begun",
-                got=f"{name}={value!r}",
-                expected=f"{name}={begun.get(name)!r}, or nothing",
-                fix=fix,
-            )
-
-
-def _check_no_other_start(parsed):
-    """Raises OptionError where a run is to be resumed and begun at once."""
-    for name in ("start_from", "overwrite"):
-        if getattr(parsed, name):
-            raise OptionError(
-                "a run is resumed or begun, not both",
-                got=f"--resume and --{name.replace('_', '-')}",
-                expected="one of the two",
-                fix=f"leave --resume out, or leave {name} out",
-            )
-
-
-def _longer(parsed, info, epochs):
-    """Returns the command that trains a finished run's model for more epochs, in another folder."""
-    from aezoo.models import describe
-
-    # What the data decide is decided again.
-    usual = {**describe(info["model"]).options(), **dict.fromkeys(_OF_DATA)}
-    options = {name: value for name, value in info["options"].items() if name not in _OF_DATA}
-    # So are the options that would be chosen: whatever they were, they are said.
-    said = {name for name, value in options.items() if name in MAY_BE_CHOSEN or usual.get(name) != value}
-    changed = [f"{name}={value}" for name, value in options.items() if name in said]
-    # In quotes, always: so `spoken` takes none of them for an option of the command.
-    typed = ["-O '" + text.replace("'", "'\"'\"'") + "'" for text in changed]
-    source, folder = shlex.quote(info["data"]["source"]), str(parsed.output).rstrip("/")
-    loaded = info["data"]["load_options"]
-    typed += [f"--{name} {loaded[name]}" for name in ("window", "stride") if loaded.get(name)]
-    words = ["aezoo train", info["model"], f"--data {source}", *typed, f"--epochs {epochs}"]
-    return " ".join([*words, f"--start-from {shlex.quote(folder)}", f"-o {shlex.quote(folder + '-longer')}"])
-
-
-def _names(info):
-    """Returns what the source of a run may be called, if it is no path."""
-    source = info["data"]["source"]
-    return () if os.path.isabs(source) else (source, unversioned(source))
 
 
 def _seeded(name, settings):

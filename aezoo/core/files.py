@@ -80,7 +80,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     with drafting(target.parent, target) as draft:
         new = draft / target.name
         yield new
-        if there:
+        if there and target.exists():  # who replaces it may have deleted it meanwhile
             _keep_mode(target, new)
         for file in sorted(draft.iterdir(), key=lambda file: file == new):  # itself last
             _sync(file)

@@ -21,9 +21,10 @@ def dataset(tmp_path_factory):
     return data.load(path)
 
 
-def trained(dataset, folder):
+def trained(dataset, folder, **options):
     loop.seed_everything(SETTINGS)
-    return loop.train(build_for("dense", OPTIONS, dataset), dataset, SETTINGS, folder, progress=False)
+    model = build_for("dense", OPTIONS, dataset)
+    return loop.train(model, dataset, SETTINGS, folder, progress=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +129,11 @@ def test_the_best_model_is_that_of_its_epoch_whenever_it_is_written(dataset, tmp
     for ours, theirs in zip(run.model.get_weights(), kept[1], strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert any(not np.array_equal(one, other) for one, other in zip(kept[1], kept[-1], strict=True))
+
+
+def test_an_unfinished_run_gives_way(dataset, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        killed_at(patch, loop, "_finish", 1)
+        with pytest.raises(KeyboardInterrupt):
+            trained(dataset, tmp_path / "run")
+    check_same(whole, trained(dataset, tmp_path / "run", overwrite=True))
