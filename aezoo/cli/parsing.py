@@ -2,9 +2,10 @@
 
 import argparse
 import csv
+import io
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aezoo.core.errors import OptionError
@@ -184,6 +185,17 @@ def names(text: str) -> tuple[str, ...]:
     ('width', 'length, mm')
     """
     return tuple(name.strip() for name in next(csv.reader([text], skipinitialspace=True), []))
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Returns texts as `names` takes them apart.
+
+    >>> joined(["cat", "dog, wet"])
+    'cat,"dog, wet"'
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(texts)
+    return line.getvalue()
 
 
 def is_column(labels: str | None) -> bool:

@@ -8,12 +8,14 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from aezoo.cli import parsing
 from aezoo.core.errors import OptionError
 from aezoo.training.choosing import MAY_BE_CHOSEN
 from aezoo.training.recipe import Recipe, unversioned
 from aezoo.training.settings import Settings
 
 _OF_DATA = ("image_shape", "features", "sequence_shape", "classes", "dataset_size", "seed")  # not typed
+_CLASSES = {"only_classes": "--classes", "exclude_classes": "--exclude"}
 
 
 def check_same(
@@ -31,7 +33,7 @@ def check_same(
         OptionError: it is not.
     """
     _check_no_other_start(parsed)
-    cut = ("kind", "image_shape", "validation_fraction", "value_range", "window", "stride")
+    cut = ("kind", "image_shape", "validation_fraction", "value_range", "window", "stride", *_CLASSES)
     asked = {name: getattr(parsed, name) for name in cut if getattr(parsed, name) is not None}
     asked |= {**typed, **recipe.options}
     settings = json.loads(json.dumps(dataclasses.asdict(Settings(**info["settings"]))))  # the later ones, too
@@ -86,6 +88,8 @@ def _longer(parsed, info, epochs):
     source, folder = shlex.quote(info["data"]["source"]), str(parsed.output).rstrip("/")
     loaded = info["data"]["load_options"]
     typed += [f"--{name} {loaded[name]}" for name in ("window", "stride") if loaded.get(name)]
+    for name, option in _CLASSES.items():
+        typed += [f"{option} {shlex.quote(parsing.joined(loaded[name]))}"] if loaded.get(name) else []
     words = ["aezoo train", info["model"], f"--data {source}", *typed, f"--epochs {epochs}"]
     return " ".join([*words, f"--start-from {shlex.quote(folder)}", f"-o {shlex.quote(folder + '-longer')}"])
 

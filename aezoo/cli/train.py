@@ -95,6 +95,11 @@ def _add_data(group):
         help="cut a long series, a row for each step, into sequences of W rows",
     )
     parsing.add_stride(group, "an eighth of the window")
+    for option, dest, text in (
+        ("--classes", "only_classes", "take the examples of these classes alone, by name or label"),
+        ("--exclude", "exclude_classes", "train without these classes; in the test part they are anomalies"),
+    ):
+        group.add_argument(option, dest=dest, type=parsing.names, metavar="CLASS,CLASS", help=text)
 
 
 def _add_table(group):
@@ -214,6 +219,8 @@ def _begin(recipe, parsed, run, say):
         download=parsed.download,
         window=parsed.window,
         stride=parsed.stride,
+        only_classes=parsed.only_classes,
+        exclude_classes=parsed.exclude_classes,
         **_table_options(parsed),
     )
     output.say_notes(dataset.notes)

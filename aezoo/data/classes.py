@@ -1,7 +1,7 @@
 """Picks some classes of a dataset."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -32,6 +32,61 @@ def only_classes(dataset: Dataset, classes: Iterable[str | int]) -> Dataset:
     >>> np.unique(few.test.labels).tolist(), len(few.test) < 1000
     ([3, 7], True)
     """
+    return _only(dataset, classes, "classes")
+
+
+def without_classes(dataset: Dataset, classes: Iterable[str | int]) -> Dataset:
+    """Returns a dataset that is trained and validated without some classes.
+
+    In the test part they stay: training has not seen them, so they count as anomalies there, see `held_out`.
+
+    Args:
+        dataset: with labels.
+        classes: as for `only_classes`.
+
+    Raises:
+        OptionError, DataError: as `only_classes`.
+
+    >>> from aezoo import data
+    >>> few = without_classes(data.load("mnist_mini"), ["3"])
+    >>> 3 in few.train.labels, 3 in few.test.labels
+    (False, True)
+    """
+    left_out = _numbers(dataset, classes, "exclude_classes")
+    known = class_names(dataset) or []
+    kept = [number for number in range(len(known)) if number not in left_out]
+    rest = _with(dataset, kept, ("train", "validation"))
+    # Cut from the training examples, but no longer of their classes alone.
+    cut_parts = tuple(name for name in rest.cut_parts if name != "test")
+    return dataclasses.replace(rest, cut_parts=cut_parts)
+
+
+def chosen_classes(
+    dataset: Dataset, only: Sequence[str | int] | None, without: Sequence[str | int] | None
+) -> Dataset:
+    """Returns a dataset with the classes that were asked for, and with what was asked in its `load_options`.
+
+    Args:
+        dataset: a `Dataset`.
+        only: for `only_classes`, or None.
+        without: for `without_classes`, or None.
+
+    Raises:
+        OptionError, DataError: as those.
+    """
+    chosen = dataset if only is None else _only(dataset, only, "only_classes")
+    chosen = chosen if without is None else without_classes(chosen, without)
+    asked = {"only_classes": only, "exclude_classes": without}
+    told = {name: [str(each) for each in names] for name, names in asked.items() if names is not None}
+    return dataclasses.replace(chosen, load_options={**dataset.load_options, **told})
+
+
+def _only(dataset, classes, option):
+    return _with(dataset, _numbers(dataset, classes, option), ("train", "validation", "test"))
+
+
+def _numbers(dataset, classes, option):
+    """Returns the numbers of some classes of a dataset."""
     known = class_names(dataset)
     if known is None:
         raise DataError(
@@ -47,11 +102,13 @@ def only_classes(dataset: Dataset, classes: Iterable[str | int]) -> Dataset:
                 f"the data have no such class{nearest(name, known)}",
                 got=f"class {name!r} of {dataset.name}",
                 expected=f"among {', '.join(known[:20])}" + (", ..." if len(known) > 20 else ""),
-                fix=f"pass classes={known[:2]!r}",
+                fix=f"pass {option}={known[:2]!r}",
             )
-    numbers = [known.index(name) for name in wanted]
-    parts = {name: _chosen(dataset, name, numbers) for name in ("train", "validation", "test")}
-    return dataclasses.replace(dataset, **parts)
+    return [known.index(name) for name in wanted]
+
+
+def _with(dataset, numbers, parts):
+    return dataclasses.replace(dataset, **{name: _chosen(dataset, name, numbers) for name in parts})
 
 
 def class_names(dataset: Dataset) -> list[str] | None:

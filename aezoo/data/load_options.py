@@ -11,7 +11,8 @@ from aezoo.data.sources.table_options import Said, TableOptions
 from aezoo.data.windows import Windows
 
 _USUAL = {"image_shape": None, "kind": None, "validation_fraction": 0.1, "test_fraction": 0.1, "seed": 0}
-RECORDED = ("data_dir", "value_range", *_USUAL, *Said.__annotations__, "window", "stride")
+CLASSES = ("only_classes", "exclude_classes")
+RECORDED = ("data_dir", "value_range", *_USUAL, *Said.__annotations__, "window", "stride", *CLASSES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Cut:
     table: TableOptions
     feature_names: tuple[str, ...] | None
     windows: Windows | None = None
+    only_classes: tuple[str, ...] | None = None
+    exclude_classes: tuple[str, ...] | None = None
 
     @classmethod
     def checked(
@@ -41,6 +44,8 @@ class Cut:
         feature_names: Sequence[str] | None,
         window: int | None = None,
         stride: int | None = None,
+        only_classes: Sequence[str | int] | None = None,
+        exclude_classes: Sequence[str | int] | None = None,
     ) -> "Cut":
         if kind is not None:
             check_choice("kind", kind, KINDS)
@@ -54,6 +59,8 @@ class Cut:
             table,
             None if feature_names is None else tuple(feature_names),
             Windows.checked(window, stride, kind),
+            _class_names("only_classes", only_classes),
+            _class_names("exclude_classes", exclude_classes),
         )
         if cut.validation_fraction + cut.test_fraction >= 1.0:
             raise OptionError(
@@ -85,6 +92,28 @@ class Cut:
         }
 
 
+def _class_names(option, classes):
+    """Returns names of classes as texts, or None."""
+    if classes is None:
+        return None
+    if not isinstance(classes, (list, tuple)) or not classes:
+        raise OptionError(
+            "classes are a list of names or labels",
+            got=f"{option}={classes!r}",
+            expected="one class or more",
+            fix=f"pass {option}=['0', '3']",
+        )
+    for each in classes:
+        if isinstance(each, bool) or not isinstance(each, (str, int)):
+            raise OptionError(
+                "a class is a name or a label",
+                got=f"{each!r} in {option}",
+                expected="a text or a whole number",
+                fix=f"pass {option}=['0', '3']",
+            )
+    return tuple(str(each) for each in classes)
+
+
 def check_recorded(options: Mapping[str, Any]) -> None:
     """Raises OptionError where what a run or a bundle recorded are no options of `load`."""
     unknown = [name for name in options if name not in RECORDED]
@@ -104,4 +133,6 @@ def check_recorded(options: Mapping[str, Any]) -> None:
         feature_names=None,
         window=options.get("window"),
         stride=options.get("stride"),
+        only_classes=options.get("only_classes"),
+        exclude_classes=options.get("exclude_classes"),
     )

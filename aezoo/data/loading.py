@@ -19,6 +19,7 @@ from typing import Unpack
 from aezoo.core.digits import check_digits
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import nearest
+from aezoo.data.classes import chosen_classes
 from aezoo.data.contents import constants_told
 from aezoo.data.dataset import Dataset
 from aezoo.data.load_options import Cut
@@ -66,6 +67,8 @@ def load(
     feature_names: Sequence[str] | None = None,
     window: int | None = None,
     stride: int | None = None,
+    only_classes: Sequence[str | int] | None = None,
+    exclude_classes: Sequence[str | int] | None = None,
     **table: Unpack[Said],
 ) -> Dataset:
     """Returns a source of examples as a `Dataset` with three parts.
@@ -77,19 +80,19 @@ def load(
         data_dir: where TensorFlow Datasets has prepared its sets; None is TFDS_DATA_DIR, else its default.
         image_shape: (H, W, C) to which images of a folder or a set are resized; None keeps them.
         kind: "images", "sequences" or "rows", where a file could hold either, see `as_examples`.
-            "sequences" also makes sequences (N, T, 1) of a table or array (N, T).
+            "sequences" also makes (N, T, 1) of a table or array (N, T).
         value_range: (low, high), the pixel values that become 0 and 1, as of a camera with 12 bits (0, 4095).
             None takes bytes as 0 to 255, floats in [0, 1] as they are, and for deeper images the extremes of
             the training part, which a `DataNote` tells. What lies outside becomes 0 or 1.
         validation_fraction, test_fraction: of train, where the source has no such part.
-        seed: of the cut, and of signals that are generated. Sets of TensorFlow Datasets are cut at
-            their end, as they lie shuffled.
+        seed: of the cut, and of generated signals. Sets of TensorFlow Datasets are cut at their end.
         download: whether a set that is not prepared may be downloaded.
         feature_names: of a model that is to take the data, () where it knows none: the columns of a table
             are taken by these names, and the other options for tables count where the file leaves a choice.
             None where a model is to be trained: then the table must be beyond doubt.
         window, stride: W makes sequences (W, F) of a long series (T, F), a table or array, `stride` rows
             apart (None: an eighth of W). Its last rows are the validation part, then the test part.
+        only_classes, exclude_classes: names or labels; see `aezoo.data.classes`.
         table: labels, columns, drop, delimiter, decimal, header: what a table holds and how its text is to
             be read, see `table_options.Said`; what is left out is found out.
 
@@ -105,8 +108,14 @@ def load(
     _check_source(source)
     said, scale = TableOptions.checked(**table), Scale.checked(value_range)
     sizes = (validation_fraction, test_fraction, seed)
-    cut = Cut.checked(image_shape, kind, scale, *sizes, said, feature_names, window, stride)
+    classes = (only_classes, exclude_classes)
+    cut = Cut.checked(image_shape, kind, scale, *sizes, said, feature_names, window, stride, *classes)
     _check_unused(str(source), cut)
+    dataset = _loaded(source, data_dir, download, cut)
+    return chosen_classes(dataset, cut.only_classes, cut.exclude_classes)
+
+
+def _loaded(source, data_dir, download, cut):
     if is_image_set(source):
         return _load_set(str(source), data_dir, download, cut)
     contents, name, source = _read(source, cut)

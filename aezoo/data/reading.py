@@ -6,6 +6,7 @@ is read. SOURCE[train], SOURCE[validation] and SOURCE[test] are the parts that a
 """
 
 import dataclasses
+import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from aezoo.data.classes import class_names
 from aezoo.data.contents import Contents, as_examples
 from aezoo.data.dataset import Dataset
 from aezoo.data.examples import Examples, Numbers
-from aezoo.data.load_options import check_recorded
+from aezoo.data.load_options import CLASSES, check_recorded
 from aezoo.data.loading import PARTS, READERS, TABLES, is_image_set, load
 from aezoo.data.pixels import Scale, scaled
 from aezoo.data.series import check_stride, fits, in_windows, series_of
@@ -139,6 +140,8 @@ def load_for(
         resized = path.is_dir() or is_image_set(source)
         of_arrays = path.suffix.lower() in (".npy", ".npz")
         options["kind"] = model.kind if of_arrays else None
+        if not _is_that_of(run, source):  # whose classes are others
+            options = {name: value for name, value in options.items() if name not in CLASSES}
         options["image_shape"] = model.example_shape if resized and model.kind == "images" else None
         options = {name: value for name, value in options.items() if name not in _TABLE_OPTIONS}
         options |= _table_options(run, source, labels).given()
@@ -151,6 +154,12 @@ def load_for(
     name = path.name if path.exists() else dataset.name
     check_shape(np.broadcast_to(False, (count, *dataset.shape)), model.example_shape, source=name)
     return dataset
+
+
+def _is_that_of(run, source):
+    """Whether a source is what a run was trained on."""
+    trained = str(run["data"]["source"]) if run else ""
+    return trained in (str(source), os.path.abspath(source)) or trained.startswith(f"{source}:")
 
 
 def _table_options(run, source, labels):

@@ -12,7 +12,7 @@ from aezoo.core.errors import MissingExtraError, OptionError, RunError
 from aezoo.nn.layers import keras
 from aezoo.plots import pictures
 from aezoo.testing import smooth_examples
-from aezoo.training import loop, own_callbacks
+from aezoo.training import callbacks, loop, own_callbacks
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
@@ -154,6 +154,7 @@ def test_a_run_that_only_tensorboard_watched_resumes_plainly(blobs, tmp_path, mo
     watching = Watching(stop_in=2)
     monkeypatch.setattr(keras.callbacks, "TensorBoard", Watching)
     monkeypatch.setattr(own_callbacks, "tensorboard", lambda folder: watching)
+    monkeypatch.setattr(callbacks, "SHARE", 1e9)  # a checkpoint after each epoch
     with pytest.raises(KeyboardInterrupt):
         loop.train(tiny_model(), blobs, TINY, tmp_path / "run", progress=False, callbacks=[watching])
     watching.stop_in = None

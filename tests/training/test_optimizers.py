@@ -14,7 +14,7 @@ from aezoo.nn.keras_internals import averages
 from aezoo.nn.layers import keras
 from aezoo.plots import pictures
 from aezoo.testing import smooth_examples
-from aezoo.training import checkpoint, loop
+from aezoo.training import callbacks, checkpoint, loop
 from aezoo.training.optimizers import optimizer_for, swap_averages
 from aezoo.training.run import Run
 from aezoo.training.settings import LATER, Settings
@@ -100,6 +100,7 @@ def test_averages_are_what_is_validated_and_kept(blobs, tmp_path, monkeypatch):
 
     save = checkpoint.save
     monkeypatch.setattr(checkpoint, "save", kept)
+    monkeypatch.setattr(callbacks, "SHARE", 1e9)  # a checkpoint after each epoch
     settings = dataclasses.replace(TINY, ema=0.9)
     done = loop.train(tiny_model(), blobs, settings, tmp_path / "run", progress=False)
     raw, _, averaged = next(point for point in points if point[1] == done.info["best_epoch"])
