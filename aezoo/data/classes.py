@@ -93,7 +93,7 @@ def _numbers(dataset, classes, option):
             "classes are chosen by labels, and these examples have none",
             got=f"{dataset.name}, without labels",
             expected="one label for each example",
-            fix="leave the classes out, or make a folder of images for each class",
+            fix=f"leave {option} out, or say labels of a table; images lie in a folder for each class",
         )
     wanted = [str(name) for name in classes]
     for name in wanted or [""]:

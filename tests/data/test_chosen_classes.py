@@ -83,7 +83,7 @@ def test_without_labels_nothing_can_be_chosen(tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 4)))
     with pytest.raises(DataError) as error:
         data.load(tmp_path / "rows.npy", exclude_classes=["1"])
-    four_lines(error, "have none")
+    four_lines(error, "have none", "leave exclude_classes out")
 
 
 def test_a_record_of_other_things_is_refused():
