@@ -86,6 +86,9 @@ def _save(path, part, endpoint):
         archive = keras.export.ExportArchive()
         if tracked:
             archive.track(part)
+        else:  # as tracking does, by the same names
+            for name in ("variables", "trainable_variables", "non_trainable_variables"):
+                archive.add_variable_collection(name, list(getattr(part, name)))
         archive.add_endpoint(**endpoint)
         try:
             archive.write_out(str(path), verbose=False)

@@ -17,7 +17,7 @@ INSIDE = {
     "aezoo/bench/worker.py",
     "export/proof/parity.py",
     "aezoo/data/contents.py",
-    "aezoo/cli/train.py",
+    "aezoo/cli/resuming.py",
     "export/bundling.py",
     "aezoo/runtime/manifest.py",
     "aezoo/training/records.py",

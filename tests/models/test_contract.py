@@ -43,6 +43,9 @@ CALLS = {
     "code_indices": lambda model, x, z, labels: model.code_indices(x, labels=labels, batch_size=7),
     "corrupt": lambda model, x, z, labels: model.corrupt(x, seed=3),
     "score": lambda model, x, z, labels: model.score(x, labels=labels, batch_size=7),
+    "score_series": lambda model, x, z, labels: _of_rows(
+        model.score_series(x.reshape(-1, x.shape[-1]) if x.ndim == 3 else x[0], stride=3)
+    ),
     "labels_in_turn": lambda model, x, z, labels: list(model.labels_in_turn(5).values()),
     "sample": lambda model, x, z, labels: model.sample(9, 7, labels=None if labels is None else labels[:9]),
     "sample_latents": lambda model, x, z, labels: model.sample_latents(9, 7),
@@ -55,6 +58,10 @@ CALLS = {
 
 def _one(labels):
     return None if labels is None else labels[0]
+
+
+def _of_rows(found):
+    return [found["reconstruction_error"], found["error_map"]]  # a threshold is one side's alone
 
 
 def public_methods():
