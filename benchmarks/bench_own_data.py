@@ -1,6 +1,6 @@
 """Defaults only, on other people's data, beside PCA with as many components: mse on the test part.
 
-    python benchmarks/bench_own_data.py --shared ../shared/data -o own_data.csv
+    python benchmarks/bench_own_data.py --shared ../shared/data -o docs/results/own_data.csv
     python benchmarks/bench_own_data.py --only sklearn:wine sklearn:digits
 
 A row is trained as `aezoo train MODEL --data SOURCE` trains it; rows that are in the file already are not

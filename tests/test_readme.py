@@ -63,7 +63,10 @@ def test_commands_are_commands(command):
     main._parser().parse_args(arguments)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/models/index.md", "docs/results/index.md"])
+PAGES = ["README.md", "docs/models/index.md", "docs/results/index.md", "docs/results/own_data.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_tables_are_up_to_date(page):
     spec = importlib.util.spec_from_file_location("readme", ROOT / "tools" / "readme.py")
     readme = importlib.util.module_from_spec(spec)

@@ -1,8 +1,9 @@
-"""Writes the tables of README.md and docs/: from the registry, the recipes and docs/results.json.
+"""Writes the tables of README.md and docs/: from the registry, the recipes and what runs left in docs/.
 
 python tools/readme.py            # a test fails where a page is not what this writes
 """
 
+import csv
 import importlib
 import json
 import pathlib
@@ -15,7 +16,8 @@ from aezoo.training.recipe import Recipe
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results.json"
-PAGES = ("README.md", "docs/models/index.md", "docs/results/index.md")
+OWN_DATA = ROOT / "docs" / "results" / "own_data.csv"
+PAGES = ("README.md", "docs/models/index.md", "docs/results/index.md", "docs/results/own_data.md")
 
 
 def recipes() -> Iterator[tuple[pathlib.Path, Recipe]]:
@@ -89,7 +91,20 @@ def numbers() -> Iterator[str]:
                 yield "| " + " | ".join(cells) + " |"
 
 
-TABLES = {"zoo": zoo, "models": models, "sizes": sizes, "numbers": numbers}
+def own_data() -> Iterator[str]:
+    """Returns what defaults reach on other people's data beside PCA, from benchmarks/bench_own_data.py."""
+    with open(OWN_DATA, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    yield "| data | model | examples | latents | mse | PCA's | ratio | best epoch | seconds |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    for row in sorted(rows, key=lambda row: row["data"]):
+        cells = [f"`{row['data']}`", f"`{row['model']}`", row["train"], row["latents"]]
+        cells += [f"{float(row[name]):.3g}" for name in ("mse", "pca")]
+        cells += [f"{float(row['ratio']):.3f}", f"{row['best_epoch']} of {row['epochs']}", row["seconds"]]
+        yield "| " + " | ".join(cells) + " |"
+
+
+TABLES = {"zoo": zoo, "models": models, "sizes": sizes, "numbers": numbers, "own": own_data}
 
 
 def render(text: str) -> str:

@@ -21,6 +21,7 @@ import hashlib
 import os
 import pathlib
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -99,11 +100,14 @@ def _read(folder, name, largest):
         with checked.open_regular(folder, name) as file:
             return file.read(largest + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        fix = "make one with aezoo.export.export_bundle(model, folder)"
+        if isinstance(error, FileNotFoundError) and (pathlib.Path(folder) / "run.json").is_file():
+            fix = f"this is a run: make a bundle of it, aezoo export {shlex.quote(str(folder))} -o bundle"
         raise BundleError(
             "there is no bundle that this aezoo can read",
             got=f"{path}: {getattr(error, 'strerror', None) or error}",
             expected=f"a folder with {MANIFEST} and {SIDECAR}, of schema version {SCHEMA_VERSION}",
-            fix="make one with aezoo.export.export_bundle(model, folder)",
+            fix=fix,
         ) from error
 
 

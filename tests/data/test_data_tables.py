@@ -117,3 +117,11 @@ def test_parquet_refused(tmp_path):
     assert "in row 0, column 'a'" in refused(path)[1]
     path.write_bytes(path.read_bytes()[:-50])
     assert "cannot be read" in refused(path)[0]
+
+
+def test_digits_of_scikit_learn_are_rows_of_pixels_with_their_numbers():
+    dataset = load("sklearn:digits")
+    assert dataset.shape == (64,)
+    assert dataset.class_count == 10
+    assert dataset.feature_names[:2] == ("pixel_0_0", "pixel_0_1")
+    assert dataset.train.array().max() == 16  # as scikit-learn has them, unscaled

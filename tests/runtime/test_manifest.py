@@ -375,3 +375,12 @@ def test_a_manifest_is_a_regular_file(kind, name, tmp_path):
     with pytest.raises(BundleError) as error:
         contract.read_manifest(tmp_path)
     four_lines(error, f"{name}: is {kind}")
+
+
+def test_of_a_run_it_says_how_a_bundle_is_made(tmp_path):
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BundleError) as caught:
+        contract.read_manifest(run)
+    assert f"aezoo export '{run}' -o bundle" in str(caught.value)

@@ -7,14 +7,15 @@ from aezoo.core.options import check_choice
 from aezoo.data.contents import Contents, as_examples, numbered_labels
 
 PREFIX = "sklearn:"
-TABLES = ("breast_cancer", "diabetes", "iris", "wine")
+TABLES = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 
 
 def read_scikit_learn(source: str) -> Contents:
     """Returns the `Contents` of one of scikit-learn's tables: rows, with classes as labels.
 
     Args:
-        source: "sklearn:" and a name, "breast_cancer", "diabetes", "iris" or "wine".
+        source: "sklearn:" and a name, "breast_cancer", "diabetes", "digits" (8 x 8 pixels as 64 columns),
+            "iris" or "wine".
 
     Raises:
         OptionError: scikit-learn ships no such table; the nearest is given.
