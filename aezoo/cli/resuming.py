@@ -35,6 +35,8 @@ def check_same(
     _check_no_other_start(parsed)
     cut = ("kind", "image_shape", "validation_fraction", "value_range", "window", "stride", *_CLASSES)
     asked = {name: getattr(parsed, name) for name in cut if getattr(parsed, name) is not None}
+    if parsed.noisy is not None:
+        asked["noisy"] = os.path.abspath(os.path.expanduser(parsed.noisy))
     asked |= {**typed, **recipe.options}
     settings = json.loads(json.dumps(dataclasses.asdict(Settings(**info["settings"]))))  # the later ones, too
     begun = {**info["data"]["load_options"], **settings, **info["options"], "model": info["model"]}
@@ -88,6 +90,7 @@ def _longer(parsed, info, epochs):
     source, folder = shlex.quote(info["data"]["source"]), str(parsed.output).rstrip("/")
     loaded = info["data"]["load_options"]
     typed += [f"--{name} {loaded[name]}" for name in ("window", "stride") if loaded.get(name)]
+    typed += [f"--noisy {shlex.quote(loaded['noisy'])}"] if loaded.get("noisy") else []
     for name, option in _CLASSES.items():
         typed += [f"{option} {shlex.quote(parsing.joined(loaded[name]))}"] if loaded.get(name) else []
     words = ["aezoo train", info["model"], f"--data {source}", *typed, f"--epochs {epochs}"]

@@ -95,6 +95,11 @@ def _add_data(group):
         help="cut a long series, a row for each step, into sequences of W rows",
     )
     parsing.add_stride(group, "an eighth of the window")
+    group.add_argument(
+        "--noisy",
+        metavar="SOURCE",
+        help="the same images with noise, under the same names: a denoiser is trained on the pairs",
+    )
     for option, dest, text in (
         ("--classes", "only_classes", "take the examples of these classes alone, by name or label"),
         ("--exclude", "exclude_classes", "train without these classes; in the test part they are anomalies"),
@@ -221,6 +226,7 @@ def _begin(recipe, parsed, run, say):
         stride=parsed.stride,
         only_classes=parsed.only_classes,
         exclude_classes=parsed.exclude_classes,
+        noisy=parsed.noisy,
         **_table_options(parsed),
     )
     output.say_notes(dataset.notes)

@@ -32,6 +32,7 @@ class Dataset:
         cut_parts: names of those that were drawn from the training examples, and have no other classes; those
             that are cut in time may have some.
         hasher: computes `content_hash`.
+        noisy: the same examples with noise, in parts of the same order, or None; see `aezoo.data.pairs`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     cut_parts: tuple[str, ...] = ()
+    noisy: "Dataset | None" = dataclasses.field(default=None, repr=False)
 
     @property
     def value_range(self) -> tuple[float, float] | None:

@@ -12,7 +12,7 @@ from aezoo.data.windows import Windows
 
 _USUAL = {"image_shape": None, "kind": None, "validation_fraction": 0.1, "test_fraction": 0.1, "seed": 0}
 CLASSES = ("only_classes", "exclude_classes")
-RECORDED = ("data_dir", "value_range", *_USUAL, *Said.__annotations__, "window", "stride", *CLASSES)
+RECORDED = ("data_dir", "value_range", *_USUAL, *Said.__annotations__, "window", "stride", *CLASSES, "noisy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,11 +117,11 @@ def _class_names(option, classes):
 def check_recorded(options: Mapping[str, Any]) -> None:
     """Raises OptionError where what a run or a bundle recorded are no options of `load`."""
     unknown = [name for name in options if name not in RECORDED]
-    place = options.get("data_dir")
-    if unknown or not isinstance(place, str | None):
+    odd = [name for name in ("data_dir", "noisy") if not isinstance(options.get(name), str | None)]
+    if unknown or odd:
         raise OptionError(
             "data are not loaded with this option",
-            got=ascii(unknown[0])[:80] if unknown else f"data_dir={ascii(place)[:80]}",
+            got=ascii(unknown[0])[:80] if unknown else f"{odd[0]}={ascii(options[odd[0]])[:80]}",
             expected=f"among {', '.join(RECORDED)}" if unknown else "the path of a folder, or null",
             fix="bring the file back as it was",
         )

@@ -9,6 +9,7 @@ a path                    to a folder of images, a .npy, .npz, .csv, .tsv, .parq
 "mnist", "mnist:3.0.1"    and the other image sets of TensorFlow Datasets; an existing path comes first
 """
 
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -23,6 +24,7 @@ from aezoo.data.classes import chosen_classes
 from aezoo.data.contents import constants_told
 from aezoo.data.dataset import Dataset
 from aezoo.data.load_options import Cut
+from aezoo.data.pairs import check_noisy, paired
 from aezoo.data.pixels import BYTES, UNIT, Scale, scaled_parts
 from aezoo.data.sources.embedded import FILES, read_embedded
 from aezoo.data.sources.generated import GENERATORS, generate
@@ -69,6 +71,7 @@ def load(
     stride: int | None = None,
     only_classes: Sequence[str | int] | None = None,
     exclude_classes: Sequence[str | int] | None = None,
+    noisy: str | os.PathLike[str] | None = None,
     **table: Unpack[Said],
 ) -> Dataset:
     """Returns a source of examples as a `Dataset` with three parts.
@@ -93,6 +96,8 @@ def load(
         window, stride: W makes sequences (W, F) of a long series (T, F), a table or array, `stride` rows
             apart (None: an eighth of W). Its last rows are the validation part, then the test part.
         only_classes, exclude_classes: names or labels; see `aezoo.data.classes`.
+        noisy: the same examples with noise, for a denoiser: a folder with images of the same names, or an
+            array; see `aezoo.data.pairs`.
         table: labels, columns, drop, delimiter, decimal, header: what a table holds and how its text is to
             be read, see `table_options.Said`; what is left out is found out.
 
@@ -108,11 +113,19 @@ def load(
     _check_source(source)
     said, scale = TableOptions.checked(**table), Scale.checked(value_range)
     sizes = (validation_fraction, test_fraction, seed)
-    classes = (only_classes, exclude_classes)
-    cut = Cut.checked(image_shape, kind, scale, *sizes, said, feature_names, window, stride, *classes)
+    asked = (only_classes, exclude_classes)
+    cut = Cut.checked(image_shape, kind, scale, *sizes, said, feature_names, window, stride, *asked)
+    classes = (cut.only_classes, cut.exclude_classes)
     _check_unused(str(source), cut)
-    dataset = _loaded(source, data_dir, download, cut)
-    return chosen_classes(dataset, cut.only_classes, cut.exclude_classes)
+    if noisy is not None:
+        check_noisy(source, noisy)
+    dataset = chosen_classes(_loaded(source, data_dir, download, cut), *classes)
+    if noisy is None:
+        return dataset
+    # In the range of the clean pixels, whatever their own extremes are.
+    recorded = dataset.load_options["value_range"]
+    cut = cut if recorded is None else dataclasses.replace(cut, scale=Scale.checked(recorded))
+    return paired(dataset, chosen_classes(_loaded(noisy, data_dir, download, cut), *classes))
 
 
 def _loaded(source, data_dir, download, cut):

@@ -45,6 +45,7 @@ def evaluate(
     """
     check_positive("likelihood_samples", likelihood_samples, usual=200)
     check_positive("likelihood_examples", likelihood_examples, usual=1000)
+    noisy = dataset.noisy
     dataset, others, unseen = apart(dataset, MOST_TESTED)
     examples, scale = dataset.test.array(MOST_TESTED), model.error_scale
     # Of maps as many components as D, since all positions together often beat the pixels.
@@ -63,7 +64,8 @@ def evaluate(
     if others is not None and not model.takes_labels:
         figures["unseen_classes"] = {"classes": unseen, **_reconstruction(model, others.array())}
     if model.corruption is not None and model.kind == "images":
-        figures["denoising"] = denoising_figures(model, examples, pca)
+        given = None if noisy is None else apart(noisy, MOST_TESTED)[0].test.array(MOST_TESTED)
+        figures["denoising"] = denoising_figures(model, examples, pca, given=given)
     if full or model.likelihood is None:  # a posterior's mean is never 0, so a glance would show nothing
         codes = model.encode(examples[:glance], labels=_first(labels, glance))
         _merge(figures, _sparsity(model, codes))
@@ -100,20 +102,23 @@ def _explained(examples, again, linear, scale):
     return {"explained_variance": ours, "pca": {"explained_variance": by_pca}}
 
 
-def denoising_figures(model: Model, images: np.ndarray, pca: Any, seed: int = 1) -> dict[str, Any]:
-    """Compares ways of cleaning corrupted images, at the model's own kind and level.
+def denoising_figures(
+    model: Model, images: np.ndarray, pca: Any, seed: int = 1, given: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Compares ways of cleaning corrupted images: given ones, or at the model's own kind and level.
 
     Args:
         model: a denoising `Autoencoder`.
         images: clean, (N, H, W, C) in [0, 1].
         pca: fitted on clean images, see `baselines.fit_pca`.
         seed: of the corruption; another one than training's validation used.
+        given: the same images with real noise, or None to corrupt them.
 
     Returns:
-        dict: `kind`, `level`, and mse, psnr_db, ssim of "corrupted", "median_filter" (3 x 3),
-        "pca" (clipped to [0, 1]) and "model", each against the clean images.
+        dict: `kind`, `level` ("given" and None of given ones), and mse, psnr_db, ssim of "corrupted",
+        "median_filter" (3 x 3), "pca" (clipped to [0, 1]) and "model", each against the clean images.
     """
-    corrupted = model.corrupt(images, seed=seed)
+    corrupted = model.corrupt(images, seed=seed) if given is None else given
     cleaned = {
         "corrupted": corrupted,
         "median_filter": baselines.median_filter(corrupted),
@@ -121,8 +126,8 @@ def denoising_figures(model: Model, images: np.ndarray, pca: Any, seed: int = 1)
         "model": model.reconstruct(corrupted),
     }
     return {
-        "kind": model.corruption.kind,
-        "level": model.corruption.level,
+        "kind": model.corruption.kind if given is None else "given",
+        "level": model.corruption.level if given is None else None,
         **{name: _compare(images, result) for name, result in cleaned.items()},
     }
 

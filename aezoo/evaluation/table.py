@@ -46,7 +46,9 @@ def rows(metrics: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     noisy = metrics.get("denoising", {})
     for name in _DENOISERS:
         if name in noisy:
-            label = f"{noisy['kind']} {noisy['level']:g}, {name.replace('_', ' ')}"
+            # Noise that came with the data has no level.
+            level = "" if noisy["level"] is None else f" {noisy['level']:g}"
+            label = f"{noisy['kind']}{level}, {name.replace('_', ' ')}"
             found.append((label, _named(noisy[name], _RECONSTRUCTION)))
     found.append(("likelihood", _named(metrics.get("likelihood", {}), _LIKELIHOOD)))
     codebook = metrics.get("codebook", {})

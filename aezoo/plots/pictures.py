@@ -95,7 +95,8 @@ def image_rows(model: Model, images: np.ndarray, dataset: Any) -> Figure:
     labels = dataset.test.labels_for(model, len(images))
     rows = {"image": images, "reconstruction": model.reconstruct(images, labels=labels)}
     if model.corruption is not None:
-        corrupted = model.corrupt(images, seed=1)
+        noisy = dataset.noisy
+        corrupted = model.corrupt(images, seed=1) if noisy is None else noisy.test.array(len(images))
         rows = {"clean": images, "corrupted": corrupted, "denoised": model.reconstruct(corrupted)}
     count = len(images)
     figure, grid = style.subplots(

@@ -62,6 +62,7 @@ class _Keeper(keras.callbacks.Callback):
     def __init__(self, run: Run, point: checkpoint.Point, settings: Settings) -> None:
         super().__init__()
         self.run, self.point, self.settings = run, point, settings
+        self.least_gain = run.info.get("least_gain", 0.0)
         self._best: list[np.ndarray] | None = None  # what model.keras does not hold yet
         self._written, self._cost = time.monotonic(), _FIRST_COST
 
@@ -107,7 +108,7 @@ class _Keeper(keras.callbacks.Callback):
         rows = self.point.rows
         rows.append(row)
         self.run.write_history(rows)
-        if best_epoch(rows) == row["epoch"]:
+        if best_epoch(rows, self.least_gain) == row["epoch"]:
             swap_averages(self.point.model)
             self._best = _values(self.point.model)
             swap_averages(self.point.model)

@@ -144,7 +144,8 @@ def read(run: Run, info: Mapping[str, Any]) -> Point:
     if len(rows) < done or records.digest(rows[:done]) != mark.history:
         got = f"{len(rows)} epochs" if len(rows) < done else "other figures"
         _refuse("history.csv", got, f"the {done} epochs that the checkpoint was written after")
-    newer = len(rows) > done and records.best_epoch(rows) > records.epochs_done(rows[:done])
+    least_gain = info.get("least_gain", 0.0)
+    newer = len(rows) > done and records.best_epoch(rows, least_gain) > records.epochs_done(rows[:done])
     newer |= len(rows) > 0 == done
     found = sha256_of(run.model_file) if run.model_file.is_file() else None
     if found not in (mark.model, info["model_sha256"]) and not newer:

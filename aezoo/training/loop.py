@@ -102,6 +102,8 @@ def train(
     model.compile(optimizer_for(settings, model, steps), settings.loss)
     info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
     info["chosen"] = dict(chosen or {})
+    if model.starts_linear:  # a gain below one example's share may be that one example's luck
+        info["least_gain"] = 1 / len(dataset.validation)
     if names_of(callbacks):
         info["callbacks"] = names_of(callbacks)
     point = checkpoint.Point(model, [], None, meaning(info))
@@ -180,6 +182,7 @@ def _check_fits(model, dataset, settings):
             expected=f"classes of at least {dataset.class_count}",
             fix=f"build the model with classes={dataset.class_count}, or leave the option out",
         )
+    _check_pairs(model, dataset, settings)
     if settings.augment and len(dataset.shape) != 3:
         raise OptionError(
             "only images are augmented",
@@ -193,6 +196,25 @@ def _check_fits(model, dataset, settings):
             got=f"precision={settings.precision!r}",
             expected="precision='float32'",
             fix="leave out precision",
+        )
+
+
+def _check_pairs(model, dataset, settings):
+    if dataset.noisy is None:
+        return
+    if model.corruption is None:
+        raise OptionError(
+            "only a denoiser is trained on pairs of noisy and clean examples",
+            got=f"noisy={dataset.noisy.source!r} for the model {model.model_name!r}",
+            expected="the model 'denoising'",
+            fix="train 'denoising', or leave noisy out",
+        )
+    if settings.augment:
+        raise OptionError(
+            "pairs of noisy and clean images are not augmented: noise that is flipped is other noise",
+            got=f"augment={settings.augment!r} with noisy={dataset.noisy.source!r}",
+            expected="no augmentation",
+            fix="leave augment out",
         )
 
 
@@ -212,13 +234,7 @@ def _continue(run, point, dataset, settings, progress, own):
         callbacks.append(EpochLines(steps, settings.epochs))
     if not keeper.exhausted():
         _set_precision(model, settings.precision)
-        batches = dataset.train.batches(
-            settings.batch_size,
-            shuffle_seed=settings.seed,
-            epochs=settings.epochs,
-            skip=done * steps,
-            labels=model.takes_labels,
-        )
+        batches = _batches(model, dataset, settings, done * steps)
         model.fit(
             augmented(batches, settings, model.example_shape, first=done * steps),
             epochs=settings.epochs,
@@ -230,6 +246,22 @@ def _continue(run, point, dataset, settings, progress, own):
             shuffle=False,
         )
     return _finish(run, keeper, dataset, time.monotonic() - begun)
+
+
+def _batches(model, dataset, settings, skip):
+    """Returns the batches of all epochs; of pairs (noisy, clean), in one order."""
+    parts = [dataset.train] if dataset.noisy is None else [dataset.noisy.train, dataset.train]
+    batches = [
+        part.batches(
+            settings.batch_size,
+            shuffle_seed=settings.seed,
+            epochs=settings.epochs,
+            skip=skip,
+            labels=model.takes_labels,
+        )
+        for part in parts
+    ]
+    return batches[0] if len(batches) == 1 else type(batches[0]).zip(tuple(batches))
 
 
 def _keep_start(keeper, dataset, validation, settings):
@@ -247,6 +279,8 @@ def _validation(model, dataset, settings):
     if model.corruption is None:
         return dataset.validation.batches(settings.batch_size, labels=model.takes_labels)
     clean = dataset.validation.array(_VALIDATION_PAIRS)
+    if dataset.noisy is not None:
+        return dataset.noisy.validation.array(_VALIDATION_PAIRS), clean
     return model.corrupt(clean, seed=settings.seed), clean
 
 
@@ -271,7 +305,7 @@ def _finish(run, keeper, dataset, seconds):
     info.update(
         status="finished",
         epochs=epochs_done(rows),
-        best_epoch=best_epoch(rows),
+        best_epoch=best_epoch(rows, keeper.least_gain),
         seconds=round(sum(row["seconds"] for row in rows), 1),
         seconds_of_last_session=round(seconds, 1),
     )

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _Sha256 = Annotated[str, Rule(lambda text: bool(re.fullmatch("[0-9a-f]{64}", text)), "a sha256")]
 _Count = Annotated[int, at_least(1)]
+_Share = Annotated[float, Rule(lambda share: 0 <= share <= 1, "from 0 to 1")]
 _Seconds = Annotated[float, at_least(0)]
 _Shape = Annotated[tuple[_Count, ...], Rule(lambda shape: 1 <= len(shape) <= 3, "one to three sizes")]
 _AXES = {"images": 3, "sequences": 2, "rows": 1}
@@ -84,6 +85,7 @@ class Training:
     begun: str
     evaluation: dict[Literal["full", "likelihood_samples", "likelihood_examples"], bool | _Count]
     model_sha256: _Sha256 | None
+    least_gain: _Share  # on the model before the training, see `best_epoch`
 
     def __post_init__(self) -> None:
         _known(Data, self.data, "data")
@@ -139,7 +141,8 @@ def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     def read(content: bytes) -> dict[str, Any]:
         info = _object(content)
-        _known(Finished if info.get("status") == "finished" else Training, info)
+        kind = Finished if info.get("status") == "finished" else Training
+        _known(kind, {"least_gain": 0.0, **info})  # runs of before it was asked for have none
         return info
 
     return _read(path, read, "run.json does not describe a run")
@@ -243,9 +246,17 @@ def epochs_done(rows: Sequence[Mapping[str, Any]]) -> int:
     return rows[-1]["epoch"] if rows else 0
 
 
-def best_epoch(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Returns the number of the epoch with the lowest validation loss, the first of equals."""
-    return min(rows, key=lambda row: row["val_loss"])["epoch"]
+def best_epoch(rows: Sequence[Mapping[str, Any]], least_gain: float = 0.0) -> int:
+    """Returns the number of the epoch with the lowest validation loss, the first of equals.
+
+    Args:
+        rows: of a history, one at least.
+        least_gain: by what share of its loss the model before the training is to be beaten, or that is best.
+    """
+    best = min(rows, key=lambda row: row["val_loss"])
+    first = rows[0]
+    beaten = first["epoch"] > 0 or best["val_loss"] < (1 - least_gain) * first["val_loss"]
+    return best["epoch"] if beaten else first["epoch"]
 
 
 def _rows(content: bytes) -> list[dict[str, Any]]:

@@ -176,7 +176,8 @@ class Run:
             return rows
         info = self.info
         if info["status"] == "finished":
-            ours = (records.epochs_done(rows), records.best_epoch(rows) if rows else 0)
+            best = records.best_epoch(rows, info.get("least_gain", 0.0)) if rows else 0
+            ours = (records.epochs_done(rows), best)
             if ours != (info["epochs"], info["best_epoch"]):
                 raise RunError(
                     "history.csv is not that of this run",

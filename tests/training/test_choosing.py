@@ -130,3 +130,10 @@ def test_the_command_says_what_it_chose_and_whether_it_was_worth_it(tmp_path, mo
     assert info["chosen"] == {"batch_size": 16, "patience": 10, "latent_dim": 4, "linear_path": True}
     assert run("train", "dense", "--data", "noisy.npy", "--latent-dim", 3, "--epochs", 25, "-o", "other") == 0
     assert "not better than PCA" not in capfd.readouterr().out
+
+
+def test_the_start_gives_way_only_to_a_gain_that_is_no_luck():
+    rows = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate((1.0, 1.2, 0.95, 0.97))]
+    assert best_epoch(rows) == best_epoch(rows, 0.04) == 2
+    assert best_epoch(rows, 0.1) == 0
+    assert best_epoch(rows[1:], 0.1) == 2  # a run without an epoch 0 has nothing to beat
