@@ -202,9 +202,11 @@ def follow(recipe: Recipe, parsed: argparse.Namespace) -> Run:
 
 def _beside_pca(metrics):
     """Yields a line where principal components do as well: the model is not worth its files then."""
-    ours, pca = metrics["mse"], metrics["pca"]
-    if ours > 0.999 * pca["mse"]:  # or they are the same, but for rounding
-        found = f"mse {ours:.4g}, PCA with {pca['components']} components {pca['mse']:.4g}"
+    # Of a denoiser of images: what they make of noisy ones.
+    told = metrics.get("denoising", {"model": metrics, "pca": metrics["pca"]})
+    ours, pca, components = told["model"]["mse"], told["pca"]["mse"], metrics["pca"]["components"]
+    if ours > 0.999 * pca:  # or they are the same, but for rounding
+        found = f"mse {ours:.4g}, PCA with {components} components {pca:.4g}"
         yield f"not better than PCA: {found}. More --epochs, more examples or fewer latents may change that"
 
 

@@ -13,6 +13,7 @@ from aezoo.testing import smooth_examples
 from aezoo.training import choosing, loop
 from aezoo.training.choosing import MAY_BE_CHOSEN, choose_options, choose_settings
 from aezoo.training.recipe import build_for
+from aezoo.training.records import best_epoch
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 

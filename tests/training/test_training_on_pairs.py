@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import four_lines
+from conftest import four_lines, run_command
 
 import aezoo
 from aezoo import data, training
@@ -76,3 +76,12 @@ def test_others_take_no_pairs(pairs, tmp_path):
     with pytest.raises(OptionError) as caught:
         training.train(small(), pairs, settings, tmp_path / "run")
     four_lines(caught.value, "flip", "leave augment out")
+
+
+def test_the_command(pairs, tmp_path, capsys):
+    clean, noisy, folder = pairs.source, pairs.noisy.source, str(tmp_path / "run")
+    asked = ["train", "denoising", "--data", clean, "--latent-dim", "4", "--epochs", "1", "-o", folder]
+    assert run_command(*asked, "--noisy", noisy) == 0
+    assert "given, model" in capsys.readouterr().out
+    assert run_command(*asked, "--resume", "--noisy", clean) != 0
+    four_lines(capsys.readouterr().err.strip(), f"noisy={clean!r}", noisy)
