@@ -210,13 +210,11 @@ def _beside_pca(metrics):
         yield f"not better than PCA: {found}. More --epochs, more examples or fewer latents may change that"
 
 
-def _begin(recipe, parsed, run, say):
+def _loaded(recipe, parsed, source):
     from aezoo import data
 
-    run.check_free(overwrite=parsed.overwrite)
-    source = parsed.source or recipe.data
     held_back = parsed.validation_fraction
-    dataset = data.load(
+    return data.load(
         source,
         data_dir=parsed.data_dir,
         kind=parsed.kind,
@@ -231,6 +229,12 @@ def _begin(recipe, parsed, run, say):
         noisy=parsed.noisy,
         **_table_options(parsed),
     )
+
+
+def _begin(recipe, parsed, run, say):
+    run.check_free(overwrite=parsed.overwrite)
+    source = parsed.source or recipe.data
+    dataset = _loaded(recipe, parsed, source)
     output.say_notes(dataset.notes)
     try:
         check_kind(recipe.model, dataset)

@@ -96,8 +96,7 @@ def load(
         window, stride: W makes sequences (W, F) of a long series (T, F), a table or array, `stride` rows
             apart (None: an eighth of W). Its last rows are the validation part, then the test part.
         only_classes, exclude_classes: names or labels; see `aezoo.data.classes`.
-        noisy: the same examples with noise, for a denoiser: a folder with images of the same names, or an
-            array; see `aezoo.data.pairs`.
+        noisy: the same examples with noise, for a denoiser; see `aezoo.data.pairs`.
         table: labels, columns, drop, delimiter, decimal, header: what a table holds and how its text is to
             be read, see `table_options.Said`; what is left out is found out.
 
@@ -112,11 +111,14 @@ def load(
     """
     _check_source(source)
     said, scale = TableOptions.checked(**table), Scale.checked(value_range)
-    sizes = (validation_fraction, test_fraction, seed)
-    asked = (only_classes, exclude_classes)
-    cut = Cut.checked(image_shape, kind, scale, *sizes, said, feature_names, window, stride, *asked)
-    classes = (cut.only_classes, cut.exclude_classes)
+    cuts = (validation_fraction, test_fraction, seed, said, feature_names, window, stride)
+    cut = Cut.checked(image_shape, kind, scale, *cuts, only_classes, exclude_classes)
     _check_unused(str(source), cut)
+    return _with_pairs(source, noisy, data_dir, download, cut)
+
+
+def _with_pairs(source, noisy, data_dir, download, cut):
+    classes = (cut.only_classes, cut.exclude_classes)
     if noisy is not None:
         check_noisy(source, noisy)
     dataset = chosen_classes(_loaded(source, data_dir, download, cut), *classes)

@@ -64,8 +64,7 @@ def evaluate(
     if others is not None and not model.takes_labels:
         figures["unseen_classes"] = {"classes": unseen, **_reconstruction(model, others.array())}
     if model.corruption is not None and model.kind == "images":
-        given = None if noisy is None else apart(noisy, MOST_TESTED)[0].test.array(MOST_TESTED)
-        figures["denoising"] = denoising_figures(model, examples, pca, given=given)
+        figures["denoising"] = denoising_figures(model, examples, pca, given=_of_test(noisy))
     if full or model.likelihood is None:  # a posterior's mean is never 0, so a glance would show nothing
         codes = model.encode(examples[:glance], labels=_first(labels, glance))
         _merge(figures, _sparsity(model, codes))
@@ -80,6 +79,11 @@ def evaluate(
     if full and _generates_digits(model, dataset):
         figures["generation"] = generation.generation_figures(model, dataset, MOST_TESTED)
     return _rounded(figures)
+
+
+def _of_test(noisy):
+    """Returns the noisy examples of those that are measured, (N, ...), or None."""
+    return None if noisy is None else apart(noisy, MOST_TESTED)[0].test.array(MOST_TESTED)
 
 
 def _first(labels, count):

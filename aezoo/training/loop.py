@@ -42,6 +42,7 @@ _ENOUGH = 99  # held-out examples, for a false positive rate of 0.01
 _TELLING = 20  # anomalies from which a ROC area says anything
 _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted to, at most
 _MEASURED = 10_000  # training examples that the loss before the training is taken from, at most
+_GAIN = 0.1  # of one validation example's share: less on the model before the training is luck
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
 
 
@@ -102,8 +103,8 @@ def train(
     model.compile(optimizer_for(settings, model, steps), settings.loss)
     info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
     info["chosen"] = dict(chosen or {})
-    if model.starts_linear:  # a gain below one example's share may be that one example's luck
-        info["least_gain"] = 1 / len(dataset.validation)
+    if model.starts_linear:
+        info["least_gain"] = _GAIN / len(dataset.validation)
     if names_of(callbacks):
         info["callbacks"] = names_of(callbacks)
     point = checkpoint.Point(model, [], None, meaning(info))
