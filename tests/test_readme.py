@@ -1,5 +1,6 @@
 """README: its tables are the code's, its programs run, its commands are commands, its length is bearable."""
 
+import csv
 import importlib.util
 import os
 import re
@@ -75,6 +76,14 @@ def test_tables_are_up_to_date(page):
     text = (ROOT / page).read_text("utf-8")
     assert "made by tools/readme.py" in text
     assert readme.render(text) == text, "run python tools/readme.py"
+
+
+def test_no_row_of_own_data_is_worse_than_pca():
+    with open(ROOT / "docs" / "results" / "own_data.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 24
+    for row in rows:
+        assert float(row["mse"]) <= float(row["pca"]) * 1.0001, row["data"]
 
 
 def test_rows_of_speed_are_those_that_were_measured():
