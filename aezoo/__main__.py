@@ -1,8 +1,6 @@
 """`python -m aezoo` is the command `aezoo`."""
 
-import sys
-
-from aezoo.cli.main import main
+from aezoo.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -11,6 +11,7 @@ from aezoo.core.calibration import Calibration
 from aezoo.core.errors import ExportError
 from aezoo.export.budget import SURE
 from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.inference import answers
 
 _GOLDEN = 64  # examples that the files are proven on
 _LARGEST = 2**28  # bytes of them, beside which as much again is computed from them
@@ -97,8 +98,7 @@ def with_scores(
     examples = golden["examples"]
     examples = examples / np.float32(255) if examples.dtype == np.uint8 else examples
     given = [examples, *(golden[name] for name in inputs[1:])]
-    found = keras_scorer.predict(given if len(given) > 1 else examples, verbose=0)
-    found = dict(zip(outputs, found, strict=True))
+    found = dict(zip(outputs, answers(keras_scorer, given), strict=True))
     golden = {**golden, **{name: found[name] for name in outputs if name not in golden}}
     return {**golden, SURE: calibration.is_sure(found[score])}
 

@@ -22,6 +22,7 @@ from aezoo.core.calibration import Calibration
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_choice
 from aezoo.nn.autoencoder import Autoencoder
+from aezoo.nn.inference import answers
 from aezoo.nn.layers import first, keras, layers, ops
 from aezoo.nn.losses import bernoulli_nll, gaussian_kl, gaussian_nll
 from aezoo.runtime.schema import Score
@@ -174,7 +175,7 @@ def scores(
     inputs, outputs = _graph(model, score)
     given = [examples, *labels.values()]
     graph = keras.Model(list(inputs.values()), outputs[score])
-    return graph.predict(given if len(given) > 1 else examples, batch_size=batch_size, verbose=0)
+    return answers(graph, given, batch_size)
 
 
 def _graph(model, score):

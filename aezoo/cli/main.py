@@ -5,9 +5,9 @@ names as skipped, 130 stopped by Ctrl-C.
 """
 
 import argparse
-import sys
 import textwrap
 from collections.abc import Sequence
+from typing import NoReturn
 
 from aezoo import __version__
 from aezoo.cli import (
@@ -25,7 +25,7 @@ from aezoo.cli import (
     serve_layout,
     train,
 )
-from aezoo.cli.shell import guarded
+from aezoo.cli.shell import guarded, leave
 from aezoo.core.imports import print_anything
 
 # In the order of --help: the function that adds a command, beside the one that runs it, and the extra that
@@ -69,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return guarded(lambda: parsed.command(parsed), parsed)
 
 
+def run() -> NoReturn:
+    """The installed command: `main`, and the end of its process."""
+    leave(main())
+
+
 def _parser():
     parser = argparse.ArgumentParser(
         "aezoo",
@@ -95,4 +100,4 @@ def _needs():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import unicodedata
 import warnings
 from collections.abc import Iterator
@@ -137,6 +138,27 @@ def need(module: str, *, extra: str) -> ModuleType:
             expected=f"the extra {extra!r} of aezoo",
             fix=f'pip install "aezoo[{extra}]"',
         ) from error
+
+
+@contextlib.contextmanager
+def meanwhile(*modules: str) -> Iterator[None]:
+    """Imports modules in another thread while a block works in the framework, and waits for it at the end.
+
+    Args:
+        *modules: dotted names. What cannot be imported says so where it is needed.
+    """
+
+    def import_them() -> None:
+        with contextlib.suppress(Exception):
+            for module in modules:
+                importlib.import_module(module)
+
+    thread = threading.Thread(target=import_them, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def import_named(module: str, *, given: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""How a Keras model answers: what `Model` asks for, by Keras's `predict`."""
+"""How a Keras model answers: what `Model` asks for, by Keras's `predict` or, of few batches, by a call."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from aezoo.core.model import BATCH, Model
 from aezoo.core.priors import GaussianMixture
 from aezoo.nn.layers import Standardize, keras, ops
+
+_FEW = 8  # batches, which are done before `predict` has traced its graph
 
 
 class Predicting(Model):
@@ -61,12 +63,12 @@ class Predicting(Model):
     def _encode(
         self, examples: np.ndarray, labels: np.ndarray | None, batch_size: int, wanted: Sequence[int]
     ) -> list[np.ndarray]:
-        outputs = _predict(self.encoder, examples, labels, batch_size)
+        outputs = answers(self.encoder, _given(examples, labels), batch_size)
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
         return [outputs[number] for number in wanted]
 
     def _decode(self, latents: np.ndarray, labels: np.ndarray | None, batch_size: int) -> np.ndarray:
-        return _predict(self.decoder, latents, labels, batch_size)
+        return answers(self.decoder, _given(latents, labels), batch_size)
 
     def _corrupt(self, examples: np.ndarray, level: float | None, seed: int) -> np.ndarray:
         if self._standardize is None:
@@ -75,5 +77,28 @@ class Predicting(Model):
         return self.corruption.corrupt((examples - mean) / scale, level, seed) * scale + mean
 
 
-def _predict(part: "keras.Model", given: np.ndarray, labels: np.ndarray | None, batch_size: int) -> Any:
-    return part.predict(given if labels is None else [given, labels], batch_size=batch_size, verbose=0)
+def _given(array: np.ndarray, labels: np.ndarray | None) -> list[np.ndarray]:
+    return [array] if labels is None else [array, labels]
+
+
+def answers(part: "keras.Model", given: Sequence[np.ndarray], batch_size: int = BATCH) -> Any:
+    """Returns what a Keras model makes of arrays, as NumPy: what `predict` returns, without the wait for few.
+
+    On TensorFlow, where tracing a graph takes longer than running a few batches does without one.
+
+    Args:
+        part: with one input or several.
+        given: an array (N, ...) for each.
+        batch_size: examples at a time.
+    """
+    count = len(given[0])
+    if keras.backend.backend() != "tensorflow" or not 0 < count <= _FEW * batch_size:
+        return part.predict(given[0] if len(given) == 1 else list(given), batch_size=batch_size, verbose=0)
+    found: list[list[np.ndarray]] = []
+    for start in range(0, count, batch_size):
+        batch = [ops.convert_to_tensor(array[start : start + batch_size]) for array in given]
+        outputs = part(batch[0] if len(batch) == 1 else batch, training=False)
+        several = isinstance(outputs, (list, tuple))
+        found.append([ops.convert_to_numpy(each) for each in (outputs if several else [outputs])])
+    whole = [np.concatenate(each) for each in zip(*found, strict=True)]
+    return whole if several else whole[0]

@@ -22,6 +22,7 @@ import numpy as np
 from aezoo.core.errors import DataError, OptionError, RunError
 from aezoo.core.files import replacing, sha256_of, write_json
 from aezoo.core.fingerprints import fingerprints, sketch
+from aezoo.core.imports import meanwhile
 from aezoo.core.versions import versions
 from aezoo.data import Dataset
 from aezoo.data.held_out import apart, normal_examples
@@ -44,6 +45,13 @@ _FOR_PRIOR = 10_000  # training examples that a density of the latents is fitted
 _MEASURED = 10_000  # training examples that the loss before the training is taken from, at most
 _GAIN = 0.1  # of one validation example's share: less on the model before the training is luck
 _VALIDATION_PAIRS = 10_000  # corrupted examples held in memory at most
+# What figures and pictures need, and training does not.
+_AFTERWARDS = (
+    "aezoo.evaluation",
+    "aezoo.plots.pictures",
+    "sklearn.mixture",
+    "matplotlib.backends.backend_agg",
+)
 
 
 def seed_everything(settings: Settings) -> None:
@@ -236,16 +244,17 @@ def _continue(run, point, dataset, settings, progress, own):
     if not keeper.exhausted():
         _set_precision(model, settings.precision)
         batches = _batches(model, dataset, settings, done * steps)
-        model.fit(
-            augmented(batches, settings, model.example_shape, first=done * steps),
-            epochs=settings.epochs,
-            initial_epoch=done,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            callbacks=callbacks,
-            verbose=0,
-            shuffle=False,
-        )
+        with meanwhile(*_AFTERWARDS):
+            model.fit(
+                augmented(batches, settings, model.example_shape, first=done * steps),
+                epochs=settings.epochs,
+                initial_epoch=done,
+                steps_per_epoch=steps,
+                validation_data=validation,
+                callbacks=callbacks,
+                verbose=0,
+                shuffle=False,
+            )
     return _finish(run, keeper, dataset, time.monotonic() - begun)
 
 
