@@ -19,7 +19,7 @@ from aezoo.training.choosing import choose_options, choose_settings
 from aezoo.training.processor import slow_precision
 from aezoo.training.recipe import TAKES_ANY, Recipe, build_for, check_kind, start_from, unversioned
 from aezoo.training.run import Run
-from aezoo.training.settings import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, SCHEDULES, Settings
+from aezoo.training.settings import AUGMENTATIONS, OPTIMIZERS, PRECISIONS, SCHEDULES, XLA, Settings
 
 
 def add_train(commands: Any) -> None:
@@ -148,6 +148,7 @@ def _add_settings(group):
     group.add_argument("--loss", metavar="NAME", help=f"a Keras loss, default {Settings.loss}")
     group.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without improvement")
     group.add_argument("--precision", choices=PRECISIONS, help=f"default {Settings.precision}")
+    group.add_argument("--xla", choices=XLA, help="compile steps by XLA; auto measures what is quicker")
     group.add_argument("--seed", type=int, metavar="N", help=f"default {Settings.seed}")
 
 

@@ -39,6 +39,20 @@ def has_compiled_metrics(model: Any) -> bool:
     return model._compile_metrics is not None
 
 
+def may_compile_by_xla(model: Any) -> bool:
+    """Whether all layers of a model say that XLA can compile them."""
+    return all(layer.supports_jit for layer in model._flatten_layers())
+
+
+def compile_by_xla(model: Any) -> None:
+    """Has XLA compile the steps of a model that was just compiled.
+
+    Keras refuses that beside TensorFlow's determinism, of whose operations XLA does not know all on GPUs; on
+    CPUs the same steps give the same bits.
+    """
+    model._jit_compile = True
+
+
 def random_states(model: Any) -> list[Any]:
     """Returns the states of a model's random generators, which are told by their names alone."""
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
@@ -155,6 +169,15 @@ def _knows_metrics() -> bool:
     return found == [False, True]
 
 
+def _compiles_by_xla() -> bool:
+    model = _small()
+    model.compile(loss="mse", jit_compile=False)
+    compile_by_xla(model)
+    zeros = keras.ops.zeros((1, 2))
+    model.train_on_batch(zeros, zeros)
+    return may_compile_by_xla(model) and model.jit_compile
+
+
 def _finds_arg_min() -> bool:
     from keras.src.backend.tensorflow import numpy as backend
 
@@ -209,6 +232,7 @@ INTERNALS: dict[str, tuple[str, Callable[[], bool]]] = {
         "a resumed training, which goes on with the noise of the first",
         lambda: len(random_states(_small())) == 1,
     ),
+    "Trainer._jit_compile and Layer.supports_jit": ("`xla` of a training", _compiles_by_xla),
     "Optimizer._model_variables_moving_average": ("averages of weights, `ema` of a training", _averages),
     "keras.src.saving.saving_lib.load_model, of a file in memory": (
         "loading a .keras file",

@@ -45,6 +45,7 @@ def choose_settings(dataset: "Dataset", **given: Any) -> tuple[Settings, dict[st
     - epochs: as many as make 1,500 steps of images and 2,000 of rows and sequences; 12 at least, 400 at most.
     - learning_rate: 0.001, of sequences 0.002.
     - patience: a third of the epochs, 10 at least.
+    - xla: "auto", which is off where a training takes less than two minutes.
 
     Args:
         dataset: that is trained on.
@@ -63,6 +64,7 @@ def choose_settings(dataset: "Dataset", **given: Any) -> tuple[Settings, dict[st
         "batch_size": batch_size,
         "learning_rate": _RATES[dataset.kind],
         "patience": max(10, math.ceil(epochs / 3)),
+        "xla": "auto",
     }
     chosen = {name: value for name, value in usual.items() if name not in given}
     return Settings(**{**given, **chosen}), chosen

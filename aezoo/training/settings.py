@@ -10,9 +10,10 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 LOSSES = ("mse", "mae", "huber", "log_cosh", "binary_crossentropy")
 SCHEDULES = ("cosine", "constant")
 OPTIMIZERS = ("adam", "adamw", "muon")
+XLA = ("auto", "on", "off")
 AUGMENTATIONS = ("flip", "shift", "crop", "brightness")
 # Settings that runs of earlier versions do not hold: what they were trained by is the default.
-LATER = ("optimizer", "weight_decay", "ema", "augment")
+LATER = ("optimizer", "weight_decay", "ema", "augment", "xla")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Settings:
         augment: what is done to the images of a training batch, anew at each step and in this order: "flip"
             (left and right), "shift" (up to a tenth of a side), "crop" (7/8 of the sides, brought back to
             the size), "brightness" (up to a fifth of the range).
+        xla: whether steps are compiled by XLA: "on", "off", or "auto", which tries both at the beginning of a
+            training of two minutes or more and keeps the quicker, so that the last digits of the weights
+            differ where another choice is made; None is off on CPUs and on elsewhere.
 
     Raises:
         OptionError: a value that cannot be used.
@@ -55,6 +59,7 @@ class Settings:
     weight_decay: float | None = None
     ema: float | None = None
     augment: tuple[str, ...] = ()
+    xla: str | None = None
 
     def __post_init__(self) -> None:
         check_positive("epochs", self.epochs, usual=Settings.epochs)
@@ -69,6 +74,8 @@ class Settings:
         for name in self.augment:
             check_choice("augment", name, AUGMENTATIONS)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        if self.xla is not None:
+            check_choice("xla", self.xla, XLA)
         if self.weight_decay is not None:
             check_between("weight_decay", self.weight_decay, 0.0, math.inf, 0.004)
         if self.ema is not None:
