@@ -45,7 +45,7 @@ def choose_settings(dataset: "Dataset", **given: Any) -> tuple[Settings, dict[st
     - epochs: as many as make 1,500 steps of images and 2,000 of rows and sequences; 12 at least, 400 at most.
     - learning_rate: 0.001, of sequences 0.002.
     - patience: a third of the epochs, 10 at least.
-    - xla: "auto", which is off where a training takes less than two minutes.
+    - xla: "auto" for images, which is off where a training takes less than two minutes.
 
     Args:
         dataset: that is trained on.
@@ -59,13 +59,14 @@ def choose_settings(dataset: "Dataset", **given: Any) -> tuple[Settings, dict[st
     epochs = given.get("epochs") or max(
         _PASSES, min(_LONGEST, math.ceil(_STEPS[dataset.kind] * batch_size / count))
     )
-    usual = {
+    usual: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": _RATES[dataset.kind],
         "patience": max(10, math.ceil(epochs / 3)),
-        "xla": "auto",
     }
+    if dataset.kind == "images":  # steps of rows are so small that XLA is never quicker
+        usual["xla"] = "auto"
     chosen = {name: value for name, value in usual.items() if name not in given}
     return Settings(**{**given, **chosen}), chosen
 

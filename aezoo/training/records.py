@@ -70,6 +70,15 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
+class Compiled:
+    """What was measured of XLA at the beginning, see `xla.compile_quicker`."""
+
+    chosen: bool
+    step_ms: _Seconds | None
+    step_ms_without: _Seconds
+
+
+@dataclasses.dataclass(frozen=True)
 class Training:
     """What run.json says of a run that has begun."""
 
@@ -86,6 +95,7 @@ class Training:
     evaluation: dict[Literal["full", "likelihood_samples", "likelihood_examples"], bool | _Count]
     model_sha256: _Sha256 | None
     least_gain: _Share  # on the model before the training, see `best_epoch`
+    xla: Compiled | None  # what was measured, where it was
 
     def __post_init__(self) -> None:
         _known(Data, self.data, "data")
@@ -142,7 +152,7 @@ def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     def read(content: bytes) -> dict[str, Any]:
         info = _object(content)
         kind = Finished if info.get("status") == "finished" else Training
-        _known(kind, {"least_gain": 0.0, **info})  # runs of before it was asked for have none
+        _known(kind, {"least_gain": 0.0, "xla": None, **info})  # earlier runs have none
         return info
 
     return _read(path, read, "run.json does not describe a run")
@@ -150,7 +160,7 @@ def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def meaning(info: Mapping[str, Any]) -> str:
     """Returns the sha256, in hexadecimal, of what run.json says of how a run goes on."""
-    said = {name: info[name] for name in _MEANT}
+    said = {name: info[name] for name in _MEANT} | {name: info[name] for name in ("xla",) if name in info}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from aezoo.training.records import best_epoch
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 
-CHOSEN = ("epochs", "batch_size", "learning_rate", "patience")
+CHOSEN = ("epochs", "batch_size", "learning_rate", "patience", "xla")
 
 
 def dataset_of(shape, count, folder):
@@ -39,7 +39,7 @@ def test_few_examples_get_steps_and_small_batches(tmp_path):
     assert chosen == {name: getattr(settings, name) for name in CHOSEN}
     settings, chosen = choose_settings(dataset_of((8, 8, 1), 600, tmp_path), epochs=3, batch_size=7, seed=5)
     assert (settings.epochs, settings.batch_size, settings.seed) == (3, 7, 5)
-    assert set(chosen) == {"learning_rate", "patience"}
+    assert set(chosen) == {"learning_rate", "patience", "xla"}
     many, _ = choose_settings(data.load("mnist_mini"))
     assert (many.batch_size, many.epochs) == (128, 36)
 
