@@ -25,7 +25,7 @@ def check_fits(model: Autoencoder, dataset: Dataset, settings: Settings) -> None
             expected=f"{model.example_shape}",
             fix=f"build the model with {option}",
         )
-    if model.takes_labels and (dataset.class_count or 0) > model.classes:
+    if model.takes_labels and (dataset.class_count or 0) > (model.classes or 0):
         raise OptionError(
             "the data have more classes than the model",
             got=f"{dataset.name}: {dataset.class_count} classes, classes={model.classes}",

@@ -110,13 +110,9 @@ def train(
     check_fits(model, dataset, settings)
     if model.knows_its_data:
         model.adapt(dataset.train.array())
-    found = _compile(model, dataset, settings)
-    if found and progress:
-        print(f"a step compiled by XLA: {found['step_ms']} ms, otherwise: {found['step_ms_without']} ms")
-    info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {})}
+    measured = _compile(model, dataset, settings, progress)
+    info = {**_describe(model, dataset, settings), "evaluation": dict(evaluation or {}), **measured}
     info["chosen"] = dict(chosen or {})
-    if found:
-        info["xla"] = found
     if model.starts_linear:
         info["least_gain"] = _GAIN / len(dataset.validation)
     if names_of(callbacks):
@@ -181,8 +177,8 @@ def resume(
     return _continue(run, point, dataset, settings, progress, callbacks)
 
 
-def _compile(model, dataset, settings):
-    """Compiles a model for its training; returns what was measured of XLA, or None."""
+def _compile(model, dataset, settings, progress):
+    """Compiles a model for its training; returns what was measured of XLA, {"xla": ...}, or {}."""
     steps = -(-len(dataset.train) // settings.batch_size)
 
     def compiled(by_xla: bool) -> None:
@@ -196,7 +192,7 @@ def _compile(model, dataset, settings):
 
     compiled(settings.xla == "on")
     if settings.xla != "auto" or jit_by_default() or not may_compile_by_xla(model):
-        return None
+        return {}
     _set_precision(model, settings.precision)
     found = compile_quicker(
         model,
@@ -205,7 +201,9 @@ def _compile(model, dataset, settings):
         settings.epochs * steps,
     )
     _set_precision(model, "float32")
-    return found
+    if found and progress:
+        print(f"a step compiled by XLA: {found['step_ms']} ms, otherwise: {found['step_ms_without']} ms")
+    return {"xla": found} if found else {}
 
 
 def _continue(run, point, dataset, settings, progress, own):

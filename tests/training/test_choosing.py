@@ -85,7 +85,7 @@ def test_it_ends_below_principal_components(tmp_path, monkeypatch):
     options = choose_options("dense", dataset, {"latent_dim": 3})
     model = build_for("dense", {"latent_dim": 3, "units": (32,), **options}, dataset)
     done = loop.train(model, dataset, folder=tmp_path / "run", progress=False)
-    assert set(done.info["chosen"]) == set(CHOSEN)
+    assert set(done.info["chosen"]) == {*CHOSEN} - {"xla"}
     assert done.info["best_epoch"] > 0
     assert done.metrics["mse"] < done.metrics["pca"]["mse"]
 
