@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from aezoo.core.errors import DataError
+from aezoo.core.ragged import without_ends
 
 ROUNDING = 1e-3  # of a column's standard deviation, at most
 _LEAST_SCALE = float(np.finfo(np.float32).tiny)  # below it float32 loses digits, and processors flush to 0
@@ -25,7 +26,7 @@ def statistics(parts: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     doi:10.1080/00031305.1983.10483115.
 
     Args:
-        parts: (N, F) or (N, T, F) numbers of any type, finite, at least one row in all.
+        parts: (N, F) or (N, T, F) numbers of any type, finite up to the ends of series; at least one row.
 
     >>> statistics([np.array([[0.0], [2.0]]), np.array([[4.0]])])["mean"].tolist()
     [2.0]
@@ -33,7 +34,7 @@ def statistics(parts: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     count = 0
     for part in parts:
-        rows = part.reshape(-1, part.shape[-1])
+        rows = without_ends(part)
         if len(rows):
             more = _statistics_of(rows)
             found = _joined(found, count, more, len(rows)) if count else more
@@ -146,5 +147,5 @@ def _mended(column, low, range, mean, deviation, whole):
 
 def constant_columns(rows: np.ndarray) -> list[int]:
     """Returns the numbers of the columns of rows (N, F) or sequences (N, T, F) that never vary."""
-    rows = rows.reshape(-1, rows.shape[-1])
+    rows = without_ends(rows)
     return np.flatnonzero((rows == rows[0]).all(axis=0)).tolist()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aezoo.core import ragged
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_array, as_codes, as_inputs, as_labels, surely_inputs
 from aezoo.core.latent_space import BATCH, LatentSpace
@@ -25,6 +26,7 @@ from aezoo.core.windows import as_series, check_windows, in_rows
 KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
 _BATCHES_AT_ONCE = 16  # of which reconstructions are held, where only their errors are asked for
 _DTYPES = {name: np.dtype(name) for name in ("float32", "uint8")}
+_OF_STEPS = ("reconstructions", "error_map")
 _OF_ROWS = ("reconstruction_error", "negative_elbo", "error_map")  # of what a scorer says
 # ability -> (what is wrong without it, what has it, what to type)
 _ABILITIES = {
@@ -55,6 +57,9 @@ class Model(LatentSpace):
         example_shape: of one example, (H, W, C), (T, F) or (F,).
         latent_shape: of one example's latents, (D,), or (h, w, D) for maps.
         example_dtype: "float32" or "uint8", what the encoder computes from.
+        ragged: whether it takes series of different lengths: NaN behind their ends, fewer steps than T, or a
+            list of arrays. Reconstructions, and the error map of a score, are NaN there as well; `decode`,
+            which knows no examples, fills all T steps. See `aezoo.core.ragged`.
         error_scale: what differences are divided by in `reconstruction_error`: (F,) for rows and sequences,
             1 for images.
         model_name: in the registry, or None.
@@ -73,6 +78,7 @@ class Model(LatentSpace):
     """
 
     example_dtype: str = "float32"
+    ragged: bool = False
     model_name: str | None = None
     likelihood: dict[str, Any] | None = None
     corruption: Any = None
@@ -199,7 +205,9 @@ class Model(LatentSpace):
         self, examples: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
     ) -> np.ndarray:
         """Returns the reconstructions (B, ...), float32, of examples (B, ...): decoder(encoder(examples))."""
-        return self._reconstruct(*self._taken(examples, labels, batch_size), batch_size)
+        given, labelled = self._taken(examples, labels, batch_size)
+        found = self._reconstruct(given, labelled, batch_size)
+        return ragged.ended(found, given) if self.ragged else found
 
     def posterior(
         self, examples: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
@@ -249,7 +257,7 @@ class Model(LatentSpace):
         """Returns each example's anomaly score (B,), float32: its mean squared error.
 
         In [0, 1] units for images, those of bytes too; in standard deviations of the columns for rows and
-        sequences, as in training.
+        sequences, as in training. Of a series that ends early it is the mean up to its end.
         """
         given, labelled = self._taken(examples, labels, batch_size)
         at_once, scale, errors = _BATCHES_AT_ONCE * batch_size, self.error_scale, []
@@ -259,7 +267,11 @@ class Model(LatentSpace):
             target = some / np.float32(255) if some.dtype == np.uint8 else some
             difference = self._reconstruct(some, told, batch_size) - target
             difference /= scale
-            errors.append(np.square(difference, out=difference).reshape(len(some), -1).mean(axis=1))
+            squared = np.square(difference, out=difference)
+            ends = self.ragged and ragged.has_ends(some)
+            errors.append(
+                ragged.means(squared, some) if ends else squared.reshape(len(some), -1).mean(axis=1)
+            )
         return errors[0] if len(errors) == 1 else np.concatenate(errors)
 
     def score(
@@ -297,7 +309,11 @@ class Model(LatentSpace):
                 expected=f"for example {usual:.6g}, the calibrated one",
                 fix="leave the threshold out",
             )
-        return self._score(*self._taken(examples, labels, batch_size), batch_size, threshold)
+        given, labelled = self._taken(examples, labels, batch_size)
+        found = self._score(given, labelled, batch_size, threshold)
+        if self.ragged:
+            found |= {name: ragged.ended(found[name], given) for name in _OF_STEPS if name in found}
+        return found
 
     def score_series(
         self, series: ArrayLike, *, stride: int | None = None, threshold: float | None = None
@@ -350,6 +366,8 @@ class Model(LatentSpace):
 
     def _as_inputs(self, examples: ArrayLike) -> np.ndarray:
         shape, unit_range = self.example_shape, self.kind == "images"
+        if self.ragged:
+            return ragged.as_series_inputs(examples, shape, source=self.input_name)
         if surely_inputs(examples, shape, _DTYPES[self.example_dtype], unit_range):
             return examples  # type: ignore[return-value]
         source, dtype = self.input_name, self.example_dtype

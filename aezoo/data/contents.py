@@ -12,6 +12,7 @@ from aezoo.core.digits import constant_columns
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import blocks, check_finite, check_unit_range, position
 from aezoo.core.options import CHANNELS
+from aezoo.core.ragged import check_series, has_ends, lengths
 
 _KINDS = {2: "rows", 3: "sequences", 4: "images"}  # by the axes that `as_examples` gives them
 
@@ -35,6 +36,11 @@ class Contents:
     feature_names: tuple[str, ...] | None = None
     unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def ragged(self) -> bool:
+        """Whether these are series of different lengths; see `aezoo.core.ragged`."""
+        return any(has_ends(examples) for examples, _ in self.parts.values())
 
     @property
     def kind(self) -> str:
@@ -90,15 +96,12 @@ class Contents:
 def looks_like_sequences(array: np.ndarray) -> bool:
     """Whether an array of three axes is taken for sequences (N, T, F) where nobody says what it is.
 
-    It is if it holds floats of which one is below -1 or above 255, which no image has. Bytes, and
-    floats in [0, 1], are grey images (N, H, W). What lies between is refused.
+    It is if it holds floats of which one is below -1 or above 255, or NaN behind the end of a series, which
+    no image has. Bytes, and floats in [0, 1], are grey images (N, H, W). What lies between is refused.
     """
-    return (
-        array.ndim == 3
-        and array.dtype.kind == "f"
-        and array.size > 0
-        and bool(array.min() < -1 or array.max() > 255)
-    )
+    if array.ndim != 3 or array.dtype.kind != "f" or not array.size:
+        return False
+    return has_ends(array) or bool(array.min() < -1 or array.max() > 255)
 
 
 def as_examples(
@@ -111,7 +114,7 @@ def as_examples(
     """Returns images (N, H, W, C) in the numbers that they are stored in; or rows or sequences likewise.
 
     (N, H, W) gets a channel axis, black-and-white (bool) images become 0 and 255. Sequences and
-    rows keep their units and their dtype.
+    rows keep their units and their dtype. Of sequences what lies behind their ends may be NaN.
 
     Args:
         array: as it was stored.
@@ -147,6 +150,8 @@ def as_examples(
             fix="check how the file was written",
         )
     if array.ndim == 2:
+        if kind == "sequences":  # a line for each series, which a caller makes (N, T, 1)
+            return _checked_numbers(array[..., None], source)[..., 0]
         return _checked_numbers(array, source)
     if array.ndim == 4:
         return _as_images(array, source, value_range)
@@ -160,11 +165,14 @@ def as_examples(
 
 
 def _checked_numbers(array, source):
-    check_finite(array, source=source)
+    if array.ndim == 3:
+        check_series(array, source=source)
+    else:
+        check_finite(array, source=source)
     largest = np.finfo(np.float32).max
     for rows in blocks(array) if array.dtype.itemsize > 4 else ():
         block = array[rows]
-        if max(block.max(), -block.min()) > largest:
+        if np.abs(block).max(where=~np.isnan(block), initial=0) > largest:
             raise DataError(
                 f"{source}: a value is too large for float32",
                 got=position(block, np.abs(block) > largest, rows.start),
@@ -301,14 +309,21 @@ def check_alike(parts: Mapping[str, tuple[np.ndarray, np.ndarray | None]], *, so
             )
 
 
-def constants_told(contents: Contents, train: np.ndarray, *, source: str) -> Iterator[str]:
-    """Yields a note on the columns that never vary in the training part: a change in them hardly counts.
+def told_of(contents: Contents, train: np.ndarray, *, source: str) -> Iterator[str]:
+    """Yields notes: on the lengths of series, where they differ; on the columns that never vary in the
+    training part, in which a change hardly counts.
 
     Args:
         contents: whose columns have names or none.
         train: the training part (N, ..., F).
         source: how a note names them.
     """
+    if contents.ragged:
+        every = np.concatenate([lengths(examples) for examples, _ in contents.parts.values()])
+        yield (
+            f"{source}: series of {every.min():,} to {every.max():,} steps; what lies behind an end counts "
+            "nowhere"
+        )
     found = constant_columns(train) if contents.kind != "images" and len(train) > 1 else []
     if found:
         names = contents.feature_names or range(train.shape[-1])

@@ -32,6 +32,8 @@ class Dataset:
         cut_parts: names of those that were drawn from the training examples, and have no other classes; those
             that are cut in time may have some.
         hasher: computes `content_hash`.
+        ragged: whether its sequences are of different lengths, with NaN behind their ends; see
+            `aezoo.core.ragged`. T is the longest.
         noisy: the same examples with noise, in parts of the same order, or None; see `aezoo.data.pairs`.
     """
 
@@ -52,6 +54,7 @@ class Dataset:
     unread_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     cut_parts: tuple[str, ...] = ()
+    ragged: bool = False
     noisy: "Dataset | None" = dataclasses.field(default=None, repr=False)
 
     @property

@@ -21,7 +21,7 @@ from aezoo.core.digits import check_digits
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import nearest
 from aezoo.data.classes import chosen_classes
-from aezoo.data.contents import constants_told
+from aezoo.data.contents import told_of
 from aezoo.data.dataset import Dataset
 from aezoo.data.load_options import Cut
 from aezoo.data.pairs import check_noisy, paired
@@ -233,7 +233,8 @@ def _dataset_of(contents, name, source, cut):
         pixel_range=pixel_range,
         pixel_dtype=str(examples.dtype) if contents.kind == "images" else None,
         unread_files=contents.unread_files,
-        notes=(*contents.notes, *constants_told(contents, _rows_of(parts["train"]), source=name)),
+        ragged=contents.ragged,
+        notes=(*contents.notes, *told_of(contents, _rows_of(parts["train"]), source=name)),
         cut_parts=tuple(
             name for name in ("validation", "test") if name not in contents.parts and cut.windows is None
         ),

@@ -24,7 +24,7 @@ from aezoo.data.examples import Examples, Numbers
 from aezoo.data.load_options import CLASSES, check_recorded
 from aezoo.data.loading import PARTS, READERS, TABLES, is_image_set, load
 from aezoo.data.pixels import Scale, scaled
-from aezoo.data.series import check_stride, fits, in_windows, series_of
+from aezoo.data.series import check_stride, dataset_in_steps, fits, in_steps, in_windows, series_of
 from aezoo.data.sources.image_files import SUFFIXES, read_images
 from aezoo.data.sources.image_folder import images_at, labels_of_folders
 from aezoo.data.sources.numpy_files import read_arrays, read_numpy
@@ -72,6 +72,7 @@ def read_for(
         table = _table_options(run, source, labels)
         scale = Scale.of_run(run, value_range)
         told: dict[str, Any] = {"table": table, "scale": scale, "stride": _stride_of(run, model, stride)}
+        told["ragged"] = model.ragged
         found = read_path(source, model.example_shape, dtype=dtype, feature_names=columns, **told)
         check_stride(found, stride)
         return _with_class_numbers(found, model.classes)
@@ -150,6 +151,8 @@ def load_for(
             options = {name: value for name, value in options.items() if name not in ("window", "stride")}
         options["feature_names"] = (run["data"].get("feature_names") if run else model.feature_names) or ()
     dataset = load(source, **options)
+    if model.ragged:
+        dataset = dataset_in_steps(dataset, model.example_shape[0])
     count = sum(len(getattr(dataset, part)) for part in PARTS)
     name = path.name if path.exists() else dataset.name
     check_shape(np.broadcast_to(False, (count, *dataset.shape)), model.example_shape, source=name)
@@ -221,6 +224,7 @@ def read_path(
     scale: Scale | None = None,
     table: TableOptions | None = None,
     stride: int | None = None,
+    ragged: bool = False,
 ) -> Examples:
     """Reads all examples of a file or a folder for a model of a given shape.
 
@@ -236,6 +240,7 @@ def read_path(
         scale: of images; None where nothing is known of a training.
         table: what is known of a table, or None; of an .npz file its `labels` count.
         stride: of the windows, where the file holds a long series; see `series.in_windows`.
+        ragged: whether series may end before T, which a file of shorter ones need not reach.
 
     Raises:
         DataError: no such file, an unknown suffix, or examples that break the contract.
@@ -246,10 +251,12 @@ def read_path(
     if path.is_dir() or suffix in SUFFIXES:
         found = _read_images(path, shape)
     elif suffix == ".npy" and path.is_file():
-        found = _map_file(path, shape, dtype, feature_names, scale)
+        found = _map_file(path, shape, dtype, feature_names, scale, ragged)
         return in_windows(found, shape, stride) if fits(found.stored.shape, shape) else found
     elif suffix in READERS and path.is_file():
         found = _read_file(path, suffix, shape, feature_names, table or TableOptions(), scale)
+        stored = in_steps(found.stored, shape, ragged, source=path.name)
+        found = dataclasses.replace(found, stored=stored)
     else:
         raise DataError(
             "no examples can be read from there",
@@ -297,7 +304,7 @@ def _read_images(path, shape):
     )
 
 
-def _map_file(path, shape, dtype, feature_names, scale):
+def _map_file(path, shape, dtype, feature_names, scale, ragged):
     """Returns the `Examples` of a .npy file, which are read and checked as they are taken."""
     stored = read_arrays(path, mapped=True)
     kind, known = _kind_of(shape), scale.known_for(stored.dtype)
@@ -312,6 +319,7 @@ def _map_file(path, shape, dtype, feature_names, scale):
     def take(examples):
         checked = as_examples(examples, source=path.name, kind=kind, value_range=known)
         found = _as_series(Contents({"train": (checked, None)}), shape, path).in_float32().parts["train"][0]
+        found = in_steps(found, shape, ragged, source=path.name)
         return found if kind != "images" else _for_model(found, scale, dtype, path.name)
 
     try:
@@ -347,7 +355,9 @@ def _contents(path, suffix, shape, feature_names, table, scale):
     if reader is read_table:
         contents = read_table(path, table, expected=tuple(feature_names or ()))
     else:
-        contents = read_numpy(path, _kind_of(shape), scale, labels=table.labels)
+        # Of several features two axes can only be one long series.
+        series = len(shape) == 2 and shape[1] > 1
+        contents = read_numpy(path, _kind_of(shape), scale, labels=table.labels, series=series)
     return _as_series(contents, shape, path)
 
 

@@ -1,13 +1,17 @@
 """A long series that is read for a model of sequences: its windows are examples, made as they are taken."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from aezoo.core.errors import OptionError
+from aezoo.core.examples import check_finite
+from aezoo.core.ragged import lengthened
 from aezoo.core.windows import check_fits, check_windows, starts_of, views_of
+from aezoo.data.dataset import Dataset
 from aezoo.data.examples import Examples, Numbers, Series
-from aezoo.data.parts import Part
+from aezoo.data.parts import ArrayPart, Part
 from aezoo.data.windows import WindowPart, are_marks, marks_of
 
 
@@ -63,6 +67,31 @@ def series_of(part: Part, stride: int | None) -> Series | None:
     if not isinstance(part, WindowPart):
         return None
     return Series(part.series, min(part.stride, part.shape[0]) if stride is None else stride, part.first)
+
+
+def in_steps(examples: np.ndarray, shape: tuple[int, ...], ragged: bool, *, source: str) -> np.ndarray:
+    """Returns series (N, t, F) as a model of sequences (T, F) takes them: of a ragged one shorter ones are
+    lengthened by NaN, any other takes no ends.
+
+    Raises:
+        DataError: NaN for a model that is not ragged.
+    """
+    if examples.ndim == 3 and len(shape) == 2:
+        if ragged:
+            return lengthened(examples, shape[0])
+        check_finite(examples, source=source)
+    return examples
+
+
+def dataset_in_steps(dataset: Dataset, steps: int) -> Dataset:
+    """Returns a dataset of shorter series as one of series (T, F) for a ragged model; any other as it is."""
+    if dataset.kind != "sequences" or dataset.shape[0] >= steps:
+        return dataset
+    parts: dict[str, Any] = {
+        name: ArrayPart(lengthened(part.array(), steps), part.labels, part.classes)
+        for name, part in ((name, getattr(dataset, name)) for name in ("train", "validation", "test"))
+    }
+    return dataclasses.replace(dataset, shape=(steps, *dataset.shape[1:]), ragged=True, **parts)
 
 
 def check_stride(found: Examples, stride: int | None) -> None:

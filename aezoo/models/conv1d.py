@@ -42,6 +42,7 @@ def build(
     latent_activation: str | None = None,
     normalization: str | None = None,
     linear_path: bool = False,
+    ragged: bool = False,
 ) -> Autoencoder:
     """Builds the compiled convolutional autoencoder of sequences.
 
@@ -54,6 +55,7 @@ def build(
         latent_activation: Keras name, on the latents; None leaves them unbounded.
         normalization: None, "batch", "layer" or "group", before each activation.
         linear_path: whether PCA lies beside the network, which begins at zero; see `nn.linear_path`.
+        ragged: whether series may end before T, with NaN behind their ends; see `core.ragged`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -66,17 +68,16 @@ def build(
     check_activations(linear_path, latent_activation)
     filters = check_sizes("filters", filters)
     steps, features = check_sequence_shape(sequence_shape)
-    lengths = lengths_going_down(steps, filters)
+    *going_up, shortest = lengths_going_down(steps, filters)
 
     examples = keras.Input((steps, features), name="examples")
-    x = standardized = Standardize(name="standardize")(examples)
+    x = standardized = Standardize(ragged, name="standardize")(examples)
     for number, depth in enumerate(filters, 1):
         x = layers.Conv1D(depth, kernel_size, 2, padding="same", name=f"down_{number}")(x)
         x = activated(x, normalization, activation, f"down_{number}")
     latents = latents_of(x, standardized, latent_dim, latent_activation, linear_path)
     encoder = keras.Model(examples, latents, name="encoder")
 
-    *going_up, shortest = lengths
     *shallower, deepest = filters
     x = latents = keras.Input((latent_dim,), name="latents")
     x = unflattened(x, (shortest, deepest), activation)

@@ -26,6 +26,7 @@ def build(
     *,
     units: Sizes = (64,),
     latent_activation: str | None = None,
+    ragged: bool = False,
 ) -> Autoencoder:
     """Builds the compiled recurrent autoencoder of sequences.
 
@@ -34,6 +35,7 @@ def build(
         sequence_shape: (T, F), steps and features; any T.
         units: sizes of the LSTMs that lie on each other in the encoder; the decoder mirrors them.
         latent_activation: Keras name, on the latents; None leaves them unbounded.
+        ragged: whether series may end before T, with NaN behind their ends; see `core.ragged`.
 
     Returns:
         A compiled `Autoencoder`.
@@ -51,7 +53,7 @@ def build(
         )
 
     examples = keras.Input((steps, features), name="examples")
-    x = Standardize(name="standardize")(examples)
+    x = Standardize(ragged, name="standardize")(examples)
     for number, size in enumerate(units, 1):
         # The first turns time around; the others go through what it gives in the order it came.
         x = layers.LSTM(

@@ -19,6 +19,7 @@ from aezoo.nn.inference import Predicting
 from aezoo.nn.keras_internals import has_compiled_metrics, random_states
 from aezoo.nn.layers import Standardize, Tensor, Unstandardize, first
 from aezoo.nn.linear_path import LinearPath
+from aezoo.nn.masking import real_steps
 
 
 def jit_by_default() -> str | bool:
@@ -96,6 +97,11 @@ class Autoencoder(Predicting, Fitting):
             self.corruption.build((None, *self.example_shape))
         self.built = True
 
+    @property
+    def ragged(self) -> bool:
+        """Whether it takes series of different lengths, see `aezoo.core.ragged`."""
+        return self._standardize is not None and self._standardize.ragged
+
     # -- parts ----------------------------------------------------------------------------------
 
     @property
@@ -170,7 +176,7 @@ class Autoencoder(Predicting, Fitting):
         columns for rows and sequences, where in raw units one column of large numbers would be all
         that is learned; images as they are.
         """
-        return examples if self._standardize is None else self._standardize(examples)
+        return examples if self._standardize is None else self._standardize.in_units(examples)
 
     def compute_loss(
         self,
@@ -192,9 +198,14 @@ class Autoencoder(Predicting, Fitting):
             self._check_weighs_examples()
         if not self.own_objective:
             y, y_pred = self._comparable(x, y, y_pred)
-            if sample_weight is not None:  # one for each example, where Keras wants one for each loss in it
+            rank = None
+            if sample_weight is not None or self.ragged:
                 rank = len(_losses(self.loss, y, y_pred).shape)
+            if sample_weight is not None:  # one for each example, where Keras wants one for each loss in it
                 sample_weight = ops.reshape(sample_weight, (-1,) + (1,) * (rank - 1))
+            if self.ragged:
+                y, y_pred, of_steps = real_steps(y, y_pred, rank)
+                sample_weight = of_steps if sample_weight is None else of_steps * sample_weight
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         weight = 1.0 if sample_weight is None else ops.cast(sample_weight, "float32")
         losses = [ops.mean(loss * weight) if len(loss.shape) else loss for loss in self.losses]
@@ -233,6 +244,13 @@ class Autoencoder(Predicting, Fitting):
             OptionError: another loss for a model that has an objective of its own, or metrics of rows or
                 sequences on JAX.
         """
+        if options.get("metrics") and self.ragged:
+            raise OptionError(
+                "metrics of series of different lengths would count what lies behind their ends",
+                got=f"metrics={options['metrics']!r}",
+                expected="no metrics",
+                fix="leave the metrics out: the loss is of the real steps; so is model.reconstruction_error",
+            )
         if options.get("metrics") and self._standardize is not None and keras.backend.backend() == "jax":
             raise OptionError(
                 "metrics of rows and sequences are in standard deviations, which Keras hides from "

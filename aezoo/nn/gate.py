@@ -18,6 +18,7 @@ import numpy as np
 from aezoo.core.errors import AezooError, DataError, OptionError
 from aezoo.core.examples import as_array, as_inputs, as_labels, as_weights, check_shape
 from aezoo.core.model import Model
+from aezoo.core.ragged import as_series, as_series_inputs
 from aezoo.nn.layers import keras
 
 
@@ -54,6 +55,7 @@ class Gate:
     def __init__(self, model: Model, *, targets: bool = True, exact: bool = False) -> None:
         self.shape, self.kind, self.name = model.example_shape, model.kind, model.input_name
         self.classes, self.targets, self.exact = model.classes, targets, exact
+        self.ragged = model.ragged
         self.own_objective = bool(getattr(model, "own_objective", False))
         self.refused: AezooError | None = None
         self.validated: Any = None  # what a fit evaluates between its epochs, checked already
@@ -103,6 +105,9 @@ class Gate:
         return x, y, weights
 
     def _as_inputs(self, examples, source):
+        if self.ragged:
+            given = as_series_inputs(examples, self.shape, source=source)
+            return as_series(examples, self.shape, source=source) if self.exact else given
         given = as_inputs(examples, self.shape, unit_range=self.kind == "images", source=source)
         return as_array(examples, source=source) if self.exact else given
 

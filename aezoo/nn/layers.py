@@ -139,10 +139,28 @@ class Standardize(_Affine):
 
     Unlike `keras.layers.Normalization` a constant column has scale 1, so it becomes 0 and not
     a division by almost nothing.
+
+    Args:
+        ragged: whether examples are series of different lengths, see `aezoo.core.ragged`: what lies behind
+            their ends, NaN, becomes 0, which is the mean.
     """
 
+    def __init__(self, ragged: bool = False, **base: Any) -> None:
+        super().__init__(**base)
+        self.ragged = bool(ragged)
+
     def call(self, examples: Tensor) -> Tensor:
+        standardized = self.in_units(examples)
+        if not self.ragged:
+            return standardized
+        return ops.where(ops.isnan(examples), ops.zeros_like(standardized), standardized)
+
+    def in_units(self, examples: Tensor) -> Tensor:
+        """Returns (x - mean) / scale, in which what is NaN stays NaN."""
         return (examples - ops.cast(self.mean, examples.dtype)) / ops.cast(self.scale, examples.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **({"ragged": True} if self.ragged else {})}
 
 
 @keras.saving.register_keras_serializable("aezoo")

@@ -32,6 +32,13 @@ def check_fits(model: Autoencoder, dataset: Dataset, settings: Settings) -> None
             expected=f"classes of at least {dataset.class_count}",
             fix=f"build the model with classes={dataset.class_count}, or leave the option out",
         )
+    if dataset.ragged and not model.ragged:
+        raise DataError(
+            "these are series of different lengths, and the model takes one length",
+            got=f"{dataset.name}: NaN behind the ends of series",
+            expected="a model that was built with ragged=True",
+            fix="build 'conv1d' or 'lstm' with ragged=True, or leave the option to the data",
+        )
     _check_pairs(model, dataset, settings)
     if settings.augment and len(dataset.shape) != 3:
         raise OptionError(

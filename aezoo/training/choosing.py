@@ -35,7 +35,9 @@ _BODY: dict[str, dict[str, Any]] = {
     "rows": {},
 }
 # Options of models that `choose_options` may choose.
-MAY_BE_CHOSEN = ("latent_dim", "linear_path", "output_activation", "normalization", "kernel_size")
+MAY_BE_CHOSEN = (
+    *("latent_dim", "linear_path", "output_activation", "normalization", "kernel_size", "ragged"),
+)
 
 
 def choose_settings(dataset: "Dataset", **given: Any) -> tuple[Settings, dict[str, Any]]:
@@ -78,6 +80,7 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
       the weights would be more than 16 million, nor beside other activations; and of 3,000 images or more
       only where the components explain 90 % of the variance.
     - normalization: "batch" for images and sequences; kernel_size: 4 for images, which strides of 2 divide.
+    - ragged: True where the series are of different lengths.
     - latent_dim: 16, of rows and sequences half their values at most.
 
     Args:
@@ -94,6 +97,8 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
     wanted: dict[str, Any] = {}
     if "latent_dim" in known and dataset.kind != "images":
         wanted["latent_dim"] = min(_LATENTS, max(1, math.prod(dataset.shape) // 2))
+    if dataset.ragged:
+        wanted["ragged"] = True
     if "linear_path" in known:  # the plain bodies
         wanted |= _BODY[dataset.kind]
         wanted |= _linear({**known, **wanted, **options}, options, dataset)

@@ -71,7 +71,7 @@ def build_for(name: str, options: Mapping[str, Any], dataset: "Dataset") -> "Aut
         "sequences": {"sequence_shape": dataset.shape},
         "images": {"image_shape": dataset.shape},
     }
-    size = sizes[dataset.kind]
+    size = sizes[dataset.kind] | ({"ragged": True} if dataset.ragged else {})
     if "classes" in describe(name).options() and dataset.class_count:
         size["classes"] = dataset.class_count
     if "dataset_size" in describe(name).options():
@@ -85,6 +85,13 @@ def check_kind(name: str, dataset: "Dataset") -> None:
 
     kinds = describe(name).kinds
     if dataset.kind in kinds:
+        if dataset.ragged and "ragged" not in describe(name).options():
+            raise OptionError(
+                f"the model {name!r} takes series of one length",
+                got=f"{dataset.name}: series of different lengths, {dataset.shape[0]} steps at most",
+                expected="a model with the option ragged, such as 'conv1d' or 'lstm'",
+                fix="build 'conv1d', or cut the series to one length",
+            )
         return
     source = pathlib.PurePath(dataset.source).name if os.path.isabs(dataset.source) else dataset.source
     raise OptionError(

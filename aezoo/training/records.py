@@ -347,12 +347,14 @@ def read_held_out(path: str | os.PathLike[str], shape: Sequence[int]) -> dict[st
 def _check_examples(arrays: "Mapping[str, np.ndarray]") -> None:
     import numpy as np
 
+    from aezoo.core.ragged import without_ends
+
     count = len(arrays["examples"])
     for name in ("examples", "anomalies"):
         array = arrays.get(name)
         if array is not None and not (1 <= len(array) <= HELD_OUT and array.dtype == np.float32):
             raise Damaged(name, f"is {len(array)} of {array.dtype}", f"1 to {HELD_OUT} of float32")
-        if array is not None and not np.isfinite(array).all():
+        if array is not None and not np.isfinite(without_ends(array)).all():
             raise Damaged(name, "holds NaN or infinity", "finite numbers")
     if "labels" in arrays and len(arrays["labels"]) != count:
         raise Damaged("labels", f"is {len(arrays['labels'])} numbers", f"{count}, one for each example")

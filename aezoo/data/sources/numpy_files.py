@@ -50,7 +50,8 @@ def read_numpy(
     arrays, scale = read_arrays(path), scale or Scale()
     if isinstance(arrays, np.ndarray):
         known = scale.known_for(arrays.dtype)
-        arrays = arrays[:, None] if series and arrays.ndim == 1 else arrays
+        if series and arrays.ndim < 3:  # rows of one long series, none of which ends
+            arrays, kind = arrays[:, None] if arrays.ndim == 1 else arrays, None
         return Contents(
             {"train": (as_examples(arrays, source=path.name, kind=kind, value_range=known), None)}
         )
@@ -66,7 +67,8 @@ def read_numpy(
     for part, (example_key, label_key) in chosen.items():
         source = f"{path.name}, array {example_key!r}"
         known = scale.known_for(arrays[example_key].dtype)
-        examples = as_examples(arrays[example_key], source=source, kind=kind, value_range=known)
+        as_kind = None if series and arrays[example_key].ndim < 3 else kind
+        examples = as_examples(arrays[example_key], source=source, kind=as_kind, value_range=known)
         numbers = None
         if label_key is not None:
             source = f"{path.name}, array {label_key!r}"

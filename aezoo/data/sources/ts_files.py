@@ -9,8 +9,9 @@
     0.1,0.2,0.3:5,6,7:point             with @univariate false: the channels one after the other
 
 Source of the format: Bagnall et al. 2018, "The UEA multivariate time series classification
-archive, 2018", arXiv:1811.00075, and the files themselves. Series of unequal length, with missing
-values or with time stamps are refused, since no model here could take them.
+archive, 2018", arXiv:1811.00075, and the files themselves. Series of unequal length, where the header says
+@equalLength false, get NaN behind their ends, see `aezoo.core.ragged`. Missing values and time stamps are
+refused, since no model here could take them.
 """
 
 import pathlib
@@ -20,6 +21,7 @@ import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.options import nearest
+from aezoo.core.ragged import lengthened, padded
 from aezoo.data.contents import Contents, as_examples, check_alike
 
 TAGS = (
@@ -46,11 +48,14 @@ def read_ts(path: pathlib.Path, *, alone: bool = False) -> Contents:
         alone: whether the other file of such a pair is left alone.
 
     Raises:
-        DataError: a line that breaks the format, unequal lengths, missing values, time stamps.
+        DataError: a line that breaks the format, unequal lengths where the header says nothing of them,
+            missing values, time stamps.
     """
     pair = None if alone else _pair(path)
     files = {"train": path} if pair is None else dict(zip(("train", "test"), pair, strict=True))
     read = {part: _read_one(file) for part, file in files.items()}
+    ragged = any(header["ragged"] for *_, header in read.values())
+    read = {part: (examples, labels, header["classes"]) for part, (examples, labels, header) in read.items()}
     listed = [classes for _, _, classes in read.values()]
     if (None in listed) != all(classes is None for classes in listed):
         raise DataError(
@@ -63,7 +68,9 @@ def read_ts(path: pathlib.Path, *, alone: bool = False) -> Contents:
     if listed[0] is not None:
         names = tuple(dict.fromkeys(name for classes in listed for name in classes))
     parts = {}
+    longest = max(examples.shape[1] for examples, _, _ in read.values())
     for part, (examples, labels, _) in read.items():
+        examples = lengthened(examples, longest) if ragged else examples
         numbers = None if names is None else np.array([names.index(label) for label in labels], np.int64)
         parts[part] = (as_examples(examples, source=files[part].name, kind="sequences"), numbers)
     check_alike(parts, source=problem_name(path))
@@ -81,7 +88,7 @@ def _pair(path):
 
 
 def _read_one(path):
-    """Returns (examples (N, T, F), N class names or None, the names that the header lists or None)."""
+    """Returns (examples (N, T, F), N class names or None, what the header tells)."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
@@ -112,8 +119,8 @@ def _read_one(path):
             expected="a line for each series after @data",
             fix="check how the file was written, or download it again",
         )
-    examples = np.ascontiguousarray(np.array(series).transpose(0, 2, 1))
-    return examples, labels if header["classes"] else None, header["classes"]
+    examples = padded([np.array(channels).T for channels in series], source=path.name)
+    return examples, labels if header["classes"] else None, header
 
 
 def _header(path, numbered):
@@ -187,6 +194,7 @@ def _told(path, found):
     return {
         "named": named or flag("targetlabel"),
         "classes": classes,
+        "ragged": not flag("equallength", True),
         "length": whole("serieslength"),
         "channels": 1 if flag("univariate") else whole("dimensions") or whole("dimension"),
     }
@@ -207,13 +215,6 @@ _REFUSED = (  # tag, what is meant without it, what can be read, what is wrong, 
         False,
         "series with missing values cannot be read",
         "fill or drop them, for example by numpy.interp, and write @missing false",
-    ),
-    (
-        "equallength",
-        True,
-        True,
-        "series of unequal length cannot be read",
-        "cut or resample them to one length, for example by numpy.interp, and save an .npz",
     ),
 )
 
@@ -274,13 +275,20 @@ def _check_size(path, number, channels, header, series):
         )
     length = header["length"] or (len(series[0][0]) if series else len(channels[0]))
     told = "@seriesLength says" if header["length"] else "the first series has"
+    if header["ragged"]:
+        length, told = len(channels[0]), "its first channel has"
     for channel in channels:
         if len(channel) != length:
+            within = header["ragged"]
             raise DataError(
-                f"{path.name}: series of unequal length cannot be read",
+                f"{path.name}: the channels of a series differ in length"
+                if within
+                else f"{path.name}: series of unequal length, of which the header says nothing",
                 got=f"line {number}: {len(channel)} steps",
                 expected=f"{length}, as {told}",
-                fix="cut or resample them to one length, for example by numpy.interp, and save an .npz",
+                fix=f"mend line {number}"
+                if within
+                else "write @equalLength false into the header, without @seriesLength",
             )
 
 
