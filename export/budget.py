@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aezoo.core.calibration import roc_area
+from aezoo.core.ragged import has_ends, means, without_ends
 from aezoo.runtime.batching import Ends, Run
 
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
@@ -36,13 +37,18 @@ def lost(golden: str, wanted: np.ndarray, got: np.ndarray, examples: np.ndarray)
         examples = examples / 255.0 if examples.dtype == np.uint8 else examples.astype("float64")
         scale: np.ndarray | float = 1.0
         if examples.ndim < 4:
-            scale = examples.std(axis=tuple(range(examples.ndim - 1)))
+            scale = without_ends(examples).std(axis=0)
             scale = np.where(scale > 0, scale, 1.0)
-        before, after = (np.square((x - examples) / scale).mean() for x in (wanted, got))
+        before, after = (_mean(np.square((x - examples) / scale), examples) for x in (wanted, got))
         return float(after / before - 1 if before else after > 0)
     if wanted.dtype.kind in "iu":
         return float(np.mean(got != wanted))
     return 1 - cosine(got, wanted)
+
+
+def _mean(squared, examples):
+    """Returns the mean of squared errors; of series up to their ends."""
+    return (means(squared, examples) if has_ends(examples) else squared).mean()
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> float:

@@ -130,6 +130,8 @@ def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
             expected="input_dtype='float32'" if bytes_ else "layout='nhwc'",
             fix="leave out input_dtype" if bytes_ else "leave out layout",
         )
+    if model.ragged:
+        formats.check_ragged(options.pairs)
     for part in options.parts:
         check_choice("parts", part, (*model.parts(), "scorer"))
     labelled = (
@@ -322,6 +324,7 @@ def _manifest(
         example_shape=tuple(model.example_shape),
         latent_shape=tuple(model.latent_shape),
         input_dtype=input_dtype,
+        ragged=model.ragged,
         error_scale=scale,
         prior=_write_prior(model, draft),
         calibration=calibration,

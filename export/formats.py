@@ -132,6 +132,14 @@ FORMATS: dict[str, Format] = {
 }
 
 
+# {(format, precision): why it does not take NaN behind the ends of series}
+_WITHOUT_ENDS = {
+    ("c", "float32"): "a C header has no operation for NaN",
+    ("c", "int8"): "a C header has no operation for NaN",
+    ("litert", "int8"): "its input becomes 8 bits, of which none say NaN",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One artifact that is to be written.
@@ -206,6 +214,19 @@ def check_layout(formats: Iterable[str], layout: str) -> None:
             expected=f"layout='nchw' with formats among {', '.join(able)}",
             fix=f"pass formats={tuple(able)!r}",
         )
+
+
+def check_ragged(pairs: Iterable[tuple[str, str]]) -> None:
+    """Raises OptionError unless files of each (format, precision) see where a series ends."""
+    for format, precision in pairs:
+        if (format, precision) in _WITHOUT_ENDS:
+            raise OptionError(
+                "these files do not see where a series ends",
+                got=f"{format} in {precision} for a model of series of different lengths: "
+                f"{_WITHOUT_ENDS[format, precision]}",
+                expected="formats that take NaN behind the ends: onnx, saved_model, openvino, litert in float",
+                fix=f"leave {format} in {precision} out, or train on series of one length",
+            )
 
 
 def check_opset(opset: int) -> None:

@@ -13,6 +13,7 @@ from aezoo.core.errors import BundleError
 from aezoo.core.examples import as_inputs, as_labels
 from aezoo.core.fingerprints import refuse_training_data
 from aezoo.core.imports import need
+from aezoo.core.ragged import as_series_inputs
 from aezoo.export import model_card
 from aezoo.export.budget import SURE
 from aezoo.export.formats import WOULD_RUN, is_installed, why_skipped
@@ -183,6 +184,8 @@ def calibrate_file(
 def _checked(manifest, normals, labels):
     """Returns normals and labels as the scorer takes them, or raises DataError."""
     kind = manifest.kind
+    if manifest.ragged:
+        return as_series_inputs(normals, manifest.example_shape, source="normal examples"), None
     normals = as_inputs(
         normals,
         tuple(manifest.example_shape),

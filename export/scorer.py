@@ -3,7 +3,8 @@
     examples (B, ...) -> encoder -> latents -> decoder -> reconstructions
         error_map             squared error: (B, H, W) of images, the mean of their channels; (B, T) of
                               sequences; (B, F) of rows, in standard deviations
-        reconstruction_error  (B,) its mean
+        reconstruction_error  (B,) its mean; of series of different lengths up to their ends, behind which the
+                              error map is 0
         negative_elbo         (B,) nats, of a variational model whose score it is
         p_value               (B,) of the score, among those of normal examples
         is_anomaly            (B,) whether the score is above the threshold, or no number
@@ -59,6 +60,32 @@ class MeanError(layers.Layer):
 
     def call(self, error_map: Any) -> Any:
         return ops.mean(error_map, axis=tuple(range(1, len(error_map.shape))))
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class SeriesErrorMap(ErrorMap):
+    """As `ErrorMap`, of series (B, T, F) with NaN behind their ends: (B, T), 0 there."""
+
+    def call(self, examples: Any, reconstructions: Any) -> Any:
+        behind = ops.isnan(examples)
+        return super().call(ops.where(behind, reconstructions, examples), reconstructions)
+
+
+@keras.saving.register_keras_serializable("aezoo")
+class SeriesMeanError(layers.Layer):
+    """Mean of an error map (B, T) over the steps of the examples (B, T, F) that are not NaN: (B,).
+
+    Both are means and not sums, which a precision of few bits would lose.
+    """
+
+    def call(self, error_map: Any, examples: Any) -> Any:
+        behind = ops.cast(ops.isnan(examples), error_map.dtype)
+        return ops.mean(error_map, axis=1) / (1.0 - ops.mean(behind, axis=(1, 2)))
+
+    def compute_output_shape(
+        self, error_map_shape: tuple[int | None, ...], examples_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return error_map_shape[:1]
 
 
 @keras.saving.register_keras_serializable("aezoo")
@@ -190,12 +217,17 @@ def _graph(model, score):
     scale = None if model.kind == "images" else model.error_scale
     encoded = model.through_encoder(examples, *labels)
     reconstructions = model.through_decoder(first(encoded), *labels)
-    error_map = ErrorMap(scale, name="error_map")(examples, reconstructions)
+    if model.ragged:
+        error_map = SeriesErrorMap(scale, name="error_map")(examples, reconstructions)
+        error = SeriesMeanError(name="reconstruction_error")(error_map, examples)
+    else:
+        error_map = ErrorMap(scale, name="error_map")(examples, reconstructions)
+        error = MeanError(name="reconstruction_error")(error_map)
     outputs = {
         "latents": first(encoded),
         "reconstructions": reconstructions,
         "error_map": error_map,
-        "reconstruction_error": MeanError(name="reconstruction_error")(error_map),
+        "reconstruction_error": error,
     }
     if score == "negative_elbo":
         if model.likelihood is None or model.prior is None or model.prior.kind != "standard_normal":

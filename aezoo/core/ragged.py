@@ -149,6 +149,15 @@ def without_ends(examples: np.ndarray) -> np.ndarray:
     return rows[~behind_ends(examples).reshape(-1)] if has_ends(examples) else rows
 
 
+def mean_example(examples: np.ndarray) -> np.ndarray:
+    """Returns the mean of examples (N, ...), of each step that of the series that come so far; else 0."""
+    if not has_ends(examples):
+        return examples.mean(axis=0)
+    behind = behind_ends(examples)
+    count = np.maximum(len(examples) - behind.sum(axis=0), 1)[:, None]
+    return np.where(behind[..., None], 0.0, examples).sum(axis=0) / count
+
+
 def filled(examples: np.ndarray, values: ArrayLike) -> np.ndarray:
     """Returns examples (N, T, F) with values (F,) behind the ends; all others as they are."""
     if not has_ends(examples):

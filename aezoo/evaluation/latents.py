@@ -10,6 +10,7 @@ import numpy as np
 
 from aezoo.core.errors import DataError
 from aezoo.core.imports import need
+from aezoo.core.ragged import behind_ends, has_ends, mean_example
 
 MOST_TRAINED = 10_000  # examples that a classifier of latents learns from
 MOST_NEIGHBOURS = 2_000  # examples whose distances to each other are all computed
@@ -110,8 +111,9 @@ def explained_variance(
 ) -> float:
     """Share of the examples' variance that their reconstructions hold: 1 - residual / total.
 
-    Both sums of squares go over all values of all examples, the total about the mean example.
-    PCA maximises it among linear models; a model may go below 0.
+    Both sums of squares go over all values of all examples, the total about the mean example; of series
+    that end early over those up to the end, about the mean of the series that come so far.
+    PCA maximises it among linear models, of examples of one length; a model may go below 0.
 
     Args:
         examples, reconstructions: (N, ...), the same shape.
@@ -124,8 +126,12 @@ def explained_variance(
     0.75
     """
     examples, reconstructions = np.asarray(examples, "float64"), np.asarray(reconstructions, "float64")
-    total = np.square((examples - examples.mean(axis=0)) / scale).sum()
-    return float(1 - np.square((examples - reconstructions) / scale).sum() / total) if total > 0 else 0.0
+    about, apart = examples - mean_example(examples), examples - reconstructions
+    if has_ends(examples):
+        behind = behind_ends(examples)[..., None]
+        about, apart = np.where(behind, 0.0, about), np.where(behind, 0.0, apart)
+    total = np.square(about / scale).sum()
+    return float(1 - np.square(apart / scale).sum() / total) if total > 0 else 0.0
 
 
 def dead_units(latents: np.ndarray) -> float:

@@ -3,15 +3,16 @@
 import numpy as np
 
 from aezoo.core.imports import import_tensorflow
+from aezoo.core.ragged import has_ends, means
 
 
 def mse(
     examples: np.ndarray, reconstructions: np.ndarray, scale: float | np.ndarray | np.float32 = 1.0
 ) -> float:
-    """Mean squared error over all values of all examples.
+    """Mean squared error over all values of all examples; of series that end early, over those up to the end.
 
     Args:
-        examples, reconstructions: (N, ...), the same shape.
+        examples, reconstructions: (N, ...), the same shape. Each series counts alike, however long it is.
         scale: what differences are divided by first, (F,) for rows in raw units.
 
     Returns:
@@ -20,7 +21,8 @@ def mse(
     >>> mse([[0.0, 1.0]], [[0.0, 0.5]])
     0.125
     """
-    return float(np.mean(_squared_error(examples, reconstructions, scale)))
+    squared, examples = _squared_error(examples, reconstructions, scale), np.asarray(examples)
+    return float(np.mean(means(squared, examples) if has_ends(examples) else squared))
 
 
 def psnr_db(images: np.ndarray, reconstructions: np.ndarray) -> float:

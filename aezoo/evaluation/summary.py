@@ -7,6 +7,7 @@ import numpy as np
 
 from aezoo.core.model import Model
 from aezoo.core.options import check_positive
+from aezoo.core.ragged import filled, without_ends
 from aezoo.data.held_out import apart
 from aezoo.evaluation import baselines, codebook, generation, latents, likelihood, reconstruction
 
@@ -48,12 +49,15 @@ def evaluate(
     noisy = dataset.noisy
     dataset, others, unseen = apart(dataset, MOST_TESTED)
     examples, scale = dataset.test.array(MOST_TESTED), model.error_scale
+    trained = dataset.train.array(baselines.MOST_FITTED)
+    # A matrix has no ends: what lies behind them is the mean of its column, as the model sees it.
+    fill = without_ends(trained).mean(axis=0) if model.ragged else 0.0
     # Of maps as many components as D, since all positions together often beat the pixels.
-    pca = baselines.fit_pca(dataset.train.array(baselines.MOST_FITTED) / scale, model.latent_shape[-1])
+    pca = baselines.fit_pca(filled(trained, fill) / scale, model.latent_shape[-1])
     glance = MOST_TESTED if full else MOST_GLANCED_AT
     labels = dataset.test.labels_for(model, len(examples))
     again = model.reconstruct(examples, labels=labels)
-    linear = baselines.project(pca, examples / scale) * scale
+    linear = baselines.project(pca, filled(examples, fill) / scale) * scale
     figures = {
         "data": dataset.name,
         "test_examples": len(examples),
@@ -69,7 +73,7 @@ def evaluate(
         codes = model.encode(examples[:glance], labels=_first(labels, glance))
         _merge(figures, _sparsity(model, codes))
     if full:
-        _merge(figures["latents"], _latent_figures(model, dataset, examples, codes, pca))
+        _merge(figures["latents"], _latent_figures(model, dataset, filled(examples, fill), codes, pca, fill))
     if model.likelihood is not None:
         few = min(likelihood_examples, glance)
         draws = likelihood_samples if full else None
@@ -162,8 +166,11 @@ def codebook_figures(model: Model, images: np.ndarray, full: bool = False) -> di
     return figures
 
 
-def _latent_figures(model, dataset, examples, codes, pca):
-    """Returns the slow figures of latents, and those of the principal components beside them."""
+def _latent_figures(model, dataset, examples, codes, pca, fill):
+    """Returns the slow figures of latents, and those of the principal components beside them.
+
+    `fill` stands behind the ends of series, already of the examples.
+    """
     scale = model.error_scale
 
     def components(rows):
@@ -182,7 +189,9 @@ def _latent_figures(model, dataset, examples, codes, pca):
         train_codes = model.encode(trained, labels=dataset.train.labels_for(model, len(trained)))
         for name, accuracy in _ACCURACIES.items():
             figures[name] = accuracy(train_codes, train_labels, codes, test_labels)
-            linear[name] = accuracy(components(trained), train_labels, components(examples), test_labels)
+            linear[name] = accuracy(
+                components(filled(trained, fill)), train_labels, components(examples), test_labels
+            )
     return {**figures, "pca": linear}
 
 

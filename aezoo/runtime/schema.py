@@ -25,7 +25,7 @@ from aezoo.runtime.naming import (
 )
 from aezoo.runtime.parts import check_parts
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 # -- what a value may be -------------------------------------------------------------------------
 
@@ -286,6 +286,7 @@ class Manifest:
         aezoo_version: that wrote it.
         model: registered name, or None; options: of the model.
         kind, example_shape, latent_shape, input_dtype: of the model and its encoder's input.
+        ragged: whether that takes series of different lengths, with NaN behind their ends.
         error_scale: what differences are divided by, by column; None for images.
         prior, likelihood, calibration, anomalies: None where the model or the bundle has none.
         classes: labels of a conditional model, or None; codebook_size: of a quantised one, or None.
@@ -306,6 +307,7 @@ class Manifest:
     example_shape: _Shape
     latent_shape: _Shape
     input_dtype: Literal["float32", "uint8"]
+    ragged: bool
     error_scale: Annotated[tuple[_Positive, ...], NOT_EMPTY] | None
     prior: PriorRow | None
     calibration: CalibrationRow | None
@@ -331,6 +333,8 @@ class Manifest:
                 raise Damaged(name, f"has {math.prod(getattr(self, name)):,} values", f"{_MOST_VALUES:,}")
         if self.input_dtype == "uint8" and self.kind != "images":
             raise Damaged("input_dtype", "is 'uint8'", f"'float32', for {self.kind}")
+        if self.ragged and self.kind != "sequences":
+            raise Damaged("ragged", "is true", f"false, for {self.kind}")
         if self.error_scale is not None and len(self.error_scale) not in (1, self.example_shape[-1]):
             raise Damaged("error_scale", f"has {len(self.error_scale)} entries", "one, or one a column")
         if self.run is not None:

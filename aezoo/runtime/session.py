@@ -91,6 +91,7 @@ class Bundle(Model):
         self.example_shape = manifest.example_shape
         self.latent_shape = manifest.latent_shape
         self.example_dtype = manifest.input_dtype
+        self.ragged = manifest.ragged
         if manifest.error_scale is not None:
             self.error_scale = np.asarray(manifest.error_scale, "float32")
         self.likelihood = to_json(manifest.likelihood)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from aezoo.core.ragged import without_ends
+
 ERRORS = ("error_map", "reconstruction_error")  # squared differences of reconstructions
 _SUMMED = 16  # roundings that a reconstruction, a sum of many products, may gather
 
@@ -31,6 +33,6 @@ def of_errors(golden: Mapping[str, np.ndarray], errors: np.ndarray, precision: s
     reconstructions, examples = golden["reconstructions"], golden["examples"]
     axes = tuple(range(reconstructions.ndim - 1))
     largest = np.abs(reconstructions).max(axis=axes).astype("float32")
-    scale = examples.std(axis=axes, dtype="float64") if examples.ndim < 4 else np.ones(())
+    scale = np.ones(()) if examples.ndim == 4 else without_ends(examples).std(axis=0, dtype="float64")
     off = _SUMMED * float((rounding(largest, precision) / np.where(scale > 0, scale, 1.0)).max())
     return 2 * float(np.sqrt(np.abs(errors).max())) * off + off**2

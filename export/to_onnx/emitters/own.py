@@ -18,8 +18,13 @@ emits(Corruption, keeps=(MAP, ORDER, FACTOR, INTEGERS))(vanish)
 
 @emits(Standardize, keeps=(MAP, ORDER))
 def standardize(graph: Graph, layer: Any, x: Tensor) -> Tensor:
-    """(x - mean) / scale."""
-    return shift(graph, x, as_float32(layer.mean), as_float32(layer.scale))
+    """(x - mean) / scale; 0 behind the ends of series, where x is NaN."""
+    y = shift(graph, x, as_float32(layer.mean), as_float32(layer.scale))
+    if not layer.ragged:
+        return y
+    # Behind the scaling, so that a file of float16 still scales in float32 beside its input.
+    behind = graph.node("IsNaN", [x])
+    return y.with_name(graph.node("Where", [behind, graph.scalar(0), y]))
 
 
 @emits(Unstandardize, keeps=(MAP, ORDER))

@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.export.scorer import ErrorMap, IsAnomaly, MeanError, NegativeElbo, PValue
+from aezoo.export.scorer import (
+    ErrorMap,
+    IsAnomaly,
+    MeanError,
+    NegativeElbo,
+    PValue,
+    SeriesErrorMap,
+    SeriesMeanError,
+)
 from aezoo.export.to_onnx.emitters.activations import as_float32
 from aezoo.export.to_onnx.graph import Graph, Tensor
 from aezoo.export.to_onnx.table import emits
@@ -31,6 +39,23 @@ def mean_error(graph: Graph, layer: Any, error_map: Tensor) -> Tensor:
     """The mean over all places."""
     axes = range(1, len(error_map.shape))
     return graph.result(graph.reduced("ReduceMean", error_map.name, axes, keepdims=False))
+
+
+@emits(SeriesErrorMap)
+def series_error_map(graph: Graph, layer: Any, examples: Tensor, reconstructions: Tensor) -> Tensor:
+    """As `error_map`, of which the difference is 0 where the examples are NaN."""
+    behind = graph.node("IsNaN", [examples])
+    known = examples.with_name(graph.node("Where", [behind, reconstructions, examples]))
+    return error_map(graph, layer, known, reconstructions)
+
+
+@emits(SeriesMeanError)
+def series_mean_error(graph: Graph, layer: Any, error_map: Tensor, examples: Tensor) -> Tensor:
+    """The mean over all steps, by the share of those that are not NaN."""
+    behind = graph.node("Cast", [graph.node("IsNaN", [examples])], to=1)
+    share = graph.node("Sub", [graph.scalar(1), graph.reduced("ReduceMean", behind, (1, 2), keepdims=False)])
+    mean = graph.reduced("ReduceMean", error_map.name, (1,), keepdims=False)
+    return graph.result(graph.node("Div", [mean, share]))
 
 
 @emits(NegativeElbo)
