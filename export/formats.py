@@ -222,9 +222,9 @@ def check_ragged(pairs: Iterable[tuple[str, str]]) -> None:
         if (format, precision) in _WITHOUT_ENDS:
             raise OptionError(
                 "these files do not see where a series ends",
-                got=f"{format} in {precision} for a model of series of different lengths: "
+                got=f"{format} in {precision} for series of different lengths: "
                 f"{_WITHOUT_ENDS[format, precision]}",
-                expected="formats that take NaN behind the ends: onnx, saved_model, openvino, litert in float",
+                expected="formats that take NaN behind the ends: onnx, saved_model, openvino, litert",
                 fix=f"leave {format} in {precision} out, or train on series of one length",
             )
 

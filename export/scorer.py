@@ -68,7 +68,9 @@ class SeriesErrorMap(ErrorMap):
 
     def call(self, examples: Any, reconstructions: Any) -> Any:
         behind = ops.isnan(examples)
-        return super().call(ops.where(behind, reconstructions, examples), reconstructions)
+        # Both: what a decoder writes behind an end may be infinite, and counts nowhere.
+        known, again = (ops.where(behind, ops.zeros_like(each), each) for each in (examples, reconstructions))
+        return super().call(known, again)
 
 
 @keras.saving.register_keras_serializable("aezoo")

@@ -44,9 +44,11 @@ def mean_error(graph: Graph, layer: Any, error_map: Tensor) -> Tensor:
 @emits(SeriesErrorMap)
 def series_error_map(graph: Graph, layer: Any, examples: Tensor, reconstructions: Tensor) -> Tensor:
     """As `error_map`, of which the difference is 0 where the examples are NaN."""
-    behind = graph.node("IsNaN", [examples])
-    known = examples.with_name(graph.node("Where", [behind, reconstructions, examples]))
-    return error_map(graph, layer, known, reconstructions)
+    behind, zero = graph.node("IsNaN", [examples]), graph.scalar(0)
+    known, again = (
+        each.with_name(graph.node("Where", [behind, zero, each])) for each in (examples, reconstructions)
+    )
+    return error_map(graph, layer, known, again)
 
 
 @emits(SeriesMeanError)
