@@ -34,6 +34,13 @@ def write(draft: pathlib.Path, manifest: Manifest) -> Manifest:
     return dataclasses.replace(manifest, card=CardRow(contract.hash_files(draft, contract.CARD)))
 
 
+_ENDS = (
+    "Series may be shorter: NaN in all columns behind its last step says that a series has ended, and errors and "
+    "scores are of the steps before. In the files' outputs the error map is 0 behind an end, and "
+    "reconstructions hold nothing of use there."
+)
+
+
 def render(manifest: Manifest) -> str:
     """Returns the card as Markdown.
 
@@ -50,6 +57,7 @@ def render(manifest: Manifest) -> str:
         "",
         "Options: " + _settings(manifest.options),
         "",
+        *((_ENDS, "") if manifest.ragged else ()),
         *(_use(encoders[0]) if encoders else []),
         "## Files",
         "",

@@ -93,8 +93,10 @@ def test_either_of_a_pair_stands_for_both(tmp_path, given):
         (HEADER.replace("@univariate true", "@dimensions x") + SERIES, ["no size", "@dimensions x"]),
         ("@timeStamps true\n" + HEADER + SERIES, ["time stamps", "@timeStamps false"]),
         ("@missing true\n" + HEADER + SERIES, ["missing values", "interp"]),
-        (HEADER.replace("@equalLength true", "@equalLength false"), ["unequal length", "@equalLength true"]),
-        (HEADER + SERIES + "1,2:up\n", ["unequal length", "line 10: 2 steps", "3, as the first series"]),
+        (
+            HEADER + SERIES + "1,2:up\n",
+            ["unequal length", "line 10: 2 steps", "3, as the first series", "write @equalLength false"],
+        ),
         ("@seriesLength 4\n" + HEADER + SERIES, ["unequal length", "line 7: 3 steps", "4, as @seriesLength"]),
         (HEADER + SERIES + "1,?,3:up\n", ["missing value", "'?' in line 10, value 2", "drop line 10"]),
         (HEADER + SERIES + "1,NaN,3:up\n", ["missing value", "'NaN' in line 10, value 2"]),

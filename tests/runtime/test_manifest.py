@@ -80,6 +80,7 @@ WHOLE = Manifest(
     example_shape=(8, 8, 1),
     latent_shape=(3,),
     input_dtype="float32",
+    ragged=False,
     error_scale=(1.0,),
     prior=PriorRow("gaussian_mixture", {"prior.npz": SHA}),
     calibration=CalibrationRow(
