@@ -35,7 +35,7 @@ def write(draft: pathlib.Path, manifest: Manifest) -> Manifest:
 
 
 _ENDS = (
-    "Series may be shorter: NaN in all columns behind its last step says that a series has ended, and errors and "
+    "Series may be shorter: NaN in all columns behind its last step says that a series has ended. Errors and "
     "scores are of the steps before. In the files' outputs the error map is 0 behind an end, and "
     "reconstructions hold nothing of use there."
 )

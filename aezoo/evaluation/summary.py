@@ -49,11 +49,7 @@ def evaluate(
     noisy = dataset.noisy
     dataset, others, unseen = apart(dataset, MOST_TESTED)
     examples, scale = dataset.test.array(MOST_TESTED), model.error_scale
-    trained = dataset.train.array(baselines.MOST_FITTED)
-    # A matrix has no ends: what lies behind them is the mean of its column, as the model sees it.
-    fill = without_ends(trained).mean(axis=0) if model.ragged else 0.0
-    # Of maps as many components as D, since all positions together often beat the pixels.
-    pca = baselines.fit_pca(filled(trained, fill) / scale, model.latent_shape[-1])
+    pca, fill = _fitted_pca(model, dataset.train.array(baselines.MOST_FITTED))
     glance = MOST_TESTED if full else MOST_GLANCED_AT
     labels = dataset.test.labels_for(model, len(examples))
     again = model.reconstruct(examples, labels=labels)
@@ -83,6 +79,14 @@ def evaluate(
     if full and _generates_digits(model, dataset):
         figures["generation"] = generation.generation_figures(model, dataset, MOST_TESTED)
     return _rounded(figures)
+
+
+def _fitted_pca(model, trained):
+    """Returns (PCA of training examples, what stands for it behind the ends of series)."""
+    # A matrix has no ends: behind them is the mean of the column, as the model sees it.
+    fill = without_ends(trained).mean(axis=0) if model.ragged else 0.0
+    # Of maps as many components as D, since all positions together often beat the pixels.
+    return baselines.fit_pca(filled(trained, fill) / model.error_scale, model.latent_shape[-1]), fill
 
 
 def _of_test(noisy):

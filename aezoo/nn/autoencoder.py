@@ -88,6 +88,7 @@ class Autoencoder(Predicting, Fitting):
         for part in (encoder, decoder):
             part.jit_compile = jit_by_default()
         self._standardize = _only(encoder, Standardize)
+        self.ragged = self._standardize is not None and self._standardize.ragged
         self._unstandardize = _only(decoder, Unstandardize)
         self._linear_path = LinearPath.of(encoder, decoder)
 
@@ -96,11 +97,6 @@ class Autoencoder(Predicting, Fitting):
         if self.corruption is not None and not self.corruption.built:
             self.corruption.build((None, *self.example_shape))
         self.built = True
-
-    @property
-    def ragged(self) -> bool:
-        """Whether it takes series of different lengths, see `aezoo.core.ragged`."""
-        return self._standardize is not None and self._standardize.ragged
 
     # -- parts ----------------------------------------------------------------------------------
 
@@ -198,12 +194,11 @@ class Autoencoder(Predicting, Fitting):
             self._check_weighs_examples()
         if not self.own_objective:
             y, y_pred = self._comparable(x, y, y_pred)
-            rank = None
-            if sample_weight is not None or self.ragged:
-                rank = len(_losses(self.loss, y, y_pred).shape)
             if sample_weight is not None:  # one for each example, where Keras wants one for each loss in it
+                rank = len(_losses(self.loss, y, y_pred).shape)
                 sample_weight = ops.reshape(sample_weight, (-1,) + (1,) * (rank - 1))
             if self.ragged:
+                rank = len(_losses(self.loss, y, y_pred).shape)
                 y, y_pred, of_steps = real_steps(y, y_pred, rank)
                 sample_weight = of_steps if sample_weight is None else of_steps * sample_weight
             return super().compute_loss(x, y, y_pred, sample_weight, training)
