@@ -74,7 +74,8 @@ def _add_training_arguments(parser, *, output):
 def _add_data(group):
     text = (
         "a folder of images, a .npy, .npz, .csv, .tsv, .parquet or .ts file, or a named dataset: mnist_mini, "
-        "quasi_periodic, sklearn:NAME, sktime:NAME, or one of TensorFlow Datasets"
+        "quasi_periodic, sklearn:NAME, sktime:NAME, or one of TensorFlow Datasets. Series may differ in "
+        "length, with NaN behind their ends"
     )
     parsing.add_source(group, "--data", text)
     group.add_argument("--download", action="store_true", help="let TensorFlow Datasets download the data")

@@ -17,6 +17,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Unpack
 
+from numpy.typing import ArrayLike
+
 from aezoo.core.digits import check_digits
 from aezoo.core.errors import DataError, OptionError
 from aezoo.core.options import nearest
@@ -30,6 +32,7 @@ from aezoo.data.sources.embedded import FILES, read_embedded
 from aezoo.data.sources.generated import GENERATORS, generate
 from aezoo.data.sources.image_files import SUFFIXES
 from aezoo.data.sources.image_folder import read_image_folder
+from aezoo.data.sources.in_memory import IN_MEMORY, check_there, is_series, read_series
 from aezoo.data.sources.numpy_files import read_numpy
 from aezoo.data.sources.scikit_learn import PREFIX, read_scikit_learn
 from aezoo.data.sources.sktime_series import PREFIX as SKTIME
@@ -56,7 +59,7 @@ FILE_SUFFIXES = (*READERS, *SUFFIXES, ".zip", ".txt", ".h5", ".pkl", ".gz", ".js
 
 
 def load(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Sequence[ArrayLike],
     *,
     data_dir: str | os.PathLike[str] | None = None,
     image_shape: Sequence[int] | None = None,
@@ -79,7 +82,8 @@ def load(
     Parts that the source has of its own are used; what is missing is cut from train, never from test.
 
     Args:
-        source: a path or a name, see the top of this module.
+        source: a path or a name, see the top of this module; or a list of arrays (n, F), series of any
+            lengths, which a run that is resumed wants again.
         data_dir: where TensorFlow Datasets has prepared its sets; None is TFDS_DATA_DIR, else its default.
         image_shape: (H, W, C) to which images of a folder or a set are resized; None keeps them.
         kind: "images", "sequences" or "rows", where a file could hold either, see `as_examples`.
@@ -113,7 +117,7 @@ def load(
     said, scale = TableOptions.checked(**table), Scale.checked(value_range)
     cuts = (validation_fraction, test_fraction, seed, said, feature_names, window, stride)
     cut = Cut.checked(image_shape, kind, scale, *cuts, only_classes, exclude_classes)
-    _check_unused(str(source), cut)
+    _check_unused(IN_MEMORY if is_series(source) else str(source), cut)
     return _with_pairs(source, noisy, data_dir, download, cut)
 
 
@@ -131,7 +135,7 @@ def _with_pairs(source, noisy, data_dir, download, cut):
 
 
 def _loaded(source, data_dir, download, cut):
-    if is_image_set(source):
+    if not is_series(source) and is_image_set(source):
         return _load_set(str(source), data_dir, download, cut)
     contents, name, source = _read(source, cut)
     return _dataset_of(_as_asked(contents, cut, name), name, source, cut)
@@ -147,6 +151,9 @@ def is_image_set(source: str | os.PathLike[str]) -> bool:
 
 
 def _check_source(source):
+    if is_series(source):
+        return
+    check_there(source)
     if not isinstance(source, (str, os.PathLike)) or not str(source).strip():
         raise OptionError(
             "a source is a name or a path",
@@ -184,6 +191,8 @@ def _as_asked(contents, cut, name):
 
 def _read(source, cut):
     """Returns (contents, short name, source as `load` takes it again) of all but TensorFlow Datasets."""
+    if is_series(source):
+        return read_series(source), "series", IN_MEMORY
     if source in FILES:
         return read_embedded(source), source, source
     if source in GENERATORS:

@@ -19,7 +19,7 @@ from aezoo.nn.inference import Predicting
 from aezoo.nn.keras_internals import has_compiled_metrics, random_states
 from aezoo.nn.layers import Standardize, Tensor, Unstandardize, first
 from aezoo.nn.linear_path import LinearPath
-from aezoo.nn.masking import real_steps
+from aezoo.nn.masking import check_compiled, real_steps
 
 
 def jit_by_default() -> str | bool:
@@ -236,16 +236,11 @@ class Autoencoder(Predicting, Fitting):
         """As Keras, with mean squared error or the model's own objective, Adam, and XLA where it helps.
 
         Raises:
-            OptionError: another loss for a model that has an objective of its own, or metrics of rows or
-                sequences on JAX.
+            OptionError: another loss for a model that has an objective of its own, metrics of rows or
+                sequences on JAX; metrics or an own objective of series of different lengths.
         """
-        if options.get("metrics") and self.ragged:
-            raise OptionError(
-                "metrics of series of different lengths would count what lies behind their ends",
-                got=f"metrics={options['metrics']!r}",
-                expected="no metrics",
-                fix="leave the metrics out: the loss is of the real steps; so is model.reconstruction_error",
-            )
+        if self.ragged:
+            check_compiled(self.own_objective, options.get("metrics"))
         if options.get("metrics") and self._standardize is not None and keras.backend.backend() == "jax":
             raise OptionError(
                 "metrics of rows and sequences are in standard deviations, which Keras hides from "

@@ -1,5 +1,7 @@
 """What a loss looks at where series end at different steps; see `aezoo.core.ragged`."""
 
+from typing import Any
+
 from aezoo.core.errors import OptionError
 from aezoo.nn.layers import Tensor, ops
 
@@ -31,3 +33,21 @@ def real_steps(targets: Tensor, predictions: Tensor, rank: int) -> tuple[Tensor,
     weights = real / ops.mean(real, axis=1, keepdims=True)
     targets = ops.where(behind, ops.zeros_like(targets), targets)
     return targets, ops.where(behind, ops.zeros_like(predictions), predictions), weights
+
+
+def check_compiled(own_objective: bool, metrics: Any) -> None:
+    """Raises OptionError for what would count steps behind the ends: metrics, and a model's own objective."""
+    if own_objective:
+        raise OptionError(
+            "an objective of a model's own would count what lies behind the ends of series",
+            got="Standardize(ragged=True) in a model with own_objective",
+            expected="ragged with a compiled loss",
+            fix="leave ragged out of Standardize, and train on series of one length",
+        )
+    if metrics:
+        raise OptionError(
+            "metrics of series of different lengths would count what lies behind their ends",
+            got=f"metrics={metrics!r}",
+            expected="no metrics",
+            fix="leave the metrics out: the loss is of the real steps; so is model.reconstruction_error",
+        )

@@ -5,7 +5,7 @@ import pytest
 from conftest import four_lines
 
 from aezoo.core import ragged
-from aezoo.core.errors import DataError
+from aezoo.core.errors import DataError, OptionError
 from aezoo.data import load, padded, reading
 from aezoo.data.sources.ts_files import read_ts
 
@@ -76,6 +76,28 @@ def test_arrays_with_ends(tmp_path):
     assert load(tmp_path / "one.npy", kind="sequences").ragged
     np.save(tmp_path / "full.npy", np.stack([series[0]] * 9) * 9)
     assert not load(tmp_path / "full.npy", kind="sequences").ragged
+
+
+def test_a_list_of_arrays():
+    series = noise()
+    dataset = load(series)
+    assert (dataset.name, dataset.shape, dataset.ragged) == ("series", (12, 2), True)
+    assert sorted(ragged.lengths(found_in(dataset))) == sorted(map(len, series))
+    assert not load([series[0]] * 5).ragged
+    assert load([one[:, 0] for one in series]).shape == (12, 1)
+    for source, words in (
+        (dataset.source, ["no file holds", "pass the dataset"]),  # as a run that is resumed asks for it
+        ([*series, np.ones((0, 2))], ["series without steps", "example 40"]),
+        ([*series, np.full((3, 2), np.inf)], ["not finite", "inf in example 40"]),
+        ([], ["a source is a name or a path"]),
+    ):
+        with pytest.raises((DataError, OptionError)) as error:
+            load(source)
+        four_lines(error, *words)
+    with pytest.raises(OptionError):
+        load(series, labels="x")
+    with pytest.raises(OptionError):
+        load(series, window=3)
 
 
 @pytest.mark.parametrize(("kind", "options"), [(None, {}), ("rows", {}), (None, {"window": 4})])
