@@ -103,9 +103,11 @@ def test_a_list_of_arrays():
 @pytest.mark.parametrize(("kind", "options"), [(None, {}), ("rows", {}), (None, {"window": 4})])
 def test_rows_take_no_ends(kind, options, tmp_path):
     np.save(tmp_path / "one.npy", padded(noise())[..., 0])
-    with pytest.raises(DataError) as error:
-        load(tmp_path / "one.npy", kind=kind, **options)
-    four_lines(error, "not finite", "nan in row 1")
+    np.savez(tmp_path / "one.npz", x=padded(noise())[..., 0])
+    for name in ("one.npy", "one.npz"):
+        with pytest.raises(DataError) as error:
+            load(tmp_path / name, kind=kind, **options)
+        four_lines(error, "not finite", "nan in row 1")
 
 
 @pytest.mark.parametrize("index", [(3, 0), (3, 4), (0, 11, 1), (3, slice(None))])

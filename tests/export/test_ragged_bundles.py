@@ -214,6 +214,10 @@ def test_a_loss_is_measured_up_to_the_ends():
     good, bad = np.nan_to_num(whole), np.nan_to_num(whole, nan=1e6)
     off = np.where(np.isnan(whole), good, good + 1)
     assert lost("reconstructions", off, np.where(np.isnan(whole), bad, off), whole) == pytest.approx(0)
+    pair = ragged.padded([[0.0], [1.0, -1.0, 1.0, -1.0]])  # each counts alike, whatever its length
+    again = np.nan_to_num(pair) + 1
+    worse = again + [[[1.0]], [[0.0]]]
+    assert lost("reconstructions", again, worse, pair) == pytest.approx((4 + 1) / 2 - 1)
 
 
 def test_the_commands(tmp_path, monkeypatch, capfd):
