@@ -17,7 +17,7 @@ from aezoo.testing import smooth_examples
 
 COUNT = 40
 FACTS = ("kind", "example_shape", "latent_shape", "input_name", "example_dtype", "model_name", "takes_labels")
-FACTS += ("classes", "codebook_size", "likelihood", "feature_names")
+FACTS += ("classes", "codebook_size", "likelihood", "feature_names", "ragged")
 # What training alone knows, and what an export adds: the one of the two says None, or nothing.
 OF_ONE_ALONE = (
     "corruption",
