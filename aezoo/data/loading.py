@@ -82,7 +82,7 @@ def load(
     Parts that the source has of its own are used; what is missing is cut from train, never from test.
 
     Args:
-        source: a path or a name, see the top of this module; or arrays (n, F), a list of series of any length.
+        source: a path or a name, see the top of this module; or a list of series (n, F) of any lengths.
         data_dir: where TensorFlow Datasets has prepared its sets; None is TFDS_DATA_DIR, else its default.
         image_shape: (H, W, C) to which images of a folder or a set are resized; None keeps them.
         kind: "images", "sequences" or "rows", where a file could hold either, see `as_examples`.
