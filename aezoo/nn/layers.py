@@ -143,11 +143,24 @@ class Standardize(_Affine):
     Args:
         ragged: whether examples are series of different lengths, see `aezoo.core.ragged`: what lies behind
             their ends, NaN, becomes 0, which is the mean.
+
+    Raises:
+        OptionError: ragged, and examples that are no series.
     """
 
     def __init__(self, ragged: bool = False, **base: Any) -> None:
         super().__init__(**base)
         self.ragged = bool(ragged)
+
+    def build(self, input_shape: Any) -> None:
+        if self.ragged and len(input_shape) != 3:
+            raise OptionError(
+                "only series end at different steps",
+                got=f"Standardize(ragged=True) for examples of shape {tuple(input_shape[1:])}",
+                expected="examples (T, F)",
+                fix="leave ragged out",
+            )
+        super().build(input_shape)
 
     def call(self, examples: Tensor) -> Tensor:
         standardized = self.in_units(examples)

@@ -157,6 +157,24 @@ def test_what_is_refused(trained):
             plain.encode(given)
 
 
+def test_models_that_cannot_be_ragged():
+    from aezoo.nn.autoencoder import Autoencoder
+    from aezoo.nn.layers import Standardize
+
+    with pytest.raises(OptionError) as error:
+        Standardize(ragged=True)(keras.Input((4,)))
+    four_lines(error, "only series end", "shape (4,)")
+
+    class Own(Autoencoder):
+        own_objective = True
+
+    plain = built("lstm")
+    model = Own(plain.encoder, plain.decoder)
+    with pytest.raises(OptionError) as error:
+        model.compile()
+    four_lines(error, "would count what lies behind the ends", "own_objective")
+
+
 def test_streams_of_every_kind(trained):
     import tensorflow as tf
 
