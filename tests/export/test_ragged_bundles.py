@@ -155,15 +155,18 @@ def test_a_file_that_counts_behind_the_ends_is_refused(exported, tmp_path):
     four_lines(error, "does not compute what the Keras model computes", "reconstruction_error")
 
 
+@pytest.mark.parametrize(
+    ("precision", "parts"), [("float32", PARTS), ("float16", ("encoder", "reconstructor"))]
+)
 @pytest.mark.parametrize("form", ["litert", "openvino"])
-def test_other_formats(exported, form, tmp_path):
+def test_other_formats(exported, form, precision, parts, tmp_path):
     model, _ = exported
     if not formats.is_installed(form):
         pytest.skip(f"{form} is not installed")
-    options = ExportOptions(formats=(form,), parts=PARTS)
+    options = ExportOptions(formats=(form,), precisions=(precision,), parts=parts)
     folder = export_bundle(model, tmp_path / "b", options, examples=ragged.padded(series(120, seed=1)))
     rows = contract.read_manifest(folder).artifacts
-    assert {(row.part, row.format) for row in rows} == {(part, form) for part in PARTS}
+    assert {(row.part, row.format) for row in rows} == {(part, form) for part in parts}
 
 
 @pytest.mark.parametrize("precision", ["float16", "int8"])
