@@ -30,7 +30,7 @@ def read_series(series: Sequence[ArrayLike]) -> Contents:
 
 def check_there(source: Any) -> None:
     """Raises DataError where a run asks again for series that were in memory when it was trained."""
-    if source == IN_MEMORY:
+    if isinstance(source, str) and source == IN_MEMORY:
         raise DataError(
             "these series were given as arrays, which no file holds",
             got=f"source={IN_MEMORY!r}",
