@@ -96,12 +96,16 @@ def import_keras() -> ModuleType:
 
 @contextlib.contextmanager
 def _no_collection():
-    """Holds the garbage collector back: thousands of modules leave none, and looking takes a sixth longer."""
+    """Holds the garbage collector back: thousands of modules leave none, and looking takes a sixth longer.
+
+    Nor does it look at them later, which would take as much of the tracing of every graph.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if collects:
             gc.enable()
 
