@@ -34,9 +34,16 @@ _BODY: dict[str, dict[str, Any]] = {
     "sequences": {"normalization": "batch"},
     "rows": {},
 }
+_PLAIN_INSIDE = ("denoising",)  # families that leave the latents of their body as they are
 # Options of models that `choose_options` may choose.
 MAY_BE_CHOSEN = (
-    *("latent_dim", "linear_path", "output_activation", "normalization", "kernel_size", "ragged"),
+    "latent_dim",
+    "linear_path",
+    "output_activation",
+    "normalization",
+    "kernel_size",
+    "ragged",
+    "body_options",
 )
 
 
@@ -81,6 +88,7 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
       only where the components explain 90 % of the variance.
     - normalization: "batch" for images and sequences; kernel_size: 4 for images, which strides of 2 divide.
     - ragged: True where the series are of different lengths.
+    - body_options of `denoising`: those of its body.
     - latent_dim: 16, of rows and sequences half their values at most.
 
     Args:
@@ -102,7 +110,27 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
     if "linear_path" in known:  # the plain bodies
         wanted |= _BODY[dataset.kind]
         wanted |= _linear({**known, **wanted, **options}, options, dataset)
-    return {name: value for name, value in wanted.items() if name in known and name not in options}
+    elif model in _PLAIN_INSIDE:
+        wanted |= _of_body({**known, **wanted, **options}, options, dataset)
+        if "body_options" in wanted:
+            return {**_among(wanted, known, options), "body_options": wanted["body_options"]}
+    return _among(wanted, known, options)
+
+
+def _of_body(options: Mapping[str, Any], given: Mapping[str, Any], dataset: "Dataset") -> dict[str, Any]:
+    """Returns {"body_options": the given ones and the chosen ones}, or {} where none are chosen."""
+    from aezoo.models._bodies import BODIES
+
+    body = "dense" if dataset.kind == "rows" else options["body"]
+    of_body = given.get("body_options") or {}
+    if body not in BODIES or not isinstance(of_body, dict):
+        return {}  # whoever builds the model says what is wrong
+    added = choose_options(body, dataset, {"latent_dim": options["latent_dim"], **of_body})
+    return {"body_options": {**of_body, **added}} if added else {}
+
+
+def _among(wanted, known, given):
+    return {name: value for name, value in wanted.items() if name in known and name not in given}
 
 
 def _linear(options: Mapping[str, Any], given: Mapping[str, Any], dataset: "Dataset") -> dict[str, Any]:

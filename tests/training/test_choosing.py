@@ -55,7 +55,13 @@ def test_options_are_chosen_where_the_model_has_them(tmp_path):
     assert choose_options("vae", few, {}) == {}
     assert choose_options("conv", data.load("mnist_mini"), {}) == body
     assert "linear_path" in choose_options("conv", data.load("mnist_mini"), {"latent_dim": 400})
+    assert choose_options("denoising", few, {}) == {"body_options": {**body, **path}}
+    said = {"body_options": {"filters": (4,), "linear_path": False}}
+    assert choose_options("denoising", few, said) == {"body_options": {**said["body_options"], **body}}
+    assert choose_options("denoising", few, {"body_options": 3}) == {}
     rows = dataset_of((7,), 60, tmp_path)
+    chosen = {"latent_dim": 3, "body_options": {"linear_path": True}}
+    assert choose_options("denoising", rows, {}) == chosen
     assert choose_options("dense", rows, {}) == {"latent_dim": 3, "linear_path": True}
     assert choose_options("dense", rows, {"latent_dim": 5}) == {"linear_path": True}
     for name in list_models():  # whatever is chosen, the model can be built with
