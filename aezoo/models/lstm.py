@@ -17,7 +17,8 @@ from the first to the last: the same in mirrored time, and reconstructions come 
 from aezoo.core.errors import OptionError
 from aezoo.core.options import Sizes, check_positive, check_sizes
 from aezoo.nn.autoencoder import Autoencoder
-from aezoo.nn.layers import Standardize, Unstandardize, check_activation, keras, layers
+from aezoo.nn.layers import Standardize, Unstandardize, keras, layers
+from aezoo.nn.linear_path import add_linear_reconstructions, check_activations, last_kernel, latents_of
 
 
 def build(
@@ -26,6 +27,7 @@ def build(
     *,
     units: Sizes = (64,),
     latent_activation: str | None = None,
+    linear_path: bool = False,
     ragged: bool = False,
 ) -> Autoencoder:
     """Builds the compiled recurrent autoencoder of sequences.
@@ -35,6 +37,7 @@ def build(
         sequence_shape: (T, F), steps and features; any T.
         units: sizes of the LSTMs that lie on each other in the encoder; the decoder mirrors them.
         latent_activation: Keras name, on the latents; None leaves them unbounded.
+        linear_path: whether PCA lies beside the network, which begins at zero; see `nn.linear_path`.
         ragged: whether series may end before T, with NaN behind their ends; see `core.ragged`.
 
     Returns:
@@ -44,7 +47,7 @@ def build(
         OptionError: an option that cannot be used.
     """
     check_positive("latent_dim", latent_dim)
-    check_activation("latent_activation", latent_activation)
+    check_activations(linear_path, latent_activation)
     units = check_sizes("units", units)
     steps, features = check_sequence_shape(sequence_shape)
     if not units:
@@ -53,13 +56,13 @@ def build(
         )
 
     examples = keras.Input((steps, features), name="examples")
-    x = Standardize(ragged, name="standardize")(examples)
+    x = standardized = Standardize(ragged, name="standardize")(examples)
     for number, size in enumerate(units, 1):
         # The first turns time around; the others go through what it gives in the order it came.
         x = layers.LSTM(
             size, return_sequences=number < len(units), go_backwards=number == 1, name=f"read_{number}"
         )(x)
-    latents = layers.Dense(latent_dim, activation=latent_activation, name="bottleneck")(x)
+    latents = latents_of(x, standardized, latent_dim, latent_activation, linear_path)
     encoder = keras.Model(examples, latents, name="encoder")
 
     latents = keras.Input((latent_dim,), name="latents")
@@ -71,7 +74,8 @@ def build(
         cell = layers.Dense(size, name=f"cell_{number}")(latents)
         write = layers.LSTM(size, return_sequences=True, name=f"write_{number}")
         x = write(x, initial_state=[hidden, cell])
-    x = layers.Dense(features, name="each_step")(x)
+    x = layers.Dense(features, kernel_initializer=last_kernel(linear_path), name="each_step")(x)
+    x = add_linear_reconstructions(x, latents) if linear_path else x
     reconstructions = Unstandardize(name="reconstructions")(x)
     decoder = keras.Model(latents, reconstructions, name="decoder")
 

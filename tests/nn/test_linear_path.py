@@ -33,6 +33,7 @@ MODELS = {
             "normalization": "batch",
         },
     ),
+    "lstm": ("lstm", (7, 2), {"sequence_shape": (7, 2), "units": 4}),
     "conv1d": ("conv1d", (11, 2), {"sequence_shape": (11, 2), "filters": 4, "normalization": "batch"}),
 }
 
@@ -140,7 +141,9 @@ def test_clip_leaks_in_training_alone():
 SOME = ["onnx", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in FORMATS if name != "onnx")]
 
 
-@pytest.mark.parametrize("case", ["dense", pytest.param("conv", marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize(
+    "case", ["dense", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("conv", "lstm"))]
+)
 @pytest.mark.parametrize("format", SOME)
 def test_exported_in_every_format(case, format, tmp_path):
     model, examples = built(case)
