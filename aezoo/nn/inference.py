@@ -1,5 +1,6 @@
 """How a Keras model answers: what `Model` asks for, by Keras's `predict` or, of few batches, by a call."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,11 +92,16 @@ def answers(part: "keras.Model", given: Sequence[np.ndarray], batch_size: int = 
         given: an array (N, ...) for each.
         batch_size: examples at a time.
     """
-    count = len(given[0])
-    if keras.backend.backend() != "tensorflow" or not 0 < count <= _FEW * batch_size:
-        return part.predict(given[0] if len(given) == 1 else list(given), batch_size=batch_size, verbose=0)
+    if keras.backend.backend() == "tensorflow" and 0 < len(given[0]) <= _FEW * batch_size:
+        # Where it fails the graph fails as well, and names the layer.
+        with contextlib.suppress(Exception):
+            return _called(part, given, batch_size)
+    return part.predict(given[0] if len(given) == 1 else list(given), batch_size=batch_size, verbose=0)
+
+
+def _called(part, given, batch_size):
     found: list[list[np.ndarray]] = []
-    for start in range(0, count, batch_size):
+    for start in range(0, len(given[0]), batch_size):
         batch = [ops.convert_to_tensor(array[start : start + batch_size]) for array in given]
         outputs = part(batch[0] if len(batch) == 1 else batch, training=False)
         several = isinstance(outputs, (list, tuple))

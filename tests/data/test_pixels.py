@@ -40,7 +40,12 @@ def levels(dataset):
 def model_of(shape, dtype="float32"):
     """What `read_for` asks of a model."""
     return types.SimpleNamespace(
-        example_dtype=dtype, example_shape=shape, kind="images", classes=None, feature_names=None
+        example_dtype=dtype,
+        example_shape=shape,
+        kind="images",
+        classes=None,
+        feature_names=None,
+        ragged=False,
     )
 
 

@@ -146,6 +146,8 @@ SOME = ["onnx", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in F
 )
 @pytest.mark.parametrize("format", SOME)
 def test_exported_in_every_format(case, format, tmp_path):
+    if (case, format) == ("lstm", "c"):
+        pytest.skip("C has no LSTM, with or without this path")
     model, examples = built(case)
     model.fit(examples, epochs=1, verbose=0)
     # One scale of int8 for columns of many units is too coarse for LiteRT, with or without this path.
