@@ -119,7 +119,7 @@ def _away_from_borders(model, examples):
     """Returns which examples (N,) keep their codes, or their places of zeros, under a few roundings."""
     chosen = _choices(model, examples)
     sure = np.ones(len(examples), bool)
-    for factor in (1 - 2e-6, 1 + 2e-6):
+    for factor in (1 - 2e-5, 1 - 2e-6, 1 + 2e-6, 1 + 2e-5):  # a border may lie between two of them
         nearby = np.clip(examples * np.float32(factor), 0, 1) if model.kind == "images" else examples * factor
         same = _choices(model, nearby.astype("float32")) == chosen
         sure &= same.reshape(len(examples), -1).all(axis=1)
