@@ -48,12 +48,8 @@ def build(
     """
     check_positive("latent_dim", latent_dim)
     check_activations(linear_path, latent_activation)
-    units = check_sizes("units", units)
+    units = _check_units(units)
     steps, features = check_sequence_shape(sequence_shape)
-    if not units:
-        raise OptionError(
-            "at least one LSTM is needed", got="units=()", expected="units=(64,)", fix="pass units=64"
-        )
 
     examples = keras.Input((steps, features), name="examples")
     x = standardized = Standardize(ragged, name="standardize")(examples)
@@ -82,6 +78,14 @@ def build(
     model = Autoencoder(encoder, decoder)
     model.compile()
     return model
+
+
+def _check_units(units):
+    if units := check_sizes("units", units):
+        return units
+    raise OptionError(
+        "at least one LSTM is needed", got="units=()", expected="units=(64,)", fix="pass units=64"
+    )
 
 
 def check_sequence_shape(sequence_shape: tuple[int, ...]) -> tuple[int, ...]:
