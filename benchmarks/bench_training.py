@@ -8,15 +8,14 @@ rounds, each a `fit` of a few steps.
 
 import json
 import random
-import tempfile
 import time
 
 import numpy as np
 
 import aezoo
-from aezoo import data, training
+from aezoo import data
 from aezoo.nn.autoencoder import keras
-from aezoo.training.settings import Settings
+from aezoo.training.callbacks import _set_precision
 
 ROUNDS, EPOCH, BATCH = 24, 6, 128  # short turns: a machine that is throttled hits all ways alike
 
@@ -40,7 +39,7 @@ def main():
 
     def of_zoo_in_bfloat16():
         model = aezoo.build("conv", latent_dim=16)
-        training._set_precision(model, "mixed_bfloat16")
+        _set_precision(model, "mixed_bfloat16")
         model.compile()
         return lambda: model.fit(stream, steps_per_epoch=EPOCH, verbose=0, shuffle=False)
 
@@ -81,20 +80,6 @@ def main():
     print("|---|---:|---:|")
     for row in rows:
         print(f"| {row['way']} | {row['step_ms']:.1f} | {row['ratio']:.2f} |")
-    whole_run(dataset)
-
-
-def whole_run(dataset):
-    """Prints what a run costs beside its steps: checkpoints, validation, figures, pictures."""
-    settings = Settings(epochs=2)
-    training.seed_everything(settings)
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        run = training.train(aezoo.build("conv"), dataset, settings, f"{folder}/run", progress=False)
-        spent = time.perf_counter() - begun
-        print(
-            json.dumps({"way": "whole run of 2 epochs", "seconds": spent, "in_epochs": run.info["seconds"]})
-        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from aezoo.core.calibration import roc_area
-from aezoo.core.ragged import has_ends, means, without_ends
+from aezoo.core.ragged import means, without_ends
 from aezoo.runtime.batching import Ends, Run
 
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
@@ -39,16 +39,11 @@ def lost(golden: str, wanted: np.ndarray, got: np.ndarray, examples: np.ndarray)
         if examples.ndim < 4:
             scale = without_ends(examples).std(axis=0)
             scale = np.where(scale > 0, scale, 1.0)
-        before, after = (_mean(np.square((x - examples) / scale), examples) for x in (wanted, got))
+        before, after = (means(np.square((x - examples) / scale), examples).mean() for x in (wanted, got))
         return float(after / before - 1 if before else after > 0)
     if wanted.dtype.kind in "iu":
         return float(np.mean(got != wanted))
     return 1 - cosine(got, wanted)
-
-
-def _mean(squared, examples):
-    """Returns the mean of squared errors; of series up to their ends."""
-    return (means(squared, examples) if has_ends(examples) else squared).mean()
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> float:

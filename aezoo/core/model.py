@@ -206,8 +206,7 @@ class Model(LatentSpace):
     ) -> np.ndarray:
         """Returns the reconstructions (B, ...), float32, of examples (B, ...): decoder(encoder(examples))."""
         given, labelled = self._taken(examples, labels, batch_size)
-        found = self._reconstruct(given, labelled, batch_size)
-        return ragged.ended(found, given) if self.ragged else found
+        return ragged.ended(self._reconstruct(given, labelled, batch_size), given)
 
     def posterior(
         self, examples: ArrayLike, *, labels: ArrayLike | None = None, batch_size: int = BATCH
@@ -267,11 +266,7 @@ class Model(LatentSpace):
             target = some / np.float32(255) if some.dtype == np.uint8 else some
             difference = self._reconstruct(some, told, batch_size) - target
             difference /= scale
-            squared = np.square(difference, out=difference)
-            ends = self.ragged and ragged.has_ends(some)
-            errors.append(
-                ragged.means(squared, some) if ends else squared.reshape(len(some), -1).mean(axis=1)
-            )
+            errors.append(ragged.means(np.square(difference, out=difference), some))
         return errors[0] if len(errors) == 1 else np.concatenate(errors)
 
     def score(
@@ -311,9 +306,7 @@ class Model(LatentSpace):
             )
         given, labelled = self._taken(examples, labels, batch_size)
         found = self._score(given, labelled, batch_size, threshold)
-        if self.ragged:
-            found |= {name: ragged.ended(found[name], given) for name in _OF_STEPS if name in found}
-        return found
+        return found | {name: ragged.ended(found[name], given) for name in _OF_STEPS if name in found}
 
     def score_series(
         self, series: ArrayLike, *, stride: int | None = None, threshold: float | None = None

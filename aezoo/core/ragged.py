@@ -91,13 +91,9 @@ def check_series(examples: np.ndarray, *, source: str) -> None:
     Raises:
         DataError: a series without steps, or a value that is not finite, as `check_finite` says it.
     """
-    if not has_ends(examples):
-        check_finite(examples, source=source)
-        return
-    behind = behind_ends(examples)
-    if behind.all(axis=1).any():
-        raise _without_steps(int(np.argmax(behind.all(axis=1))), source)
-    check_finite(np.where(behind[..., None], examples.dtype.type(0), examples), source=source)
+    if has_ends(examples):
+        examples = _replaced(examples, _checked_ends(examples, source), 0)
+    check_finite(examples, source=source)
 
 
 def as_series_inputs(examples: Any, shape: Sequence[int], *, source: str = "examples") -> np.ndarray:
@@ -114,10 +110,9 @@ def as_series_inputs(examples: Any, shape: Sequence[int], *, source: str = "exam
     array = as_series(examples, shape, source=source)
     if not has_ends(array):
         return as_inputs(array, shape, unit_range=False, source=source)
-    check_series(array, source=source)
-    behind = behind_ends(array)[..., None]
-    filled = as_inputs(np.where(behind, array.dtype.type(0), array), shape, unit_range=False, source=source)
-    return np.where(behind, np.float32(np.nan), filled)
+    behind = _checked_ends(array, source)
+    real = as_inputs(_replaced(array, behind, 0), shape, unit_range=False, source=source)
+    return _replaced(real, behind, np.nan)
 
 
 def as_series(examples: Any, shape: Sequence[int], *, source: str) -> np.ndarray:
@@ -167,20 +162,24 @@ def filled(examples: np.ndarray, values: ArrayLike) -> np.ndarray:
 
 def ended(values: np.ndarray, examples: np.ndarray) -> np.ndarray:
     """Returns values (N, T, ...) of examples (N, T, F) with NaN where those have ended."""
-    if not has_ends(examples):
-        return values
-    behind = behind_ends(examples)
-    return np.where(behind.reshape(behind.shape + (1,) * (values.ndim - 2)), np.float32(np.nan), values)
+    return _replaced(values, behind_ends(examples), np.nan) if has_ends(examples) else values
 
 
 def means(values: np.ndarray, examples: np.ndarray) -> np.ndarray:
-    """Returns the mean (N,) of values (N, T, ...) over the real steps of each example.
+    """Returns the mean (N,) of values (N, ...) of each example; of series over their real steps.
 
     A value that is not finite counts, unless it lies behind the end.
     """
+    if not has_ends(examples):
+        return values.reshape(len(values), -1).mean(axis=1)
     behind = behind_ends(examples)
-    real = np.where(behind.reshape(behind.shape + (1,) * (values.ndim - 2)), values.dtype.type(0), values)
+    real = _replaced(values, behind, 0)
     return real.reshape(len(real), -1).mean(axis=1) / (1 - behind.mean(axis=1)).astype(values.dtype)
+
+
+def _replaced(values, behind, by):
+    """Returns values (N, T, ...) with a number in the steps (N, T) that lie behind an end."""
+    return np.where(behind.reshape(behind.shape + (1,) * (values.ndim - 2)), values.dtype.type(by), values)
 
 
 def shortened(examples: np.ndarray) -> np.ndarray:
@@ -190,6 +189,15 @@ def shortened(examples: np.ndarray) -> np.ndarray:
     for number in range(1, len(examples), 2):
         examples[number, max(1, steps - 1 - number % max(1, steps // 2)) :] = np.nan
     return examples
+
+
+def _checked_ends(examples, source):
+    """Returns which steps (N, T) lie behind an end, or raises for a series without steps."""
+    behind = behind_ends(examples)
+    without = behind.all(axis=1)
+    if without.any():
+        raise _without_steps(int(np.argmax(without)), source)
+    return behind
 
 
 def _without_steps(number, source):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aezoo.core.imports import import_tensorflow
-from aezoo.core.ragged import has_ends, means
+from aezoo.core.ragged import means
 
 
 def mse(
@@ -21,8 +21,7 @@ def mse(
     >>> mse([[0.0, 1.0]], [[0.0, 0.5]])
     0.125
     """
-    squared, examples = _squared_error(examples, reconstructions, scale), np.asarray(examples)
-    return float(np.mean(means(squared, examples) if has_ends(examples) else squared))
+    return float(means(_squared_error(examples, reconstructions, scale), np.asarray(examples)).mean())
 
 
 def psnr_db(images: np.ndarray, reconstructions: np.ndarray) -> float:

@@ -151,7 +151,7 @@ class _Keeper(keras.callbacks.Callback):
 
 
 def _values(model):
-    """Returns all that a model remembers, its random generators too, as arrays of their own."""
+    """Returns all that a model, its random generators too, or an optimiser remembers, as arrays."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables]
 
 

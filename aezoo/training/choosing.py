@@ -110,11 +110,10 @@ def choose_options(model: str, dataset: "Dataset", options: Mapping[str, Any]) -
     if "linear_path" in known:  # the plain bodies
         wanted |= _BODY[dataset.kind]
         wanted |= _linear({**known, **wanted, **options}, options, dataset)
-    elif model in _PLAIN_INSIDE:
-        wanted |= _of_body({**known, **wanted, **options}, options, dataset)
-        if "body_options" in wanted:
-            return {**_among(wanted, known, options), "body_options": wanted["body_options"]}
-    return _among(wanted, known, options)
+    chosen = {name: value for name, value in wanted.items() if name in known and name not in options}
+    if model in _PLAIN_INSIDE:
+        chosen |= _of_body({**known, **chosen, **options}, options, dataset)
+    return chosen
 
 
 def _of_body(options: Mapping[str, Any], given: Mapping[str, Any], dataset: "Dataset") -> dict[str, Any]:
@@ -127,10 +126,6 @@ def _of_body(options: Mapping[str, Any], given: Mapping[str, Any], dataset: "Dat
         return {}  # whoever builds the model says what is wrong
     added = choose_options(body, dataset, {"latent_dim": options["latent_dim"], **of_body})
     return {"body_options": {**of_body, **added}} if added else {}
-
-
-def _among(wanted, known, given):
-    return {name: value for name, value in wanted.items() if name in known and name not in given}
 
 
 def _linear(options: Mapping[str, Any], given: Mapping[str, Any], dataset: "Dataset") -> dict[str, Any]:

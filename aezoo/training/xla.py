@@ -37,7 +37,7 @@ def compile_quicker(
     batches: Callable[[], Any],
     steps: int,
 ) -> dict[str, Any] | None:
-    """Compiles a model by XLA where that makes its steps quicker; its weights and generators stay.
+    """Compiles a model by XLA where that makes its steps quicker; the model stays as it is.
 
     Args:
         model: compiled, without XLA.
@@ -51,30 +51,35 @@ def compile_quicker(
     """
     if steps < _FEWEST:
         return None
-    before = _values(model)
     plain = _step(model, batches)
-    found = None
-    if plain * steps >= _LONG:
-        compiled(True)
-        try:
-            by_xla = _step(model, batches)
-        except Exception as error:  # an operation that XLA does not know has an error of TensorFlow's own
-            if refused_by_tensorflow(error) is None and "XLA" not in str(error):
-                raise
-            by_xla = math.inf
-        chosen = by_xla <= _GAIN * plain
-        found = {
-            "chosen": chosen,
-            "step_ms": round(1000 * by_xla, 2) if math.isfinite(by_xla) else None,
-            "step_ms_without": round(1000 * plain, 2),
-        }
-    compiled(bool(found and found["chosen"]))
-    _assign(model, before)
-    return found
+    if plain * steps < _LONG:
+        return None
+    compiled(True)
+    try:
+        by_xla = _step(model, batches)
+    except Exception as error:  # an operation that XLA does not know has an error of TensorFlow's own
+        if refused_by_tensorflow(error) is None and "XLA" not in str(error):
+            raise
+        by_xla = math.inf
+    chosen = by_xla <= _GAIN * plain
+    if not chosen:
+        compiled(False)
+    return {
+        "chosen": chosen,
+        "step_ms": round(1000 * by_xla, 2) if math.isfinite(by_xla) else None,
+        "step_ms_without": round(1000 * plain, 2),
+    }
 
 
 def _step(model, batches):
-    """Returns the median seconds of a training step."""
-    clock = _Clock()
-    model.fit(batches(), steps_per_epoch=_WARM + _TIMED, callbacks=[clock], verbose=0, shuffle=False)
+    """Returns the median seconds of a training step; model and optimiser are afterwards what they were.
+
+    So the training goes on with what was compiled here.
+    """
+    clock, before = _Clock(), [_values(each) for each in (model, model.optimizer)]
+    try:
+        model.fit(batches(), steps_per_epoch=_WARM + _TIMED, callbacks=[clock], verbose=0, shuffle=False)
+    finally:
+        for each, values in zip((model, model.optimizer), before, strict=True):
+            _assign(each, values)
     return statistics.median(clock.seconds[_WARM:])

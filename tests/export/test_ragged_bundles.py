@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import four_lines, run_command
+from series_makers import STEPS, series
 
 import aezoo
 from aezoo import runtime
@@ -19,19 +20,8 @@ from aezoo.export.proof import parity
 from aezoo.export.recalibration import recalibrate
 from aezoo.runtime import manifest as contract
 
-STEPS = 16
 OPTIONS = {"conv1d": {"filters": (4, 6), "linear_path": True}, "lstm": {"units": (6,)}}
 PARTS = ("encoder", "scorer")
-
-
-def series(count=60, seed=0):
-    draw = np.random.default_rng(seed)
-    found = []
-    for length in (STEPS, *draw.integers(2, STEPS + 1, count - 1)):
-        steps = np.arange(length)
-        waves = [np.sin(steps / 2 + draw.uniform(0, 6)), 100 + 20 * np.cos(steps / 3 + draw.uniform(0, 6))]
-        found.append((np.stack(waves, axis=1) * draw.uniform(0.5, 2)).astype("float32"))
-    return found
 
 
 def built(name, **options):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import four_lines
+from series_makers import FEATURES, STEPS, series
 
 import aezoo
 from aezoo.core import ragged
@@ -13,21 +14,10 @@ from aezoo.core.errors import DataError, OptionError
 from aezoo.evaluation import latents, reconstruction
 from aezoo.nn import saving
 
-STEPS, FEATURES = 16, 2
 OPTIONS = {
     "conv1d": {"filters": (4, 6), "linear_path": True, "normalization": "batch"},
     "lstm": {"units": (6,)},
 }
-
-
-def series(count=48, seed=0):
-    draw = np.random.default_rng(seed)
-    found = []
-    for length in (STEPS, *draw.integers(2, STEPS + 1, count - 1)):
-        steps = np.arange(length)
-        waves = [np.sin(steps / 2 + draw.uniform(0, 6)), 100 + 20 * np.cos(steps / 3 + draw.uniform(0, 6))]
-        found.append(np.stack(waves, axis=1).astype("float32"))
-    return found
 
 
 def built(name, **options):

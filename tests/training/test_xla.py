@@ -50,8 +50,12 @@ def test_the_quicker_way_is_kept(rows, long, tmp_path, plain, by_xla, chosen):
     assert run.info["xla"] == {"chosen": chosen, "step_ms": 1000 * by_xla, "step_ms_without": 1000 * plain}
 
 
-def test_measuring_leaves_no_trace(rows, long, tmp_path):
+@pytest.mark.parametrize(
+    "least", [0.0, 1e9]
+)  # both ways are measured, or the plain one shows that it is short
+def test_measuring_leaves_no_trace(rows, long, least, tmp_path, monkeypatch):
     long(0.010, 0.020)
+    monkeypatch.setattr(xla, "_LONG", least)
     measured, _ = trained(rows, tmp_path / "measured", xla="auto")
     plain, _ = trained(rows, tmp_path / "plain")
     for one, other in zip(measured.model.get_weights(), plain.model.get_weights(), strict=True):
