@@ -1,15 +1,19 @@
 """What a file of lower precision loses: the shares that a budget limits. NumPy only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from aezoo.core.calibration import roc_area
 from aezoo.core.ragged import means, without_ends
+from aezoo.core.scores import SCORES
 from aezoo.runtime.batching import Ends, Run
 
 # What follows from latents and reconstructions in a scorer; an artifact with a budget is judged by those.
-NOT_JUDGED = ("error_map", "reconstruction_error", "negative_elbo", "p_value", "is_anomaly")
+NOT_JUDGED = ("error_map", "anomaly_map", *SCORES, "p_value", "is_anomaly")
+
+# What the names of a scorer's nodes behind encoder and decoder begin with: float32 in every precision.
+VERDICT = (*(f"{name}/" for name in NOT_JUDGED), "memory_distance_")
 
 # Examples of which it is known whether they are anomalies, and what Keras scores them, in golden.npz. They
 # have a length of their own.
@@ -55,6 +59,15 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.where(both_zero, 1.0, products / np.where(norms > 0, norms, 1.0)).mean())
 
 
+def score_among(names: Collection[str]) -> str:
+    """Returns which of a scorer's outputs its verdict goes by: the one beside the error that all have.
+
+    >>> score_among(["reconstruction_error", "largest_error", "p_value"])
+    'largest_error'
+    """
+    return next((name for name in SCORES[::-1] if name in names), SCORES[0])
+
+
 def area_lost(ends: Ends, golden: Mapping[str, np.ndarray], run: Run) -> float | None:
     """Returns by how much a scorer's ROC area is below Keras's, or None without labelled examples.
 
@@ -67,8 +80,7 @@ def area_lost(ends: Ends, golden: Mapping[str, np.ndarray], run: Run) -> float |
     if "is_anomaly" not in names or not set(LABELLED) <= set(golden):
         return None
     examples, is_anomaly, scores = (golden[name] for name in LABELLED)
-    score = "negative_elbo" if "negative_elbo" in names else "reconstruction_error"
-    (found,) = run([score], {ends.inputs[0].name: examples})
+    (found,) = run([score_among(names)], {ends.inputs[0].name: examples})
     if not np.isfinite(found).all():
         return np.inf
     return roc_area(scores, is_anomaly) - roc_area(found, is_anomaly)

@@ -19,7 +19,7 @@ from aezoo.core.imports import refused_by_tensorflow
 from aezoo.core.options import check_choice
 from aezoo.core.strict_json import Damaged
 from aezoo.core.versions import versions
-from aezoo.export import formats, model_card, scorer
+from aezoo.export import formats, model_card, scoring
 from aezoo.export.calibration import calibrate, label, write_calibration
 from aezoo.export.formats import FORMATS, Job
 from aezoo.export.given import Arrays, Given, Golden
@@ -57,6 +57,7 @@ def export_bundle(
     normals: np.ndarray | None = None,
     anomalies: np.ndarray | None = None,
     representative: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
     trained_on: np.ndarray | None = None,
     source: NormalSource = "held-out examples",
     info: dict[str, Any] | None = None,
@@ -71,11 +72,11 @@ def export_bundle(
         examples: held-out examples (N, ...) as the model takes them, the proof's inputs; None
             draws them from a seed, and the manifest says so.
         labels: (N,) class numbers of the examples, for a conditional model; None is each class in turn.
-        normals: examples (N, ...) that were not trained on, whose scores the scorer is calibrated on;
-            None is `examples`. Without either, or for a conditional model without labels: no scorer.
-        anomalies: examples (N, ...) known to be anomalies. With them the scorer's ROC area is measured, and a
-            scorer of lower precision is held to it.
-        representative: examples (N, ...) that tell the ranges of values, for int8; None is `examples`.
+        normals: examples (N, ...) that were not trained on, for the scorer's calibration; None is
+            `examples`. Without either, or for a conditional model without labels: no scorer.
+        anomalies: examples (N, ...) known to be such: they measure the ROC area, which lower precisions keep.
+        representative: examples (N, ...) that tell int8 the ranges of values; None is `examples`.
+        reference: examples (M, ...) of the training, for a score that compares with them.
         trained_on: sketch of the training examples, see `aezoo.core.fingerprints.sketch`; None knows none.
         source, info, metrics: of the examples, and a run's run.json and metrics.json, for the manifest.
 
@@ -83,15 +84,14 @@ def export_bundle(
         The bundle's folder, a `pathlib.Path`.
 
     Raises:
-        OptionError: an option that cannot be used, with this model.
-        ExportError: a part cannot be written in a format.
+        OptionError, ExportError: an option that cannot be used with this model, or a part with a format.
         ParityError: a file does not compute what the model computes; nothing is published.
         BundleError: the folder holds something else than a bundle.
         DataError: too few normal examples for the rate, or such as were trained on.
     """
     folder, options = pathlib.Path(folder), ExportOptions() if options is None else options
-    given = Given(examples, labels, normals, anomalies, representative, trained_on, source, info, metrics)
-    given = validate(model, options, given)
+    told = (representative, reference, trained_on, source, info, metrics)
+    given = validate(model, options, Given(examples, labels, normals, anomalies, *told))
     contract.check_target(folder)
     with files.replacing_folder(folder) as draft, contextlib.ExitStack() as ended:
         provers = parity.start(format for format, _ in options.pairs)  # they import runtimes meanwhile
@@ -134,9 +134,7 @@ def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
         formats.check_ragged(options.pairs)
     for part in options.parts:
         check_choice("parts", part, (*model.parts(), "scorer"))
-    labelled = (
-        "normals" if given.normals is not None else "anomalies" if given.anomalies is not None else None
-    )
+    labelled = next((name for name in ("normals", "anomalies") if getattr(given, name) is not None), None)
     if labelled and model.takes_labels:
         raise OptionError(
             "normal examples and anomalies of a conditional model come with their labels",
@@ -153,23 +151,24 @@ def validate(model: Autoencoder, options: ExportOptions, given: Given) -> Given:
 def golden(model: Autoencoder, options: ExportOptions, given: Given) -> Golden:
     """Computes with Keras what the files will be held to, and calibrates the scorer."""
     parts = {name: part for name, part in model.parts().items() if options.wants(name)}
-    normal, dtype, score = given.normal, options.input_dtype, options.score
+    normal, dtype = given.normal, options.input_dtype
     most = most_golden(model.example_shape)
     arrays = make_golden(model, given.examples, dtype, most, labels=given.labels)
-    calibration, overlap = None, ""
+    calibration, overlap, score = None, "", None
     if (
         options.wants("scorer")
         and normal is not None
         and (not model.takes_labels or given.labels is not None)
     ):
         overlap = refuse_training_data(normal, given.trained_on)
+        score = scoring.fit(options.score, model, given.reference)
         calibration = calibrate(model, normal, given.labels, dtype, options.false_positive_rate, score)
-        parts["scorer"] = scorer.build(model, calibration, score)
+        parts["scorer"] = scoring.build(model, calibration, score)
         keras_scorer, inputs, outputs = parts["scorer"]
-        arrays = with_scores(arrays, keras_scorer, inputs, outputs, calibration, score)
+        arrays = with_scores(arrays, keras_scorer, inputs, outputs, calibration, score.name)
     measured, labelled = None, dict[str, np.ndarray]()
     if given.anomalies is not None:
-        measured, labelled, kept = _labelled(model, given, calibration, options)
+        measured, labelled, kept = _labelled(model, given, calibration, score, options)
         arrays = {**arrays, **kept}
     representative = given.examples if given.representative is None else given.representative
     ranges = make_golden(model, representative, dtype, _CALIBRATION)
@@ -225,11 +224,15 @@ def finish(draft: pathlib.Path, manifest: Manifest) -> None:
 
 
 def _labelled(
-    model: Autoencoder, given: Given, calibration: Calibration | None, options: ExportOptions
+    model: Autoencoder,
+    given: Given,
+    calibration: Calibration | None,
+    score: scoring.Score | None,
+    options: ExportOptions,
 ) -> tuple[Anomalies, Arrays, Arrays]:
     """Returns (row of the manifest, labelled examples that judge, those that are kept), see `label`."""
     normal, anomalies = given.normal, given.anomalies
-    if calibration is None or normal is None or anomalies is None or not len(anomalies):
+    if calibration is None or score is None or normal is None or anomalies is None or not len(anomalies):
         raise OptionError(
             "anomalies tell how well a scorer finds them",
             got="no scorer among the parts" if calibration is None else "no example",
@@ -237,7 +240,7 @@ def _labelled(
             fix="name scorer among the parts, with normal examples, or leave out anomalies",
         )
     judging, kept = (
-        label(model, normal, anomalies, options.input_dtype, options.score, limit)
+        label(model, normal, anomalies, options.input_dtype, score, limit)
         for limit in (_LABELLED, _LABELLED_KEPT)
     )
     is_anomaly = judging["labelled_is_anomaly"]

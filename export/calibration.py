@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from aezoo.core.calibration import Calibration, figures, write_tables
-from aezoo.export import scorer
+from aezoo.export import scoring
 from aezoo.export.budget import LABELLED
 from aezoo.export.given import Given
 from aezoo.export.golden import stored_examples
@@ -22,7 +22,7 @@ def calibrate(
     labels: np.ndarray | None,
     input_dtype: str,
     rate: float | None,
-    score: str,
+    score: scoring.Score,
 ) -> Calibration:
     """Returns the `Calibration` of a model on normal examples.
 
@@ -32,17 +32,22 @@ def calibrate(
         labels: (N,) of a conditional model, or None.
         input_dtype: of the exported scorer.
         rate: share of normals that may count as anomalies; None is 0.01, or what so few allow.
-        score: of `scorer.SCORES`.
+        score: what the verdict goes by.
     """
     _, normals = stored_examples(normals, input_dtype)
     given = {} if labels is None else {"labels": np.asarray(labels)[: len(normals)]}
     if rate is None:
         rate = max(0.01, 1 / (len(normals) + 1))
-    return Calibration.fit(scorer.scores(model, normals, given, score), rate)
+    return Calibration.fit(scoring.score_examples(model, normals, given, score), rate)
 
 
 def label(
-    model: Autoencoder, normals: np.ndarray, anomalies: np.ndarray, input_dtype: str, score: str, limit: int
+    model: Autoencoder,
+    normals: np.ndarray,
+    anomalies: np.ndarray,
+    input_dtype: str,
+    score: scoring.Score,
+    limit: int,
 ) -> dict[str, np.ndarray]:
     """Returns {name: array} of `budget.LABELLED`: examples of both kinds, and what Keras scores them.
 
@@ -50,7 +55,7 @@ def label(
         model: an `Autoencoder` without labels of its own.
         normals, anomalies: (N, ...) and (M, ...) float32.
         input_dtype: of the exported scorer.
-        score: of `scorer.SCORES`.
+        score: what the verdict goes by.
         limit: examples of each kind at most, taken at equal distances: files often lie in order.
     """
     chosen = [
@@ -59,7 +64,7 @@ def label(
     ]
     stored, examples = stored_examples(np.concatenate(chosen), input_dtype)
     is_anomaly = np.arange(len(examples)) >= len(chosen[0])
-    scores = scorer.scores(model, examples, {}, score)
+    scores = scoring.score_examples(model, examples, {}, score)
     return dict(zip(LABELLED, (stored, is_anomaly, scores), strict=True))
 
 

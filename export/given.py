@@ -20,6 +20,7 @@ class Given:
     normals: np.ndarray | None
     anomalies: np.ndarray | None
     representative: np.ndarray | None
+    reference: np.ndarray | None
     trained_on: np.ndarray | None
     source: NormalSource
     info: dict[str, Any] | None

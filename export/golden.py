@@ -94,9 +94,9 @@ def with_scores(
 
     Args:
         golden: of `make_golden`.
-        keras_scorer, inputs, outputs: of `scorer.build`.
+        keras_scorer, inputs, outputs: of `scoring.build`.
         calibration: what the verdict goes by.
-        score: of `scorer.SCORES`.
+        score: of `scoring.SCORES`.
     """
     examples = golden["examples"]
     examples = examples / np.float32(255) if examples.dtype == np.uint8 else examples

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from aezoo.core.calibration import check_rate
 from aezoo.core.errors import OptionError
 from aezoo.core.options import check_between, check_choice, check_names, check_positive
+from aezoo.core.scores import SCORES
 from aezoo.export.formats import FORMATS, LAYOUTS, PRECISIONS, check_layout, check_opset, pairs
-from aezoo.runtime.schema import Part, Score
+from aezoo.runtime.schema import Part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ExportOptions:
         input_dtype: "float32", or "uint8" for encoder and reconstructor that take bytes 0..255.
         batch: examples in a batch of every file, as accelerators want it; None leaves it open.
         layout: "nchw" for images of ONNX and OpenVINO files with channels first, else "nhwc".
-        score: what the scorer's verdict goes by, "reconstruction_error" or "negative_elbo".
+        score: what the scorer's verdict goes by, of `scoring.SCORES`.
         false_positive_rate: share of normal examples that may count as anomalies; None is 0.01, or the
             smallest that so few examples allow.
         licence: terms of the exported weights, a text; None says that they are not stated.
@@ -62,7 +63,7 @@ class ExportOptions:
         if self.batch is not None:
             check_positive("batch", self.batch)
         check_choice("layout", self.layout, LAYOUTS)
-        check_choice("score", self.score, typing.get_args(Score))
+        check_choice("score", self.score, SCORES)
         if self.false_positive_rate is not None:
             check_rate(self.false_positive_rate)
         if not isinstance(self.licence, str | None):

@@ -168,7 +168,7 @@ def calibrate_file(
         artifact: its row of the manifest.
         normals: (N, ...) as the file takes them, but channels last.
         labels: (N,) int32, of a conditional model, or None.
-        score: of `scorer.SCORES`.
+        score: of `scoring.SCORES`.
         false_positive_rate: as for `recalibrate`.
     """
     run = parity.opened(folder, artifact)

@@ -7,6 +7,7 @@ from typing import Any
 
 from aezoo.cli import output, parsing
 from aezoo.cli.score import FALSE_POSITIVES
+from aezoo.core.scores import SCORES
 from aezoo.core.strict_json import to_json
 
 _FORMATS = "saved_model, onnx, litert, openvino or c; default saved_model,onnx"
@@ -109,9 +110,11 @@ def _add_scorer(group):
     )
     group.add_argument(
         "--score",
-        choices=("reconstruction_error", "negative_elbo"),
+        choices=SCORES,
         default="reconstruction_error",
-        help="what to score by; negative_elbo is for variational models",
+        help="what to score by, default reconstruction_error; largest_error finds small defects, "
+        "memory_distance compares with what training saw, mahalanobis_distance its latents, negative_elbo "
+        "is for variational models",
     )
 
 
@@ -168,6 +171,7 @@ def _exported(parsed, run, formats):
         **held_out,
         representative=examples(parsed.representative),
         normals=examples(parsed.normals),
+        reference=run.reference,
         info=run.info,
         metrics=run.metrics,
     )

@@ -21,13 +21,14 @@ from aezoo.core.errors import DataError, OptionError
 from aezoo.core.examples import as_array, as_codes, as_inputs, as_labels, surely_inputs
 from aezoo.core.latent_space import BATCH, LatentSpace
 from aezoo.core.options import check_positive
+from aezoo.core.scores import SCORES
 from aezoo.core.windows import as_series, check_windows, in_rows
 
 KINDS = {1: "rows", 2: "sequences", 3: "images"}  # by the number of axes of one example
 _BATCHES_AT_ONCE = 16  # of which reconstructions are held, where only their errors are asked for
 _DTYPES = {name: np.dtype(name) for name in ("float32", "uint8")}
 _OF_STEPS = ("reconstructions", "error_map")
-_OF_ROWS = ("reconstruction_error", "negative_elbo", "error_map")  # of what a scorer says
+_OF_ROWS = (*SCORES, "error_map")  # of what a scorer says
 # ability -> (what is wrong without it, what has it, what to type)
 _ABILITIES = {
     "posterior": ("this model has no posterior", "a variational model", "model = aezoo.build('vae')"),

@@ -9,6 +9,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
+from aezoo.core.scores import Score
 from aezoo.core.strict_json import NOT_EMPTY, Damaged, Rule, at_least, between
 from aezoo.runtime.naming import (
     CALIBRATION,
@@ -25,13 +26,12 @@ from aezoo.runtime.naming import (
 )
 from aezoo.runtime.parts import check_parts
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 # -- what a value may be -------------------------------------------------------------------------
 
 Layout = Literal["nhwc", "nchw"]
 Kind = Literal["images", "sequences", "rows"]
-Score = Literal["reconstruction_error", "negative_elbo"]
 NormalSource = Literal["held-out examples", "validation examples", "examples that were given"]
 _Dtype = Literal["float32", "float16", "uint8", "int8", "int32", "int64", "bool"]
 

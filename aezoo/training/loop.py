@@ -34,9 +34,10 @@ from aezoo.training.augmentation import augmented
 from aezoo.training.callbacks import _Keeper, _set_precision
 from aezoo.training.checks import check_fits
 from aezoo.training.choosing import choose_settings
+from aezoo.training.kept_examples import HELD_OUT, most_reference
 from aezoo.training.optimizers import optimizer_for
 from aezoo.training.own_callbacks import check_callbacks, check_resumed, names_of
-from aezoo.training.records import HELD_OUT, best_epoch, epochs_done, meaning
+from aezoo.training.records import best_epoch, epochs_done, meaning
 from aezoo.training.run import Run
 from aezoo.training.settings import Settings
 from aezoo.training.xla import compile_quicker
@@ -282,6 +283,8 @@ def _finish(run, keeper, dataset, seconds):
     model = run.load_model(info["model_sha256"])
     with replacing(run.held_out_file) as path:
         np.savez_compressed(path, **_held_out(model, dataset))
+    with replacing(run.reference_file) as path:
+        np.savez_compressed(path, examples=_reference(dataset))
     # So that what a plain model leaves of its latent space can be drawn from; one example has no spread.
     if model.prior is None and len(dataset.train) > 1:
         model.fit_prior(dataset.train.array(_FOR_PRIOR))
@@ -317,6 +320,13 @@ def _held_out(model, dataset):
             held_out["anomalies"] = others.array()
     trained_on = [fingerprints(batch) for batch in dataset.train.batches(_FINGERPRINTED).as_numpy_iterator()]
     return {**held_out, "trained_on": sketch(np.concatenate(trained_on))}
+
+
+def _reference(dataset):
+    """Returns examples of the training part, float32 (N, ...), drawn: parts often lie in order."""
+    most = most_reference(dataset.shape)
+    drawn = np.random.default_rng(0).permutation(len(dataset.train))[:most]
+    return dataset.train.chosen(np.sort(drawn)).array()
 
 
 def _describe(model, dataset, settings):

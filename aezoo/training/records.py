@@ -14,17 +14,16 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from aezoo.core import strict_json
 from aezoo.core.errors import AezooError, OptionError, RunError
 from aezoo.core.files import read_regular
 from aezoo.core.strict_json import Damaged, Rule, at_least
-from aezoo.runtime.schema import NormalSource
 from aezoo.training.settings import LATER, Settings
 
 if TYPE_CHECKING:  # a run is looked into where nothing else needs NumPy
-    import numpy as np
+    pass
 
 T = TypeVar("T")
 
@@ -36,9 +35,6 @@ _Shape = Annotated[tuple[_Count, ...], Rule(lambda shape: 1 <= len(shape) <= 3, 
 _AXES = {"images": 3, "sequences": 2, "rows": 1}
 _COLUMNS = ("epoch", "loss", "val_loss", "learning_rate", "seconds")
 _MEANT = ("model", "options", "latent_shape", "parameters", "settings", "data", "evaluation")
-HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
-_BESIDES = 2**20  # bytes of labels and fingerprints, at most
-_SOURCES = get_args(NormalSource)  # of the held-out examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +151,7 @@ def read_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         _known(kind, {"least_gain": 0.0, "xla": None, **info})  # earlier runs have none
         return info
 
-    return _read(path, read, "run.json does not describe a run")
+    return read_or_refuse(path, read, "run.json does not describe a run")
 
 
 def meaning(info: Mapping[str, Any]) -> str:
@@ -177,7 +173,7 @@ def read_metrics(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise Damaged("pca.components", "is missing or null", "their number")
         return metrics
 
-    return _read(path, read, "the figures of a run cannot be read")
+    return read_or_refuse(path, read, "the figures of a run cannot be read")
 
 
 _TEXTS = ("data", "kind")
@@ -217,6 +213,7 @@ def _known(kind: type[T], said: Mapping[str, Any], where: str = "") -> T:
 
 
 def _inside(where: str, read: Callable[[], T]) -> T:
+    """Returns what a function makes of a file's content; raises RunError with the problem where it fails."""
     try:
         return read()
     except Damaged as error:
@@ -234,7 +231,7 @@ def read_history(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         RunError: another file than `write_history` writes.
     """
-    return _read(path, _rows, "the history of a run cannot be read") if os.path.lexists(path) else []
+    return read_or_refuse(path, _rows, "the history of a run cannot be read") if os.path.lexists(path) else []
 
 
 def history_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -309,70 +306,16 @@ def read_mark(path: str | os.PathLike[str], content: bytes) -> Mark:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return strict_json.read(Mark, strict_json.parse(archive.comment))
 
-    return _read(path, read, "this is no checkpoint of a run", content)
-
-
-# -- held_out.npz --------------------------------------------------------------------------------
-
-
-def read_held_out(path: str | os.PathLike[str], shape: Sequence[int]) -> dict[str, Any]:
-    """Returns what held_out.npz holds, see `Run.held_out`; what is larger than it can be is not unpacked.
-
-    Args:
-        path: of the file.
-        shape: of one example.
-
-    Raises:
-        RunError: arrays of other names, shapes or dtypes, or examples that are not finite.
-    """
-    from aezoo.core.arrays import Like, read_npz
-
-    some, all_of = Like("f", (None, *shape)), Like("iu", (None,))
-    wanted = {"examples": some, "trained_on": Like("u", (2, None))}
-    known = {**wanted, "anomalies": some, "labels": all_of, "source": Like("U", ())}
-    largest = 16 * HELD_OUT * math.prod(shape) + _BESIDES
-
-    def read(content: bytes) -> dict[str, Any]:
-        arrays = read_npz(content, largest, wanted, Like("fiuU"))
-        for name, array in arrays.items():
-            if name not in known:
-                raise Damaged(ascii(name)[:40], "is not known", f"among {', '.join(known)}")
-            known[name].check(name, array.shape, array.dtype)
-        _check_examples(arrays)
-        return {**arrays, **_source(arrays)}
-
-    return _read(path, read, "the held-out examples of the run cannot be read")
-
-
-def _check_examples(arrays: "Mapping[str, np.ndarray]") -> None:
-    import numpy as np
-
-    from aezoo.core.ragged import without_ends
-
-    count = len(arrays["examples"])
-    for name in ("examples", "anomalies"):
-        array = arrays.get(name)
-        if array is not None and not (1 <= len(array) <= HELD_OUT and array.dtype == np.float32):
-            raise Damaged(name, f"is {len(array)} of {array.dtype}", f"1 to {HELD_OUT} of float32")
-        if array is not None and not np.isfinite(without_ends(array)).all():
-            raise Damaged(name, "holds NaN or infinity", "finite numbers")
-    if "labels" in arrays and len(arrays["labels"]) != count:
-        raise Damaged("labels", f"is {len(arrays['labels'])} numbers", f"{count}, one for each example")
-
-
-def _source(arrays: "Mapping[str, np.ndarray]") -> dict[str, str]:
-    told = str(arrays["source"]) if "source" in arrays else _SOURCES[0]
-    if told not in _SOURCES:
-        raise Damaged("source", f"is {told[:40]!a}", " or ".join(_SOURCES))
-    return {"source": told}
+    return read_or_refuse(path, read, "this is no checkpoint of a run", content)
 
 
 # -- errors --------------------------------------------------------------------------------------
 
 
-def _read(
+def read_or_refuse(
     path: str | os.PathLike[str], read: Callable[[bytes], T], problem: str, content: bytes | None = None
 ) -> T:
+    """Returns what a function makes of a file's content; raises RunError with the problem where it fails."""
     try:
         return read(read_regular(path) if content is None else content)
     except AezooError:

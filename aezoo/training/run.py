@@ -6,6 +6,7 @@ run/
   history.csv          one row an epoch
   metrics.json         the test figures, PCA of the same latent size beside them
   held_out.npz         a few normal examples that were not trained on, by which an export is proven
+  reference.npz        training examples, which some scores compare with
   reconstructions.png  latents.png  loss.png
   checkpoint.keras     only while training is unfinished: everything that `resume` needs
 """
@@ -23,6 +24,8 @@ from aezoo.runtime.manifest import is_bundle
 from aezoo.training import records
 
 if TYPE_CHECKING:  # a run is looked into without Keras
+    import numpy as np
+
     from aezoo.nn.autoencoder import Autoencoder
 
 
@@ -34,9 +37,9 @@ class Run:
 
     Attributes:
         folder: `pathlib.Path`.
-        info_file, model_file, history_file, metrics_file, held_out_file, reconstructions_file, latents_file,
-            samples_file, loss_file, checkpoint_file: paths, whether the files are there or not; no other
-            module spells their names.
+        info_file, model_file, history_file, metrics_file, held_out_file, reference_file,
+            reconstructions_file, latents_file, samples_file, loss_file, checkpoint_file: paths, whether the
+            files are there or not; no other module spells their names.
         files: all of them, a tuple.
     """
 
@@ -47,6 +50,7 @@ class Run:
         self.history_file = self.folder / "history.csv"
         self.metrics_file = self.folder / "metrics.json"
         self.held_out_file = self.folder / "held_out.npz"
+        self.reference_file = self.folder / "reference.npz"
         self.reconstructions_file = self.folder / "reconstructions.png"
         self.latents_file = self.folder / "latents.png"
         self.samples_file = self.folder / "samples.png"
@@ -244,4 +248,18 @@ class Run:
         of the test part's other classes, where it has at least 20; "trained_on": uint64 (2, K), a sketch of
         the training examples, see `fingerprints.sketch`.
         """
-        return records.read_held_out(self.held_out_file, self.info["data"]["shape"])
+        from aezoo.training import kept_examples
+
+        return kept_examples.read_held_out(self.held_out_file, self.info["data"]["shape"])
+
+    @property
+    def reference(self) -> "np.ndarray | None":
+        """Examples of the training part, float32 (N, ...), for scores that compare with them.
+
+        None of a run of an earlier version, which keeps none.
+        """
+        if not self.reference_file.exists():
+            return None
+        from aezoo.training import kept_examples
+
+        return kept_examples.read_reference(self.reference_file, self.info["data"]["shape"])

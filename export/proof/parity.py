@@ -22,7 +22,8 @@ from aezoo.core import strict_json
 from aezoo.core.calibration import table_of
 from aezoo.core.errors import BundleError, ParityError
 from aezoo.core.processes import end, fresh
-from aezoo.export.budget import NOT_JUDGED, SURE, VERDICTS, area_lost, lost
+from aezoo.core.scores import SCORES
+from aezoo.export.budget import NOT_JUDGED, SURE, VERDICTS, area_lost, lost, score_among
 from aezoo.export.formats import FORMATS, why_skipped
 from aezoo.export.proof import readers, tracing
 from aezoo.export.proof.golden_file import read_calibration, read_golden
@@ -39,7 +40,7 @@ BATCHES = (1, 7)  # one, and an odd number that no layer's shape can be mistaken
 _ROUNDINGS = 4
 
 # Sums over all places of an example: their roundings grow with the sums, however little examples differ.
-_SUMS = ("reconstruction_error", "negative_elbo")
+_SUMS = SCORES
 
 # -- one artifact, in this process -----------------------------------------------------------------
 
@@ -137,8 +138,10 @@ def _within_tolerance(folder, artifact, golden, answers):
 
 def _check_verdicts(folder, artifact, answer):
     """Raises ParityError where p-values and verdicts do not follow from a file's own scores, by its table."""
-    calibration = table_of(read_calibration(folder, contract.read_manifest(folder)), artifact.precision)
-    scores = next(answer[name] for name in ("negative_elbo", "reconstruction_error") if name in answer)
+    # ONNX files are calibrated on their own scores; all others hold the table of float32.
+    own = artifact.precision if artifact.format == "onnx" else "float32"
+    calibration = table_of(read_calibration(folder, contract.read_manifest(folder)), own)
+    scores = answer[score_among(answer)]
     # float16 files of other formats hold the table in float16 as well, whose rounding is 2^-11.
     rounding = 1e-6 if artifact.format == "onnx" else 1e-3
     sure = calibration.is_sure(scores, margin=10 * rounding if rounding < 1e-3 else rounding)

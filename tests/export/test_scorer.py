@@ -14,7 +14,7 @@ from aezoo.cli import main
 from aezoo.core.errors import BundleError, DataError, OptionError, ParityError
 from aezoo.core.fingerprints import fingerprints, sketch
 from aezoo.evaluation.likelihood import elbo_nats
-from aezoo.export import ExportOptions, export_bundle, scorer
+from aezoo.export import ExportOptions, export_bundle, scoring
 from aezoo.export.proof import parity
 from aezoo.export.recalibration import recalibrate
 from aezoo.runtime import manifest as contract
@@ -128,7 +128,7 @@ def test_every_kind_of_model_has_one(name, options, places, tmp_path):
 
 def test_scores_that_a_model_does_not_have(trained):
     with pytest.raises(OptionError) as error:
-        scorer.scores(trained, smooth_examples(SHAPE, 3), {}, "negative_elbo")
+        scoring.fit("negative_elbo", trained)
     four_lines(error, "no evidence lower bound", "reconstruction_error")
 
 

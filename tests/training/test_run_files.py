@@ -168,10 +168,12 @@ def test_a_history_that_was_emptied_is_not_resumed(left, blobs, tmp_path, monkey
 
 
 def read_all(run):  # noqa: F811
-    return run.info, run.metrics, run.history, run.held_out, run.model
+    return run.info, run.metrics, run.history, run.held_out, run.reference, run.model
 
 
-@pytest.mark.parametrize("name", ["run.json", "metrics.json", "history.csv", "held_out.npz", "model.keras"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "metrics.json", "history.csv", "held_out.npz", "reference.npz", "model.keras"]
+)
 @pytest.mark.parametrize("kind", ["pipe", "folder", "bytes"])
 def test_what_is_no_file_neither_hangs_nor_ends_in_a_traceback(name, kind, copy):
     path = copy.folder / name

@@ -53,6 +53,7 @@ def test_a_run_holds_what_it_should(run, blobs):
         "history.csv",
         "metrics.json",
         "held_out.npz",
+        "reference.npz",
         "reconstructions.png",
         "latents.png",
         "samples.png",

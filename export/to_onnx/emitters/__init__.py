@@ -10,6 +10,7 @@ from aezoo.export.to_onnx.emitters import (
     own,
     recurrent,
     scorer,
+    scores,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "own",
     "recurrent",
     "scorer",
+    "scores",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.export.scorer import (
+from aezoo.export.scoring.layers import (
     ErrorMap,
     IsAnomaly,
     MeanError,

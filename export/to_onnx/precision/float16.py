@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from aezoo.core.errors import ExportError
-from aezoo.export.budget import NOT_JUDGED
+from aezoo.export.budget import VERDICT
 from aezoo.export.formats import Job
 
 # Operators that choose: a rounding moves a few examples to another choice, by any distance.
@@ -23,9 +23,6 @@ CHOOSING = {"ArgMax", "ArgMin", "TopK", "Round", "Floor", "Ceil", "Hardmax"}
 # onnxruntime 1.31.1 dies (segmentation fault) at loading the float16 decoder of `lstm` on a CPU, also where
 # the recurrent node itself is left in float32.
 _RECURRENT = {"LSTM", "GRU", "RNN"}
-
-# Scopes of the scorer's nodes behind the reconstructions: a table of scores and a verdict stay float32.
-VERDICT = tuple(f"{name}/" for name in NOT_JUDGED)
 
 _AFFINE = {"Add", "Sub", "Mul", "Div"}
 _LARGEST = float(np.finfo("float16").max)

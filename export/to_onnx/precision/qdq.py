@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
+from aezoo.export.budget import VERDICT
 from aezoo.export.to_onnx.precision import subpixel
 from aezoo.export.to_onnx.precision.rounding import scale_of, weights_of
 
@@ -104,7 +105,7 @@ def layers_of(proto: onnx.ModelProto) -> list[Layer]:
     found = []
     for node in proto.graph.node:
         axis = _channel_axis(node, arrays)
-        if axis is None:
+        if axis is None or node.name.startswith(VERDICT):
             continue
         axes = None
         if node.op_type == "ConvTranspose":

@@ -1,34 +1,17 @@
-"""The scorer: one graph from examples to latents, reconstructions, error map, score, p-value and verdict.
+"""The layers of a scorer: error maps, what is made of them, a score's place among normal ones, a verdict."""
 
-    examples (B, ...) -> encoder -> latents -> decoder -> reconstructions
-        error_map             squared error: (B, H, W) of images, the mean of their channels; (B, T) of
-                              sequences; (B, F) of rows, in standard deviations
-        reconstruction_error  (B,) its mean; of series of different lengths up to their ends, behind which the
-                              error map is 0
-        negative_elbo         (B,) nats, of a variational model whose score it is
-        p_value               (B,) of the score, among those of normal examples
-        is_anomaly            (B,) whether the score is above the threshold, or no number
-
-An ONNX file has a second input, `threshold` (1,), which may be left out: its default lies in the file.
-"""
-
-import typing
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aezoo.core.calibration import Calibration
-from aezoo.core.errors import OptionError
-from aezoo.core.options import check_choice
-from aezoo.nn.autoencoder import Autoencoder
-from aezoo.nn.inference import answers
-from aezoo.nn.layers import first, keras, layers, ops
+from aezoo.core.imports import need
+from aezoo.nn.layers import keras, layers, ops
 from aezoo.nn.losses import bernoulli_nll, gaussian_kl, gaussian_nll
-from aezoo.runtime.schema import Score
 
-SCORES: tuple[str, ...] = typing.get_args(Score)
+_LEAST_SPREAD = 1e-6  # of the largest variance of latents: one below it is rounding
 
 
 @keras.saving.register_keras_serializable("aezoo")
@@ -163,82 +146,96 @@ class IsAnomaly(layers.Layer):
         return keras.KerasTensor(score.shape, dtype="bool")
 
 
-def build(
-    model: Autoencoder, calibration: Calibration, score: str = "reconstruction_error"
-) -> tuple[Any, tuple[str, ...], tuple[str, ...]]:
-    """Returns the scorer of a model, as a row of `Autoencoder.parts()`.
+@keras.saving.register_keras_serializable("aezoo")
+class LargestError(layers.Layer):
+    """Largest value of an error map (B, ...), smoothed so that no single pixel or step decides: (B,).
 
     Args:
-        model: an `Autoencoder`.
-        calibration: a `Calibration` of its scores.
-        score: of `SCORES`, what p-value and verdict go by.
-
-    Returns:
-        (functional Keras model, names of its inputs, names of its outputs).
-
-    Raises:
-        OptionError: a score that the model does not have.
+        size: side of the square, or number of steps, that a mean is taken over; 1 for columns of rows.
     """
-    inputs, outputs = _graph(model, score)
-    p_value = PValue(len(calibration.table), name="p_value")
-    is_anomaly = IsAnomaly(name="is_anomaly")
-    outputs = {**outputs, "p_value": p_value(outputs[score]), "is_anomaly": is_anomaly(outputs[score])}
-    p_value.table.assign(calibration.table)
-    p_value.steps.assign(np.asarray([calibration.base, calibration.step], "float32"))
-    is_anomaly.threshold.assign(np.asarray([calibration.threshold], "float32"))
-    return (
-        keras.Model(list(inputs.values()), list(outputs.values()), name="scorer"),
-        tuple(inputs),
-        tuple(outputs),
-    )
+
+    def __init__(self, size: int, **base: Any) -> None:
+        super().__init__(**base)
+        self.size = int(size)
+
+    def call(self, error_map: Any) -> Any:
+        if self.size > 1:
+            error_map = ops.average_pool(error_map[..., None], self.size, 1)[..., 0]
+        return ops.max(error_map, axis=tuple(range(1, len(error_map.shape))))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[:1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
 
 
-def scores(
-    model: Autoencoder,
-    examples: np.ndarray,
-    labels: Mapping[str, np.ndarray],
-    score: str = "reconstruction_error",
-    batch_size: int = 256,
-) -> np.ndarray:
-    """Returns the scores (N,) of examples (N, ...), which a calibration is made from."""
-    inputs, outputs = _graph(model, score)
-    given = [examples, *labels.values()]
-    graph = keras.Model(list(inputs.values()), outputs[score])
-    return answers(graph, given, batch_size)
+@keras.saving.register_keras_serializable("aezoo")
+class Mahalanobis(layers.Layer):
+    """Mahalanobis distance of latents (B, D) or (B, h, w, D) from their mean: (B,).
+
+    Source: Mahalanobis 1936; the covariance is shrunk as Ledoit & Wolf 2004,
+    doi:10.1016/S0047-259X(03)00096-4, so that it can be inverted however few the examples are.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        self.width = math.prod(input_shape[1:])
+        constant = {"initializer": "zeros", "trainable": False}
+        self.kernel = self.add_weight(name="kernel", shape=(self.width, self.width), **constant)
+        self.bias = self.add_weight(name="bias", shape=(self.width,), **constant)
+        super().build(input_shape)
+
+    def learn(self, latents: np.ndarray) -> None:
+        """Takes mean and covariance of latents (N, ...)."""
+        flat = np.asarray(latents, "float64").reshape(len(latents), -1)
+        covariance = need("sklearn.covariance", extra="train").ledoit_wolf(flat)[0]
+        spreads, directions = np.linalg.eigh(covariance)
+        kernel = directions / np.sqrt(np.maximum(spreads, _LEAST_SPREAD * max(spreads.max(), 1e-12)))
+        self.kernel.assign(kernel.astype("float32"))
+        self.bias.assign((-flat.mean(axis=0) @ kernel).astype("float32"))
+
+    def call(self, latents: Any) -> Any:
+        flat = ops.reshape(latents, (-1, self.width))
+        return ops.sqrt(ops.sum(ops.square(ops.matmul(flat, self.kernel) + self.bias), axis=1))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape[:1]
 
 
-def _graph(model, score):
-    """Returns ({name: input}, {name: output}) up to the score."""
-    check_choice("score", score, SCORES)
-    names = (model.input_name, *("labels",) * model.takes_labels)
-    inputs = {
-        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
-        for name, tensor in zip(names, model.encoder.inputs, strict=True)
-    }
-    examples, *labels = inputs.values()
-    scale = None if model.kind == "images" else model.error_scale
-    encoded = model.through_encoder(examples, *labels)
-    reconstructions = model.through_decoder(first(encoded), *labels)
-    if model.ragged:
-        error_map = SeriesErrorMap(scale, name="error_map")(examples, reconstructions)
-        error = SeriesMeanError(name="reconstruction_error")(error_map, examples)
-    else:
-        error_map = ErrorMap(scale, name="error_map")(examples, reconstructions)
-        error = MeanError(name="reconstruction_error")(error_map)
-    outputs = {
-        "latents": first(encoded),
-        "reconstructions": reconstructions,
-        "error_map": error_map,
-        "reconstruction_error": error,
-    }
-    if score == "negative_elbo":
-        if model.likelihood is None or model.prior is None or model.prior.kind != "standard_normal":
-            raise OptionError(
-                "this model has no evidence lower bound in closed form",
-                got=f"score={score!r} for model {model.model_name!r}",
-                expected="a variational model whose prior is N(0, I)",
-                fix="pass score='reconstruction_error'",
-            )
-        elbo = NegativeElbo(model.likelihood, scale, name="negative_elbo")
-        outputs[score] = elbo(examples, reconstructions, *encoded)
-    return inputs, outputs
+@keras.saving.register_keras_serializable("aezoo")
+class Placed(layers.Layer):
+    """A map of patches (B, h, w) at the pixels of its image, between their middles linearly: (B, H, W).
+
+    Args:
+        sides: (H, W).
+        size, strides: of the patches, in pixels.
+    """
+
+    def __init__(self, sides: Sequence[int], size: int, strides: int, **base: Any) -> None:
+        super().__init__(**base)
+        self.sides, self.size, self.strides = tuple(sides), int(size), int(strides)
+
+    def build(self, input_shape: Any) -> None:
+        pairs = zip(self.sides, input_shape[1:], strict=True)
+        self.down, self.across = (between(side, count, self.size, self.strides) for side, count in pairs)
+        super().build(input_shape)
+
+    def call(self, values: Any) -> Any:
+        return ops.matmul(ops.matmul(self.down, values), self.across.T)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], *self.sides)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"sides": list(self.sides), "size": self.size, "strides": self.strides}
+        return {**super().get_config(), **own}
+
+
+def between(side: int, count: int, size: int, strides: int) -> np.ndarray:
+    """Returns the weights (side, count), float32, of patches for each pixel of an axis.
+
+    >>> between(4, 2, 2, 2).round(2).tolist()
+    [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
+    """
+    places = np.clip((np.arange(side) - (size - 1) / 2) / strides, 0, count - 1)
+    return np.maximum(1 - np.abs(places[:, None] - np.arange(count)), 0).astype("float32")
