@@ -17,7 +17,14 @@ from aezoo.training.recipe import Recipe
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results.json"
 OWN_DATA = ROOT / "docs" / "results" / "own_data.csv"
-PAGES = ("README.md", "docs/models/index.md", "docs/results/index.md", "docs/results/own_data.md")
+ANOMALIES = ROOT / "docs" / "results" / "anomalies.csv"
+PAGES = (
+    "README.md",
+    "docs/models/index.md",
+    "docs/results/index.md",
+    "docs/results/own_data.md",
+    "docs/results/anomalies.md",
+)
 
 
 def recipes() -> Iterator[tuple[pathlib.Path, Recipe]]:
@@ -104,7 +111,31 @@ def own_data() -> Iterator[str]:
         yield "| " + " | ".join(cells) + " |"
 
 
-TABLES = {"zoo": zoo, "models": models, "sizes": sizes, "numbers": numbers, "own": own_data}
+def anomalies() -> Iterator[str]:
+    """Returns the ROC areas of anomaly scores beside baselines, from benchmarks/bench_anomalies.py."""
+    with open(ANOMALIES, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scores = ("memory_distance", "pca", "isolation_forest", "lof", "knn_5")
+    yield "| data | remembered | " + " | ".join(f"`{name}`" for name in scores) + " |"
+    yield "|---|---:|" + "---:|" * len(scores)
+    groups = {"16 tables": "rows", "10 digits": "mnist:"}
+    for row in rows:
+        cells = [f"`{row['data']}`", row["remembered"], *(f"{float(row[name]):.3f}" for name in scores)]
+        yield "| " + " | ".join(cells) + " |"
+    for called, wanted in groups.items():
+        those = [row for row in rows if row["kind"] == wanted or row["data"].startswith(wanted)]
+        means = [f"{sum(float(row[name]) for row in those) / len(those):.3f}" for name in scores]
+        yield "| " + " | ".join([f"mean of {called}", "", *means]) + " |"
+
+
+TABLES = {
+    "anomalies": anomalies,
+    "zoo": zoo,
+    "models": models,
+    "sizes": sizes,
+    "numbers": numbers,
+    "own": own_data,
+}
 
 
 def render(text: str) -> str:
