@@ -14,7 +14,9 @@ from aezoo.runtime.schema import NormalSource
 from aezoo.training.records import read_or_refuse
 
 HELD_OUT = 256  # examples kept beside the model: an export is proven and calibrated on them
-_REFERENCE, _REFERENCE_VALUES = 2000, 2**21  # training examples that are kept, and values of them
+# Training examples that are kept: at most so many, of so many values; of large ones so many all the same.
+_REFERENCE, _REFERENCE_VALUES = 2000, 2**21
+_FEW, _FEW_VALUES = 500, 2**23
 _BESIDES = 2**20  # bytes of labels and fingerprints, at most
 _SOURCES = get_args(NormalSource)  # of the held-out examples
 
@@ -48,7 +50,8 @@ def read_held_out(path: str | os.PathLike[str], shape: Sequence[int]) -> dict[st
 
 def most_reference(shape: Sequence[int]) -> int:
     """Returns how many training examples of a shape a run keeps at most."""
-    return max(1, min(_REFERENCE, _REFERENCE_VALUES // math.prod(shape)))
+    values = math.prod(shape)
+    return max(1, min(_REFERENCE, _REFERENCE_VALUES // values), min(_FEW, _FEW_VALUES // values))
 
 
 def read_reference(path: str | os.PathLike[str], shape: Sequence[int]) -> np.ndarray:

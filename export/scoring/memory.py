@@ -23,12 +23,13 @@ from aezoo.core.imports import need
 from aezoo.nn.layers import keras, layers, ops
 
 NEAREST = 3  # remembered examples that a distance is the mean of
+PATCH_CANDIDATES = 4  # the same of patches
 CANDIDATES = 10  # remembered examples that are measured again to find them
 # Those around count by exp(-d^2 / (WIDTH * near^2 + FLOOR * mean own^2)).
 WIDTH, FLOOR = 0.5, 0.125
 LOCAL = 0.25  # power of the own distances that is divided by: 0 none of it, 1 all as in LOF
 EPSILON = 0.02  # added to the spread of an image: noise of 8 bits in an even area stays small
-_ROUNDED = 0.01  # of the mean squared length of a described patch: added to a squared distance
+_PRODUCT = 2e-3  # of the mean squared length: what a weight's width is at least, or roundings would weigh
 _LEAST = 1e-3  # of the mean own distance: examples that repeat lie at none from each other
 
 
@@ -70,7 +71,8 @@ class Nearest(layers.Layer):
         self.memory.assign(memory.astype("float32"))
         own = own_distances(memory, self.near)
         self.own.assign(own[:, None].astype("float32"))
-        self.spacing.assign([np.float32(FLOOR * np.mean(own**2))])
+        lengths = np.square(memory).sum(axis=1)
+        self.spacing.assign([np.float32(FLOOR * np.mean(own**2) + _PRODUCT * lengths.mean())])
 
     @property
     def near(self) -> int:
@@ -136,7 +138,6 @@ class PatchMemory(layers.Layer):
         self.kernel = self.add_weight(name="kernel", shape=kernel, **constant)
         self.bias = self.add_weight(name="bias", shape=(self.components,), **constant)
         self.memory = self.add_weight(name="memory", shape=(self.remembered, self.components), **constant)
-        self.floor = self.add_weight(name="floor", shape=(1,), **constant)
         self.window = window(self.contrast, min(height, width))
         self.cover = covered(self.window, height, width)
         super().build(input_shape)
@@ -151,8 +152,6 @@ class PatchMemory(layers.Layer):
         self.bias.assign((-pca.mean_ @ components).astype("float32"))
         remembered = ((patches - pca.mean_) @ components)[: self.remembered]
         self.memory.assign(remembered.astype("float32"))
-        # A root of almost 0 enlarges roundings; those of a product are in proportion to the lengths.
-        self.floor.assign([np.float32(_ROUNDED * np.square(remembered).sum(axis=1).mean())])
 
     def _patches(self, images, draw, count):
         """Returns patches (count, size * size * C) of normalised images, drawn from all their places."""
@@ -171,6 +170,11 @@ class PatchMemory(layers.Layer):
         columns = (x * self.strides)[:, None, None] + within[None, None, :]
         return normal[number[:, None, None], rows, columns].reshape(len(chosen), -1)
 
+    @property
+    def candidates(self) -> int:
+        """Remembered patches that are measured again, for the same reason as in `Nearest`."""
+        return min(PATCH_CANDIDATES, self.remembered)
+
     def normalised(self, images: Any) -> Any:
         """Returns images in units of the spread around each pixel, its mean taken off."""
         mean = self._blurred(images)
@@ -184,8 +188,9 @@ class PatchMemory(layers.Layer):
 
     def call(self, images: Any) -> Any:
         described = ops.conv(self.normalised(images), self.kernel, self.strides, padding="valid") + self.bias
-        squared = squared_distances(described, self.memory)
-        return ops.sqrt(ops.maximum(ops.min(squared, axis=-1), 0.0) + self.floor)
+        _, places = ops.top_k(-squared_distances(described, self.memory), self.candidates)
+        difference = ops.expand_dims(described, -2) - ops.take(self.memory, places, axis=0)
+        return ops.sqrt(ops.min(ops.sum(ops.square(difference), axis=-1), axis=-1))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, _ = input_shape
@@ -236,6 +241,7 @@ class Surprise(layers.Layer):
     """
 
     QUANTILES = (*np.linspace(0.0, 0.9, 19), 0.95, 0.98)
+    STEEPEST = 30.0  # nats that a piece may rise by where a value doubles
     TAIL = 0.9  # quantile beyond which the mean excess tells the slope of the tail
 
     def build(self, input_shape: Any) -> None:
@@ -249,11 +255,12 @@ class Surprise(layers.Layer):
         values = np.asarray(values, "float64")
         quantiles = np.asarray(self.QUANTILES)
         knots, heights = np.quantile(values, quantiles), -np.log(1 - quantiles + 0.5 / len(values))
-        # Two quantiles may be one value, and a steep piece would enlarge roundings.
-        least = 0.01 * np.ptp(knots) or 1e-3 * abs(knots[0]) or 1.0
+        least = 0.01 * np.ptp(knots) or 1e-3 * abs(knots[0]) or 1.0  # two quantiles may be one value
         beyond = values[values > np.quantile(values, self.TAIL)]
         excess = (beyond - np.quantile(values, self.TAIL)).mean() if len(beyond) else np.ptp(values)
         slopes = np.append(np.diff(heights) / np.maximum(np.diff(knots), least), 1 / max(excess, least))
+        steepest = self.STEEPEST / max(abs(np.median(values)), 1e-30)
+        slopes = np.minimum(slopes, steepest)  # a steep piece would enlarge roundings
         self.knots.assign(knots.astype("float32"))
         self.slopes.assign(np.diff(slopes, prepend=0.0).astype("float32"))
 

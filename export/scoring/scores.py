@@ -30,6 +30,7 @@ _REMEMBERED = 2000  # rows or series, and images as a whole
 _PATCHES = 4096  # of them are remembered
 _COMPONENTS = 48  # of a patch
 _SMALLEST = 16  # side in pixels of an image that has patches
+_SIDE = 64  # pixels along the shorter side that larger images are made small to, 127 at most
 _WHOLE = 16  # pixels along the shorter side, of what images as a whole are compared by
 _LEARNING = 5  # one in so many reference images tells how far normal ones lie apart
 _FLOOR = 0.05  # of the mean distance: what the standing out of an even image is divided by at least
@@ -122,20 +123,26 @@ def _memory_distance(model, reference):
 
 def _of_images(model, reference):
     """The sum of the surprises of large parts, of small patches and of the image as a whole."""
-    side, learning = min(model.example_shape[:2]), reference[::_LEARNING]
+    factor = max(1, min(model.example_shape[:2]) // _SIDE)
+    shrunk = layers.AveragePooling2D(factor, name="memory_distance_shrunk")
+    if factor > 1:
+        reference = answers_of(shrunk, reference)
+    side, learning = min(reference.shape[1:3]), reference[::_LEARNING]
     remembered = np.delete(reference, np.s_[::_LEARNING], axis=0) if len(reference) > _LEARNING else reference
     parts = [_Whole(remembered, side)]
     if side >= _SMALLEST:
-        half, eighth = side // 2, max(7, side // 8)
-        parts.append(_Patches("large", remembered, half, max(1, side // 8), side / 8, stands_out=False))
-        parts.append(_Patches("small", remembered, eighth, max(2, side // 16), side / 16, stands_out=True))
+        # (name, side of a patch, pixels between two, spread of the contrast's window, whether it stands out)
+        large = ("large", side // 2, max(1, side // 8), side / 8, False)
+        small = ("small", max(7, side // 8), max(2, side // 16), side / 16, True)
+        parts += [_Patches(remembered, *patch, model.example_shape[:2], factor) for patch in (large, small)]
     for part in parts:
         part.learn(learning)
 
     def outputs(found):
         surprises, maps = [], []
+        images = shrunk(found["examples"]) if factor > 1 else found["examples"]
         for part in parts:
-            surprise, placed = part(found["examples"])
+            surprise, placed = part(images)
             surprises.append(surprise)
             maps += [] if placed is None else [placed]
         total = layers.Add(name="memory_distance")(surprises) if len(surprises) > 1 else surprises[0]
@@ -177,7 +184,7 @@ class _Whole:
 class _Patches:
     """Patches of one size: their mean distance, or how far the largest distances stand out."""
 
-    def __init__(self, name, images, size, strides, contrast, stands_out):
+    def __init__(self, images, name, size, strides, contrast, stands_out, sides, factor):
         height, width, channels = images.shape[1:]
         places = ((height - size) // strides + 1) * ((width - size) // strides + 1)
         most = min(len(images) * places, _PATCHES)
@@ -188,7 +195,7 @@ class _Patches:
         self.memory.remember(images)
         self.statistic = (memory.Standout if stands_out else MeanError)(name=f"{name}_statistic")
         self.surprise = memory.Surprise(name=f"{name}_surprise")
-        self.placed = Placed((height, width), size, strides, name=f"{name}_map")
+        self.placed = Placed(sides, size * factor, strides * factor, name=f"{name}_map")
 
     def learn(self, images):
         maps = answers_of(self.memory, images)

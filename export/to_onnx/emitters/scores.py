@@ -58,15 +58,7 @@ def nearest(graph: Graph, layer: Any, vectors: Tensor) -> Tensor:
     """The nearest, found by a product and measured again, by what those around have to their own."""
     scaled = graph.node("Sub", [vectors, graph.constant("center", as_float32(layer.center))])
     scaled = graph.node("Div", [scaled, graph.constant("scale", as_float32(layer.scale))])
-    memory, last = as_float32(layer.memory), graph.indices("axis", (1,))
-    squared = _squared_distances(graph, scaled, memory)
-    candidates = graph.indices("candidates", (layer.candidates,))
-    _, places = graph.node("TopK", [squared, candidates], outputs=("values", "places"), axis=-1, largest=0)
-    again = graph.node("Gather", [graph.constant("rows", memory), places], axis=0)
-    again = graph.node("Sub", [graph.node("Unsqueeze", [scaled, last]), again])
-    again = graph.node(
-        "ReduceSum", [graph.node("Mul", [again, again]), graph.indices("features", (-1,))], keepdims=0
-    )
+    squared, again = _measured_again(graph, layer, scaled, 1)
     count = graph.indices("near", (layer.near,))
     closest, _ = graph.node("TopK", [again, count], outputs=("values", "places"), axis=-1, largest=0)
     near = graph.reduced("ReduceMean", graph.node("Sqrt", [closest]), (1,))
@@ -75,7 +67,7 @@ def nearest(graph: Graph, layer: Any, vectors: Tensor) -> Tensor:
     weights = graph.node("Softmax", [graph.node("Neg", [graph.node("Div", [squared, width])])], axis=-1)
     own = graph.node("MatMul", [weights, graph.constant("own", as_float32(layer.own))])
     local = graph.node("Div", [near, graph.node("Pow", [own, graph.scalar(LOCAL)])])
-    return graph.result(graph.node("Squeeze", [local, last]))
+    return graph.result(graph.node("Squeeze", [local, graph.indices("axis", (1,))]))
 
 
 @emits(PatchMemory, channels_first=True)
@@ -98,13 +90,22 @@ def patch_memory(graph: Graph, layer: Any, images: Tensor) -> Tensor:
         strides=(layer.strides, layer.strides),
     )
     described = graph.node("Transpose", [described], perm=(0, 2, 3, 1))
-    squared = _squared_distances(graph, described, as_float32(layer.memory))
-    smallest = graph.reduced("ReduceMin", squared, (3,), keepdims=False)
-    above = graph.node(
-        "Add",
-        [graph.node("Max", [smallest, graph.scalar(0)]), graph.constant("floor", as_float32(layer.floor))],
+    _, again = _measured_again(graph, layer, described, 3)
+    return graph.result(graph.node("Sqrt", [graph.reduced("ReduceMin", again, (3,), keepdims=False)]))
+
+
+def _measured_again(graph, layer, vectors, axis):
+    """Returns squared distances of vectors (..., D): (..., M) by a product, and exact ones to the nearest."""
+    memory = as_float32(layer.memory)
+    candidates = graph.indices("candidates", (layer.candidates,))
+    squared = _squared_distances(graph, vectors, memory)
+    _, places = graph.node("TopK", [squared, candidates], outputs=("values", "places"), axis=-1, largest=0)
+    again = graph.node("Gather", [graph.constant("rows", memory), places], axis=0)
+    again = graph.node(
+        "Sub", [graph.node("Unsqueeze", [vectors, graph.indices("candidate", (axis,))]), again]
     )
-    return graph.result(graph.node("Sqrt", [above]))
+    squares = graph.node("Mul", [again, again])
+    return squared, graph.node("ReduceSum", [squares, graph.indices("last", (-1,))], keepdims=0)
 
 
 def _blurred(graph, layer, value, channels):
