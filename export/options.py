@@ -64,6 +64,13 @@ class ExportOptions:
             check_positive("batch", self.batch)
         check_choice("layout", self.layout, LAYOUTS)
         check_choice("score", self.score, SCORES)
+        if self.score == "mahalanobis_distance" and "int8" in self.precisions and self.wants("scorer"):
+            raise OptionError(
+                "latents of 8 bits end at the range of normal examples, and hide what lies far outside",
+                got="score='mahalanobis_distance' with precisions=(..., 'int8')",
+                expected="float32 or float16 for this score",
+                fix="leave int8 out, or pass another score",
+            )
         if self.false_positive_rate is not None:
             check_rate(self.false_positive_rate)
         if not isinstance(self.licence, str | None):

@@ -161,7 +161,9 @@ class LargestError(layers.Layer):
     def call(self, error_map: Any) -> Any:
         if self.size > 1:
             error_map = ops.average_pool(error_map[..., None], self.size, 1)[..., 0]
-        return ops.max(error_map, axis=tuple(range(1, len(error_map.shape))))
+        axes = tuple(range(1, len(error_map.shape)))
+        # onnxruntime's largest value passes NaN over.
+        return ops.max(error_map, axis=axes) + 0.0 * ops.mean(error_map, axis=axes)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape[:1]

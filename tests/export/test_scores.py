@@ -203,6 +203,9 @@ def test_what_is_refused_is_said():
     with pytest.raises(OptionError) as error:
         ExportOptions(score="nearest")
     four_lines(error, *SCORES)
+    with pytest.raises(OptionError) as error:
+        ExportOptions(score="mahalanobis_distance", precisions=("float32", "int8"))
+    four_lines(error, "8 bits", "leave int8 out")
 
 
 def test_the_command_takes_what_a_run_keeps(tmp_path, capsys):

@@ -28,7 +28,11 @@ def largest_error(graph: Graph, layer: Any, error_map: Tensor) -> Tensor:
         value = graph.node("Unsqueeze", [value, graph.indices("channel", (1,))])
         value = graph.node("AveragePool", [value], kernel_shape=(layer.size,) * (rank - 1))
         value = graph.node("Squeeze", [value, graph.indices("channel", (1,))])
-    return graph.result(graph.reduced("ReduceMax", value, range(1, rank), keepdims=False))
+    largest, mean = (
+        graph.reduced(op_type, value, range(1, rank), keepdims=False)
+        for op_type in ("ReduceMax", "ReduceMean")
+    )
+    return graph.result(graph.node("Add", [largest, graph.node("Mul", [mean, graph.scalar(0)])]))
 
 
 @emits(Mahalanobis)
