@@ -7,7 +7,7 @@ from typing import Any
 
 from aezoo.cli import output, parsing
 from aezoo.cli.score import FALSE_POSITIVES
-from aezoo.core.scores import SCORES
+from aezoo.core.scores import COMPARING, SCORES
 from aezoo.core.strict_json import to_json
 
 _FORMATS = "saved_model, onnx, litert, openvino or c; default saved_model,onnx"
@@ -171,7 +171,7 @@ def _exported(parsed, run, formats):
         **held_out,
         representative=examples(parsed.representative),
         normals=examples(parsed.normals),
-        reference=run.reference,
+        reference=run.reference if options.score in COMPARING else None,
         info=run.info,
         metrics=run.metrics,
     )

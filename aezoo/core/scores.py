@@ -6,3 +6,4 @@ Score = Literal[
     "reconstruction_error", "largest_error", "negative_elbo", "mahalanobis_distance", "memory_distance"
 ]
 SCORES: tuple[Score, ...] = get_args(Score)
+COMPARING: tuple[Score, ...] = ("mahalanobis_distance", "memory_distance")  # with training examples

@@ -86,9 +86,7 @@ class Nearest(layers.Layer):
 
     def call(self, vectors: Any) -> Any:
         scaled = (vectors - self.center) / self.scale
-        squared = squared_distances(scaled, self.memory)
-        _, places = ops.top_k(-squared, self.candidates)
-        again = ops.sum(ops.square(scaled[:, None] - ops.take(self.memory, places, axis=0)), axis=-1)
+        squared, again = measured_again(scaled, self.memory, self.candidates)
         near = ops.mean(ops.sqrt(-ops.top_k(-again, self.near)[0]), axis=1, keepdims=True)
         weights = ops.softmax(-squared / (WIDTH * ops.square(near) + self.spacing), axis=-1)
         return ops.squeeze(near / ops.power(ops.matmul(weights, self.own), LOCAL), axis=1)
@@ -188,9 +186,8 @@ class PatchMemory(layers.Layer):
 
     def call(self, images: Any) -> Any:
         described = ops.conv(self.normalised(images), self.kernel, self.strides, padding="valid") + self.bias
-        _, places = ops.top_k(-squared_distances(described, self.memory), self.candidates)
-        difference = ops.expand_dims(described, -2) - ops.take(self.memory, places, axis=0)
-        return ops.sqrt(ops.min(ops.sum(ops.square(difference), axis=-1), axis=-1))
+        _, again = measured_again(described, self.memory, self.candidates)
+        return ops.sqrt(ops.min(again, axis=-1))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, _ = input_shape
@@ -280,6 +277,14 @@ def squared_distances(vectors: Any, memory: Any) -> Any:
     """Returns squared distances (..., M) of vectors (..., D) to memory (M, D); rounding may go below 0."""
     lengths = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return lengths + ops.sum(ops.square(memory), axis=-1) - 2.0 * ops.matmul(vectors, ops.transpose(memory))
+
+
+def measured_again(vectors: Any, memory: Any, candidates: int) -> tuple[Any, Any]:
+    """Returns squared distances of vectors (..., D): (..., M) by a product, and exact ones to the nearest."""
+    squared = squared_distances(vectors, memory)
+    _, places = ops.top_k(-squared, candidates)
+    difference = ops.expand_dims(vectors, -2) - ops.take(memory, places, axis=0)
+    return squared, ops.sum(ops.square(difference), axis=-1)
 
 
 def own_distances(memory: np.ndarray, near: int) -> np.ndarray:

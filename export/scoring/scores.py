@@ -110,7 +110,8 @@ def _memory_distance(model, reference):
     _check_reference("memory_distance", model, reference)
     if model.kind == "images":
         return _of_images(model, reference)
-    remembered = reference[:_REMEMBERED].reshape(min(len(reference), _REMEMBERED), -1)
+    remembered = reference[:_REMEMBERED]
+    remembered = remembered.reshape(len(remembered), -1)
     flat = layers.Flatten(name="memory_distance_vectors")
     nearest = memory.Nearest(len(remembered), name="memory_distance")
     nearest.build((None, remembered.shape[1]))
@@ -203,17 +204,17 @@ class _Patches:
         if isinstance(self.statistic, memory.Standout):
             self.statistic.floor.assign([np.float32(_FLOOR * maps.mean())])
         self.surprise.build((None,))
-        self.surprise.learn(answers_of(lambda x: self.statistic(self.memory(x)), images))
+        self.surprise.learn(answers_of(self.statistic, maps))
 
     def __call__(self, images):
         distances = self.memory(images)
         return self.surprise(self.statistic(distances)), self.placed(distances)
 
 
-def answers_of(layer: Callable[[Any], Any], images: np.ndarray) -> np.ndarray:
-    """Returns what a function of tensors makes of images (N, H, W, C)."""
-    x = keras.Input(images.shape[1:])
-    return answers(keras.Model(x, layer(x)), [images], 64)
+def answers_of(layer: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
+    """Returns what a function of tensors makes of images (N, H, W, C), or of maps (N, h, w)."""
+    x = keras.Input(values.shape[1:])
+    return answers(keras.Model(x, layer(x)), [values], 64)
 
 
 def _check_reference(name, model, reference):
